@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+# How this project compiles its own tests, examples and benchmarks: warnings, ccache, a fast linker, one
+# precompiled header for all of them. Nothing here reaches a user's target.
+add_library(doppel_warnings INTERFACE)
+target_compile_options(doppel_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion
+                                                 $<$<BOOL:${DOPPEL_WARNINGS_AS_ERRORS}>:-Werror>)
+target_compile_features(doppel_warnings INTERFACE cxx_std_20)
+add_library(doppel_developer INTERFACE)
+target_link_libraries(doppel_developer INTERFACE doppel::doppel doppel_warnings)
+target_compile_options(doppel_developer INTERFACE -fpch-preprocess)
+
+# The rooms without torch (core, io but safetensors, image, augment, readers): quick to compile and to start.
+add_library(doppel_pixels INTERFACE)
+target_link_libraries(doppel_pixels INTERFACE doppel_warnings Threads::Threads)
+target_include_directories(doppel_pixels INTERFACE "${PROJECT_SOURCE_DIR}/include")
+doppel_link_pixels(doppel_pixels)
+
+if(NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  find_program(DOPPEL_CCACHE ccache)
+  if(DOPPEL_CCACHE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER
+        "${CMAKE_COMMAND};-E;env;CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime;${DOPPEL_CCACHE}")
+  endif()
+endif()
+find_program(DOPPEL_MOLD mold)
+if(DOPPEL_MOLD)
+  target_link_options(doppel_developer INTERFACE -fuse-ld=mold)
+endif()
+
+# No more compilers at once than memory holds: a translation unit that includes torch takes up to 1.5 GB.
+cmake_host_system_information(RESULT _memory QUERY TOTAL_PHYSICAL_MEMORY)
+cmake_host_system_information(RESULT _cores QUERY NUMBER_OF_LOGICAL_CORES)
+math(EXPR _jobs "${_memory} / 1500")
+if(_jobs GREATER _cores)
+  set(_jobs ${_cores})
+endif()
+if(_jobs LESS 1)
+  set(_jobs 1)
+endif()
+set_property(GLOBAL APPEND PROPERTY JOB_POOLS "compile=${_jobs}")
+set(CMAKE_JOB_POOL_COMPILE compile)
+
+# The one precompiled header; the targets below reuse it.
+file(WRITE "${CMAKE_CURRENT_BINARY_DIR}/doppel_pch.cpp.in" "// Carries the precompiled header.\n")
+configure_file("${CMAKE_CURRENT_BINARY_DIR}/doppel_pch.cpp.in" "${CMAKE_CURRENT_BINARY_DIR}/doppel_pch.cpp" COPYONLY)
+add_library(doppel_pch OBJECT "${CMAKE_CURRENT_BINARY_DIR}/doppel_pch.cpp")
+target_link_libraries(doppel_pch PRIVATE doppel_developer)
+target_precompile_headers(doppel_pch PRIVATE <torch/torch.h> <nlohmann/json.hpp>)
+
+# doppel_program(name SOURCES ...): an executable that shares the precompiled header.
+function(doppel_program name)
+  add_executable(${name} ${ARGN})
+  target_link_libraries(${name} PRIVATE doppel_developer)
+  target_precompile_headers(${name} REUSE_FROM doppel_pch)
+endfunction()
+
+# Flags for a program outside CMake: ./run flags.
+set(_includes "-I${PROJECT_SOURCE_DIR}/include")
+get_target_property(_torch_includes LibTorch::LibTorch INTERFACE_SYSTEM_INCLUDE_DIRECTORIES)
+get_target_property(_torch_libraries LibTorch::LibTorch INTERFACE_LINK_LIBRARIES)
+get_target_property(_torch_options LibTorch::LibTorch INTERFACE_LINK_OPTIONS)
+get_target_property(_definitions doppel INTERFACE_COMPILE_DEFINITIONS)
+get_target_property(_eigen_includes Eigen3::Eigen INTERFACE_INCLUDE_DIRECTORIES)
+set(_cxx "-std=c++20 -O2 -pthread ${_includes}")
+foreach(_folder IN LISTS _torch_includes _eigen_includes)
+  string(APPEND _cxx " -isystem ${_folder}")
+endforeach()
+string(APPEND _cxx " -DFMT_HEADER_ONLY=1")
+set(_ld "${_torch_options}")
+list(JOIN _torch_libraries " " _torch_libraries)
+string(APPEND _ld " ${_torch_libraries} -lz -pthread")
+foreach(_definition IN LISTS _definitions)
+  string(APPEND _cxx " -D${_definition}")
+  string(REGEX MATCH "^DOPPEL_(JPEG|PNG|WEBP)=1$" _match "${_definition}")
+  if(_match)
+    string(TOLOWER "${CMAKE_MATCH_1}" _library)
+    string(APPEND _ld " -l${_library}")
+  endif()
+endforeach()
+file(WRITE "${PROJECT_BINARY_DIR}/doppel-flags.txt" "CXXFLAGS=${_cxx}\nLDFLAGS=${_ld}\n")

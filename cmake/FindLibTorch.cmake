@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+# Finds LibTorch in a torch folder (a LibTorch download, or site-packages/torch) and makes one imported
+# target, LibTorch::LibTorch. Torch's own package file is not used: it wants nvcc and a CUDA toolkit,
+# which plain C++ needs neither to compile nor to link, and writes absolute paths into exports.
+#
+# Looked for, in this order:
+#   1. DOPPEL_TORCH (CMake or environment variable), LIBTORCH (environment)
+#   2. Torch_DIR, CMAKE_PREFIX_PATH
+#   3. the active Python's torch (found without importing it)
+#
+# Sets LibTorch_FOUND, LibTorch_ROOT_DIR, LibTorch_VERSION, LibTorch_CUDA (TRUE when built with CUDA).
+
+set(_doppel_torch_hints)
+foreach(_value IN ITEMS "${DOPPEL_TORCH}" "$ENV{DOPPEL_TORCH}" "$ENV{LIBTORCH}")
+  if(_value)
+    if(NOT EXISTS "${_value}/include/torch/csrc/api/include/torch/torch.h")
+      message(FATAL_ERROR "LibTorch: ${_value} is not a torch folder "
+                          "(include/torch/csrc/api/include/torch/torch.h is not in it)")
+    endif()
+    list(APPEND _doppel_torch_hints "${_value}")
+  endif()
+endforeach()
+if(NOT _doppel_torch_hints AND Torch_DIR)
+  get_filename_component(_value "${Torch_DIR}/../../.." ABSOLUTE)
+  list(APPEND _doppel_torch_hints "${_value}")
+endif()
+
+find_path(LibTorch_ROOT_DIR include/torch/csrc/api/include/torch/torch.h
+          HINTS ${_doppel_torch_hints} NO_DEFAULT_PATH)
+find_path(LibTorch_ROOT_DIR include/torch/csrc/api/include/torch/torch.h PATH_SUFFIXES torch libtorch)
+if(NOT LibTorch_ROOT_DIR)
+  find_package(Python3 QUIET COMPONENTS Interpreter)
+  if(Python3_EXECUTABLE)
+    execute_process(
+      COMMAND "${Python3_EXECUTABLE}" -c
+              "import importlib.util as u; s = u.find_spec('torch'); print(list(s.submodule_search_locations)[0] if s else '')"
+      OUTPUT_VARIABLE _value OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+    find_path(LibTorch_ROOT_DIR include/torch/csrc/api/include/torch/torch.h HINTS "${_value}" NO_DEFAULT_PATH)
+  endif()
+endif()
+mark_as_advanced(LibTorch_ROOT_DIR)
+
+set(LibTorch_VERSION "")
+if(LibTorch_ROOT_DIR)
+  if(EXISTS "${LibTorch_ROOT_DIR}/include/torch/headeronly/version.h")
+    set(_header "${LibTorch_ROOT_DIR}/include/torch/headeronly/version.h")
+  else()
+    set(_header "${LibTorch_ROOT_DIR}/include/torch/csrc/api/include/torch/version.h")
+  endif()
+  file(STRINGS "${_header}" _lines REGEX "#define TORCH_VERSION_(MAJOR|MINOR|PATCH) ")
+  foreach(_line IN LISTS _lines)
+    if(_line MATCHES "TORCH_VERSION_(MAJOR|MINOR|PATCH) ([0-9]+)")
+      list(APPEND LibTorch_VERSION "${CMAKE_MATCH_2}")
+    endif()
+  endforeach()
+  list(JOIN LibTorch_VERSION "." LibTorch_VERSION)
+endif()
+
+foreach(_name IN ITEMS torch torch_cpu c10 torch_cuda c10_cuda)
+  find_library(LibTorch_${_name}_LIBRARY ${_name} HINTS "${LibTorch_ROOT_DIR}/lib" NO_DEFAULT_PATH)
+  mark_as_advanced(LibTorch_${_name}_LIBRARY)
+endforeach()
+set(LibTorch_CUDA FALSE)
+if(LibTorch_torch_cuda_LIBRARY)
+  set(LibTorch_CUDA TRUE)
+endif()
+
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(
+  LibTorch
+  REQUIRED_VARS LibTorch_ROOT_DIR LibTorch_torch_LIBRARY LibTorch_torch_cpu_LIBRARY LibTorch_c10_LIBRARY
+  VERSION_VAR LibTorch_VERSION
+  REASON_FAILURE_MESSAGE "give its folder with -DDOPPEL_TORCH=..., or let ./run build install it")
+
+if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
+  add_library(LibTorch::LibTorch INTERFACE IMPORTED)
+  target_include_directories(LibTorch::LibTorch SYSTEM INTERFACE "${LibTorch_ROOT_DIR}/include"
+                                                                 "${LibTorch_ROOT_DIR}/include/torch/csrc/api/include")
+  # The CUDA libraries register themselves when they are loaded, so the linker must not drop them.
+  set(_libraries "-Wl,--no-as-needed")
+  if(LibTorch_CUDA)
+    list(APPEND _libraries "${LibTorch_torch_cuda_LIBRARY}" "${LibTorch_c10_cuda_LIBRARY}")
+  endif()
+  list(APPEND _libraries "${LibTorch_torch_LIBRARY}" "${LibTorch_torch_cpu_LIBRARY}" "${LibTorch_c10_LIBRARY}"
+       "-Wl,--as-needed")
+  target_link_libraries(LibTorch::LibTorch INTERFACE ${_libraries})
+  target_link_options(LibTorch::LibTorch INTERFACE "-Wl,-rpath,${LibTorch_ROOT_DIR}/lib")
+endif()

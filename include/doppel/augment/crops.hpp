@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Operations that move pixels: random resized crop, flip, resize, centre crop.
+#pragma once
+
+#include <doppel/augment/operation.hpp>
+#include <doppel/core/error.hpp>
+#include <doppel/core/random.hpp>
+#include <doppel/image/image.hpp>
+#include <doppel/image/resize.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+namespace doppel::augment {
+
+/// A random part of the image, resized to size × size: area U(scale) of the image's, width/height log-uniform in
+/// ratio; after 10 tries that do not fit, the largest centred part with a ratio in range. torchvision's.
+/// Source: Szegedy et al., "Going deeper with convolutions", 2014 (arXiv:1409.4842), section 6.
+struct RandomResizedCrop {
+    /// Side of the result in pixels, ≥ 1.
+    int size = 224;
+    /// Part of the image's area, 0 < low ≤ high; SimCLR 0.08 … 1, MoCo 0.2 … 1.
+    Range scale{0.08, 1};
+    /// Width over height, 0 < low ≤ high.
+    Range ratio{3 / 4., 4 / 3.};
+    /// Kernel of the resize.
+    image::Filter filter = image::Filter::bilinear;
+
+    void check() const {
+        detail::require_size("RandomResizedCrop", size);
+        require(scale.low > 0 && scale.low <= scale.high, "RandomResizedCrop: scale must be 0 < low <= high, got [",
+                scale.low, ", ", scale.high, "]");
+        require(ratio.low > 0 && ratio.low <= ratio.high, "RandomResizedCrop: ratio must be 0 < low <= high, got [",
+                ratio.low, ", ", ratio.high, "]");
+    }
+
+    /// The part to take of a width × height image.
+    image::Rect draw(random::Stream& stream, int width, int height) const {
+        const double area = static_cast<double>(width) * height;
+        const double low = std::log(ratio.low), high = std::log(ratio.high);
+        for (int attempt = 0; attempt < 10; ++attempt) {
+            const double target = area * stream.uniform(scale.low, scale.high);
+            const double aspect = std::exp(stream.uniform(low, high));
+            const double w = std::nearbyint(std::sqrt(target * aspect)), h = std::nearbyint(std::sqrt(target / aspect));
+            if (w < 1 || h < 1 || w > width || h > height) continue;
+            const auto upto = [&](double n) { return static_cast<int>(stream.below(static_cast<std::uint64_t>(n) + 1)); };
+            const int top = upto(height - h), left = upto(width - w);
+            return {left, top, static_cast<int>(w), static_cast<int>(h)};
+        }
+        const double aspect = static_cast<double>(width) / height;
+        int w = width, h = height;
+        if (aspect < ratio.low) h = std::clamp(static_cast<int>(std::nearbyint(w / ratio.low)), 1, height);
+        if (aspect > ratio.high) w = std::clamp(static_cast<int>(std::nearbyint(h * ratio.high)), 1, width);
+        return {(width - w) / 2, (height - h) / 2, w, h};
+    }
+
+    Image apply(const Image& source, const image::Rect& part) const {
+        return image::resized_crop(source, part, size, size, filter);
+    }
+    Image made_from(const Image& source, random::Stream& stream) const {
+        return apply(source, draw(stream, source.width, source.height));
+    }
+    void operator()(Image& image, random::Stream& stream) const { image = made_from(image, stream); }
+    std::string describe() const {
+        return detail::called("random_resized_crop", std::pair("size", size), std::pair("scale", scale),
+                              std::pair("ratio", ratio), std::pair("filter", name_of(filter)));
+    }
+};
+
+/// Mirrors left and right.
+struct HorizontalFlip {
+    /// Probability, 0 … 1.
+    double p = 0.5;
+
+    void check() const { detail::require_probability("HorizontalFlip", p); }
+    bool draw(random::Stream& stream) const { return stream.chance(p); }
+    void apply(Image& image, bool flipped) const {
+        if (flipped) image::flip(image);
+    }
+    void operator()(Image& image, random::Stream& stream) const { apply(image, draw(stream)); }
+    std::string describe() const { return detail::called("horizontal_flip", std::pair("p", p)); }
+};
+
+/// Resizes so that the short side has `size` pixels; the aspect stays (the long side is rounded down).
+struct Resize {
+    /// Short side of the result in pixels, ≥ 1.
+    int size = 256;
+    /// Kernel of the resize.
+    image::Filter filter = image::Filter::bilinear;
+
+    void check() const { detail::require_size("Resize", size); }
+    Image apply(const Image& source) const {
+        const int shorter = std::min(source.width, source.height), longer = std::max(source.width, source.height);
+        require(shorter > 0, "Resize: the image has no pixels");
+        const int other = static_cast<int>(static_cast<double>(std::int64_t{size} * longer) / shorter);
+        return source.width <= source.height ? image::resize(source, size, other, filter)
+                                             : image::resize(source, other, size, filter);
+    }
+    Image made_from(const Image& source, random::Stream&) const { return apply(source); }
+    void operator()(Image& image, random::Stream&) const { image = apply(image); }
+    std::string describe() const {
+        return detail::called("resize", std::pair("size", size), std::pair("filter", name_of(filter)));
+    }
+};
+
+/// The middle size × size pixels, black where the image is smaller.
+struct CenterCrop {
+    /// Side of the result in pixels, ≥ 1.
+    int size = 224;
+
+    void check() const { detail::require_size("CenterCrop", size); }
+    Image apply(const Image& source) const { return image::center_crop(source, size, size); }
+    Image made_from(const Image& source, random::Stream&) const { return apply(source); }
+    void operator()(Image& image, random::Stream&) const { image = apply(image); }
+    std::string describe() const { return detail::called("center_crop", std::pair("size", size)); }
+};
+
+static_assert(Operation<RandomResizedCrop> && Operation<HorizontalFlip> && Operation<Resize> && Operation<CenterCrop>);
+
+}  // namespace doppel::augment

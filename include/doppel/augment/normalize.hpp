@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// From bytes to the numbers a network sees.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/image/image.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <sstream>
+#include <string>
+
+namespace doppel::augment {
+
+/// (x/255 − mean) / std for each channel; a one-channel view uses the first entry.
+struct Normalize {
+    /// Mean of each channel on the scale 0 … 1.
+    std::array<double, 3> mean{0.485, 0.456, 0.406};
+    /// Standard deviation of each channel on the scale 0 … 1, > 0.
+    std::array<double, 3> std{0.229, 0.224, 0.225};
+
+    bool operator==(const Normalize&) const = default;
+
+    void check() const {
+        for (const double deviation : std)
+            require(deviation > 0, "Normalize: std must be > 0, got ", deviation);
+    }
+    std::string describe() const {
+        std::ostringstream text;
+        const auto list = [&](const char* name, const std::array<double, 3>& values) {
+            text << name << "=[" << values[0] << ", " << values[1] << ", " << values[2] << ']';
+        };
+        list("normalize(mean", mean);
+        list(", std", std);
+        text << ')';
+        return text.str();
+    }
+};
+
+inline constexpr Normalize imagenet_normalize{};
+inline constexpr Normalize swav_normalize{.std = {0.228, 0.224, 0.225}};
+inline constexpr Normalize cifar10_normalize{.mean = {0.4914, 0.4822, 0.4465}, .std = {0.2023, 0.1994, 0.2010}};
+/// Inputs stay in [0, 1].
+inline constexpr Normalize unit_normalize{.mean = {0, 0, 0}, .std = {1, 1, 1}};
+
+/// The 256 values of each channel, computed once.
+class NormalizeTable {
+public:
+    explicit NormalizeTable(const Normalize& by) {
+        by.check();
+        for (std::size_t c = 0; c < 3; ++c)
+            for (std::size_t x = 0; x < 256; ++x)
+                values_[c][x] = (static_cast<float>(x) / 255.0F - static_cast<float>(by.mean[c])) /
+                                static_cast<float>(by.std[c]);
+    }
+
+    /// Writes planes [channels, height, width]; `out` must have exactly that many places.
+    void operator()(const Image& image, std::span<float> out) const {
+        require(out.size() == image.pixels.size(), "Normalize: the image has ", image.pixels.size(),
+                " values, got room for ", out.size());
+        const std::size_t channels = static_cast<std::size_t>(image.channels), pixels = out.size() / channels;
+        const std::uint8_t* in = image.pixels.data();
+        if (channels == 1) {
+            for (std::size_t i = 0; i < pixels; ++i) out[i] = values_[0][in[i]];
+            return;
+        }
+        float *red = out.data(), *green = red + pixels, *blue = green + pixels;
+        for (std::size_t i = 0; i < pixels; ++i, in += 3) {
+            red[i] = values_[0][in[0]];
+            green[i] = values_[1][in[1]];
+            blue[i] = values_[2][in[2]];
+        }
+    }
+
+private:
+    std::array<std::array<float, 256>, 3> values_;
+};
+
+}  // namespace doppel::augment

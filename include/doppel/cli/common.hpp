@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all examples share on the command line: data, encoder, run, machine.
+#pragma once
+
+#include <doppel/cli/field.hpp>
+#include <doppel/core/error.hpp>
+#include <doppel/data/embedded.hpp>
+#include <doppel/data/open.hpp>
+#include <doppel/encoders/resnet.hpp>
+
+#include <cctype>
+#include <charconv>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace doppel::cli {
+
+/// What a program is called and does.
+struct About {
+    std::string name;    ///< "simclr": names the run folder
+    std::string title;   ///< "SimCLR"
+    std::string text;    ///< one or two sentences for --help
+};
+
+/// The options of every example, as far as they are not the method's.
+struct Common {
+    std::string data = "embedded", val;
+    std::int64_t images = 4000;
+    std::string arch = "resnet18", stem = "auto";
+    std::int64_t size = 0, channels = 3;
+    std::string out, resume;
+    std::int64_t seed = 1, workers = 1, threads = 0;
+    std::string device = "auto", precision = "auto";
+    std::int64_t log_every = 10, checkpoint_every = 0, knn_every = 0, k = 20;
+    bool verbose = false;
+};
+
+/// Names the common options: name, field, meaning, and what it may be.
+template <class Field>
+void describe_data(Common& o, Field&& field) {
+    field("data", o.data, "'embedded', or a folder of images (class folders or flat), of CIFAR-10 binaries or of IDX files");
+    field("val", o.val, "labelled images to evaluate on (default: the folder's own split, else a tenth is held out)");
+    field("images", o.images, "number of embedded training images; a quarter as many are made for evaluation", Limits{8, 1e9});
+    field("size", o.size, "side of the views in pixels; 0: 32 for images of up to 48 px, else 128", Limits{0, 4096});
+    field("channels", o.channels, "3, or 1: gray; gray images become three equal channels unless 1", Limits{1, 3});
+}
+template <class Field>
+void describe_encoder(Common& o, Field&& field) {
+    field("arch", o.arch, "encoder: resnet18, resnet34, resnet50, resnet101, and a width as in resnet18x0.25");
+    field("stem", o.stem, "how the ResNet begins; auto: cifar for views below 64 px", Choices{"auto", "cifar", "imagenet"});
+}
+template <class Field>
+void describe_run(Common& o, Field&& field) {
+    field("out", o.out, "run folder (default: runs/NAME-DATE-TIME)");
+    field("resume", o.resume, "go on from a checkpoint: a path, or 'auto' for the newest one in --out");
+    field("seed", o.seed, "seed of weights, order and views", Limits{0, 1e15});
+    field("device", o.device, "auto, cpu, cuda or cuda:N");
+    field("precision", o.precision, "of the network; auto: bf16 on CUDA, fp32 on the CPU", Choices{"auto", "fp32", "bf16"});
+    field("workers", o.workers, "loader threads", Limits{0, 1024});
+    field("threads", o.threads, "threads of tensor operations; 0: as many as cores", Limits{0, 4096});
+    field("log-every", o.log_every, "steps between lines of metrics.jsonl", Limits{1, 1e9});
+    field("checkpoint-every", o.checkpoint_every, "epochs between checkpoints; 0: every tenth of the run", Limits{0, 1e9});
+    field("knn-every", o.knn_every, "epochs between k-NN evaluations while training; 0: at the end only", Limits{0, 1e9});
+    field("k", o.k, "neighbours that vote in k-NN", Limits{1, 1e6});
+    field("verbose", o.verbose, "tell more when something fails");
+}
+
+/// The ResNet that "resnet18" or "resnet50x0.5" means.
+inline encoders::ResNet encoder_from(const Common& o, int size) {
+    const std::string_view name = o.arch;
+    const auto refuse = [&] { fail("--arch must be resnet18, resnet34, resnet50 or resnet101, with a width as in resnet18x0.25 if wanted, got '", name, "'"); };
+    encoders::ResNet net{.channels = o.channels};
+    if (!name.starts_with("resnet")) refuse();
+    const auto rest = name.substr(6);
+    const auto [depth_end, bad] = std::from_chars(rest.data(), rest.data() + rest.size(), net.depth);
+    if (bad != std::errc{} || (net.depth != 18 && net.depth != 34 && net.depth != 50 && net.depth != 101)) refuse();
+    if (const auto width = rest.substr(static_cast<std::size_t>(depth_end - rest.data())); !width.empty()) {
+        const auto [end, wrong] = std::from_chars(width.data() + 1, width.data() + width.size(), net.width);
+        if (width.front() != 'x' || wrong != std::errc{} || end != width.data() + width.size()) refuse();
+    }
+    net.stem = o.stem == "cifar" || (o.stem == "auto" && size < 64) ? Stem::cifar : Stem::imagenet;
+    net.base();  // refuses a width out of range
+    return net;
+}
+
+/// Training and validation images, and how they came to be, in words.
+inline data::Splits open_data(const Common& o) {
+    if (o.data != "embedded") {
+        require(std::filesystem::exists(o.data), "--data: there is no ", o.data, " (give a folder or a file, or 'embedded')");
+        return data::open(o.data, o.val.empty() ? std::nullopt : std::optional<std::filesystem::path>(o.val),
+                          {.seed = static_cast<std::uint64_t>(o.seed)});
+    }
+    require(o.val.empty(), "--val goes with --data PATH; the embedded images make their own validation set");
+    const int size = o.size == 0 ? 32 : static_cast<int>(std::max<std::int64_t>(o.size, 8));
+    const std::int64_t held_out = std::max<std::int64_t>(o.images / 4, 2);
+    return {.train = data::Embedded({.size = size, .count = o.images}),
+            .validation = data::Embedded({.size = size, .count = held_out, .first = std::int64_t{1} << 40}),
+            .kind = "embedded",
+            .how = "images that doppel draws itself, ten kinds of objects"};
+}
+
+/// The side of the views when --size does not say: by the first image.
+inline int size_for(const Common& o, const data::Dataset& images) {
+    if (o.size > 0) return static_cast<int>(o.size);
+    const Image first = images.image(0);
+    return std::min(first.width, first.height) <= 48 ? 32 : 128;
+}
+
+}  // namespace doppel::cli

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// A run that is ready to start.
+#pragma once
+
+#include <doppel/cli/common.hpp>
+#include <doppel/methods/any_method.hpp>
+#include <doppel/train/trainer.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <string>
+
+namespace doppel::cli {
+
+/// A prepared run, without the types of its recipe.
+struct Job {
+    About about;
+    Common common;
+    data::Splits data;
+    encoders::ResNet encoder;
+    int size = 0;
+    AnyMethod method;
+    train::Plan plan;
+    train::TrainOptions options;
+    Network evaluate = Network::online;
+    nlohmann::ordered_json config;
+};
+
+}  // namespace doppel::cli

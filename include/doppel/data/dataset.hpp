@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a data set is to the rest of the library: numbered images with labels.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/image/image.hpp>
+
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace doppel::data {
+
+/// The label of an image that has none.
+inline constexpr std::int64_t unlabelled = -1;
+
+/// Numbered images. `image(i)` must be callable from several threads at once and give the same
+/// pixels each time; `label(i)` is an index into `classes()` or `unlabelled`.
+template <class D>
+concept ImageSource = requires(const D& d, std::int64_t i) {
+    { d.size() } -> std::convertible_to<std::int64_t>;
+    { d.image(i) } -> std::convertible_to<Image>;
+    { d.label(i) } -> std::convertible_to<std::int64_t>;
+    { d.classes() } -> std::convertible_to<std::vector<std::string>>;
+};
+
+/// Any ImageSource behind one type, cheap to copy (copies share the source).
+///
+///     data::Dataset photos = data::ImageFolder("photos/train");
+///     Image first = photos.image(0);
+class Dataset {
+public:
+    Dataset() = default;
+    template <class D>
+        requires(!std::same_as<D, Dataset> && ImageSource<D>)
+    Dataset(D source) : self_(std::make_shared<Model<D>>(std::move(source))) {}  // NOLINT: implicit by intent
+
+    std::int64_t size() const { return self_ ? self_->size() : 0; }
+    bool empty() const { return size() == 0; }
+    Image image(std::int64_t i) const { return self_->image(i); }
+    std::int64_t label(std::int64_t i) const { return self_->label(i); }
+    std::vector<std::string> classes() const { return self_ ? self_->classes() : std::vector<std::string>{}; }
+    /// True when every image has a label and there are at least two classes.
+    bool labelled() const {
+        if (classes().size() < 2) return false;
+        for (std::int64_t i = 0; i < size(); ++i)
+            if (label(i) == unlabelled) return false;
+        return !empty();
+    }
+
+private:
+    struct Interface {
+        virtual ~Interface() = default;
+        virtual std::int64_t size() const = 0;
+        virtual Image image(std::int64_t) const = 0;
+        virtual std::int64_t label(std::int64_t) const = 0;
+        virtual std::vector<std::string> classes() const = 0;
+    };
+    template <class D>
+    struct Model final : Interface {
+        explicit Model(D d) : source(std::move(d)) {}
+        std::int64_t size() const override { return source.size(); }
+        Image image(std::int64_t i) const override { return source.image(i); }
+        std::int64_t label(std::int64_t i) const override { return source.label(i); }
+        std::vector<std::string> classes() const override { return source.classes(); }
+        D source;
+    };
+    std::shared_ptr<const Interface> self_;
+};
+
+/// The images of `whole` that `indices` names, in that order.
+struct Subset {
+    Dataset whole;
+    std::vector<std::int64_t> indices;
+
+    std::int64_t size() const { return static_cast<std::int64_t>(indices.size()); }
+    Image image(std::int64_t i) const { return whole.image(indices.at(static_cast<std::size_t>(i))); }
+    std::int64_t label(std::int64_t i) const { return whole.label(indices.at(static_cast<std::size_t>(i))); }
+    std::vector<std::string> classes() const { return whole.classes(); }
+};
+
+}  // namespace doppel::data

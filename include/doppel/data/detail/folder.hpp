@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// What lies in a folder, in a fixed order.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/image/decode.hpp>
+#include <doppel/image/detail/file.hpp>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <sys/stat.h>
+
+namespace doppel::data::detail {
+
+struct Entry {
+    std::filesystem::path path;
+    bool is_folder = false;
+};
+
+/// Files and folders, links followed, in the order of their names' bytes. Left out: hidden ones, broken links, and
+/// what is neither file nor folder. Throws Error, with the path, when the folder cannot be listed.
+inline std::vector<Entry> list(const std::filesystem::path& folder, std::string_view who) {
+    std::vector<Entry> entries;
+    std::error_code problem;
+    for (std::filesystem::directory_iterator at(folder, problem), end; !problem && at != end; at.increment(problem)) {
+        if (at->path().filename().native().starts_with('.')) continue;
+        std::error_code broken;
+        const auto status = at->status(broken);
+        if (std::filesystem::is_directory(status) || std::filesystem::is_regular_file(status))
+            entries.push_back({at->path(), std::filesystem::is_directory(status)});
+    }
+    require(!problem, who, ": cannot list ", folder.string(), ": ", problem.message());
+    std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.path.native() < b.path.native(); });
+    return entries;
+}
+
+/// Throws Error unless there is such a folder.
+inline void require_folder(const std::filesystem::path& folder, std::string_view who) {
+    std::error_code problem;
+    const auto status = std::filesystem::status(folder, problem);
+    require(status.type() != std::filesystem::file_type::not_found, who, ": no such folder: ", folder.string());
+    require(std::filesystem::status_known(status), who, ": cannot read ", folder.string(), ": ", problem.message());
+    require(std::filesystem::is_directory(status), who, ": not a folder: ", folder.string());
+}
+
+/// The folders that a walk has entered, by identity: links may form loops.
+class Entered {
+public:
+    /// True the first time; false for a folder that was entered before or is gone.
+    bool first(const std::filesystem::path& folder) {
+        struct stat about{};
+        return ::stat(folder.c_str(), &about) == 0 && known_.emplace(about.st_dev, about.st_ino).second;
+    }
+
+private:
+    std::set<std::pair<dev_t, ino_t>> known_;
+};
+
+inline bool is_image(const std::filesystem::path& file, std::string_view who) {
+    return image::looks_like_image(image::detail::read_start(file, image::magic_bytes, who));
+}
+
+/// Appends the images in `folder` and the folders below.
+inline void collect_images(const std::filesystem::path& folder, Entered& entered, std::vector<std::string>& found,
+                           std::string_view who) {
+    if (!entered.first(folder)) return;
+    for (const auto& [path, is_folder] : list(folder, who)) {
+        if (is_folder)
+            collect_images(path, entered, found, who);
+        else if (is_image(path, who))
+            found.push_back(path.native());
+    }
+}
+
+}  // namespace doppel::data::detail

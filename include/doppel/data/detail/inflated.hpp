@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading a file that may be gzip, piece by piece.
+#pragma once
+
+#include <doppel/core/error.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include <zlib.h>
+
+namespace doppel::data::detail {
+
+/// A file from its beginning, unpacked on the way when its content is gzip. Throws Error with the path when it cannot
+/// be read, or the packed data are damaged or cut off.
+class Inflated {
+public:
+    Inflated(const std::filesystem::path& path, std::string_view who) : path_(path), who_(who), file_(gzopen(path.c_str(), "rbe")) {
+        require(file_ != nullptr, who_, ": cannot read ", path_.string(), ": ", std::generic_category().message(errno));
+        gzbuffer(file_, 1 << 17);
+    }
+    ~Inflated() { gzclose_r(file_); }
+    Inflated(const Inflated&) = delete;
+    Inflated& operator=(const Inflated&) = delete;
+
+    /// The next bytes; fewer than asked for only at the end. Memory grows with what is there, not with what is asked for.
+    std::vector<std::uint8_t> read(std::size_t wanted) {
+        std::vector<std::uint8_t> bytes;
+        while (bytes.size() < wanted) {
+            const std::size_t have = bytes.size(), piece = std::min<std::size_t>(wanted - have, std::size_t{1} << 24);
+            bytes.resize(have + piece);
+            const int got = gzread(file_, bytes.data() + have, static_cast<unsigned>(piece));
+            int status = Z_OK;
+            const char* text = gzerror(file_, &status);
+            require(got >= 0 && status == Z_OK, who_, ": cannot read ", path_.string(), ": ",
+                    status == Z_ERRNO ? std::generic_category().message(errno)
+                    : status == Z_BUF_ERROR ? "the gzip data end too early" : text);
+            bytes.resize(have + static_cast<std::size_t>(got));
+            if (static_cast<std::size_t>(got) < piece) break;
+        }
+        return bytes;
+    }
+
+private:
+    std::filesystem::path path_;
+    std::string_view who_;
+    gzFile file_;
+};
+
+}  // namespace doppel::data::detail

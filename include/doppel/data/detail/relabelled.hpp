@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// A data set under another list of classes.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/data/dataset.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace doppel::data::detail {
+
+/// The images of `whole`; label l is to[l] among `names`. With an empty `to`, all unlabelled.
+struct Relabelled {
+    Dataset whole;
+    std::vector<std::int64_t> to;
+    std::vector<std::string> names;
+
+    std::int64_t size() const { return whole.size(); }
+    Image image(std::int64_t i) const { return whole.image(i); }
+    std::int64_t label(std::int64_t i) const {
+        const auto label = whole.label(i);
+        return label == unlabelled || to.empty() ? unlabelled : to.at(static_cast<std::size_t>(label));
+    }
+    std::vector<std::string> classes() const { return names; }
+};
+
+static_assert(ImageSource<Relabelled>);
+
+/// `other` with the labels that its class names have among `names`. Throws Error, which names `where` and the class,
+/// when an image of `other` is of another class.
+inline Dataset under_classes(Dataset other, const std::vector<std::string>& names, std::string_view where) {
+    const auto own = other.classes();
+    if (own == names) return other;
+    std::vector<std::int64_t> to;
+    for (const auto& name : own) {
+        const auto found = std::find(names.begin(), names.end(), name);
+        to.push_back(found == names.end() ? unlabelled : found - names.begin());
+    }
+    for (std::int64_t i = 0; i < other.size(); ++i)
+        if (const auto label = other.label(i); label != unlabelled && to.at(static_cast<std::size_t>(label)) == unlabelled)
+            fail("data: ", where, ": class ", own.at(static_cast<std::size_t>(label)), " is not among the ", names.size(),
+                 names.size() == 1 ? " class" : " classes", " of the training images");
+    return Relabelled{std::move(other), std::move(to), names};
+}
+
+}  // namespace doppel::data::detail

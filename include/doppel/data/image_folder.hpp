@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// A folder of photographs, with or without a folder for each class.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/data/dataset.hpp>
+#include <doppel/data/detail/folder.hpp>
+#include <doppel/image/decode.hpp>
+#include <doppel/image/image.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace doppel::data {
+
+struct ImageFolderOptions {
+    bool labels = true;  ///< folders are classes; false: all images below the folder, unlabelled
+};
+
+/// The JPEG, PNG and WebP files below a folder, in the order of their paths' bytes, decoded when asked for.
+///
+/// Folders that hold images, at any depth, are classes; labels are indices of their sorted names. Where there are none,
+/// the images in the folder itself form an unlabelled set. Files are recognised by their first bytes, not by name;
+/// hidden ones and other files are left out. Links are followed, none in a circle.
+///
+/// Throws Error, with the path: no such folder, no image in it, images both beside and inside its folders, a file or
+/// folder that cannot be read; `image` throws what image::read throws.
+///
+///     data::ImageFolder photos("photos/train");
+///     std::cout << photos.classes().at(photos.label(0)) << ' ' << photos.path(0);
+class ImageFolder {
+public:
+    explicit ImageFolder(const std::filesystem::path& root, ImageFolderOptions options = {}) {
+        constexpr auto who = "ImageFolder";
+        detail::require_folder(root, who);
+        if (options.labels)
+            scan_classes(root, who);
+        else
+            scan(root, who, detail::Entered{}, unlabelled);
+        require(!files_.empty(), who, ": no JPEG, PNG or WebP image in ", root.string());
+        std::sort(files_.begin(), files_.end(), [](const File& a, const File& b) { return a.path < b.path; });
+    }
+
+    std::int64_t size() const { return static_cast<std::int64_t>(files_.size()); }
+    Image image(std::int64_t i) const { return image::read(file(i).path); }
+    std::int64_t label(std::int64_t i) const { return file(i).label; }
+    const std::vector<std::string>& classes() const { return classes_; }
+    /// Where image i stands.
+    std::filesystem::path path(std::int64_t i) const { return file(i).path; }
+
+private:
+    struct File {
+        std::string path;
+        std::int64_t label;
+    };
+
+    const File& file(std::int64_t i) const { return files_.at(static_cast<std::size_t>(i)); }
+
+    /// Takes the images below `folder`; true when there are some.
+    bool scan(const std::filesystem::path& folder, const char* who, detail::Entered entered, std::int64_t label) {
+        std::vector<std::string> found;
+        detail::collect_images(folder, entered, found, who);
+        for (auto& path : found) files_.push_back({std::move(path), label});
+        return !found.empty();
+    }
+
+    void scan_classes(const std::filesystem::path& root, const char* who) {
+        detail::Entered entered;
+        entered.first(root);
+        std::vector<File> beside;
+        for (const auto& [path, is_folder] : detail::list(root, who)) {  // sorted, so labels follow the names
+            if (!is_folder) {
+                if (detail::is_image(path, who)) beside.push_back({path.native(), unlabelled});
+            } else if (scan(path, who, entered, static_cast<std::int64_t>(classes_.size()))) {
+                classes_.push_back(path.filename().string());
+            }
+        }
+        require(beside.empty() || classes_.empty(), who, ": ", root.string(), " has images beside its folders (",
+                beside.empty() ? "" : std::filesystem::path(beside[0].path).filename().string(), ") and in them (",
+                classes_.empty() ? "" : classes_[0], "), expected one or the other");
+        if (classes_.empty()) files_ = std::move(beside);
+    }
+
+    std::vector<File> files_;
+    std::vector<std::string> classes_;
+};
+
+static_assert(ImageSource<ImageFolder>);
+
+}  // namespace doppel::data

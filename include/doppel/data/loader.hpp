@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+// Batches of views, made ahead by threads.
+#pragma once
+
+#include <doppel/augment/view.hpp>
+#include <doppel/core/batch.hpp>
+#include <doppel/core/error.hpp>
+#include <doppel/core/random.hpp>
+#include <doppel/data/dataset.hpp>
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <numeric>
+#include <optional>
+#include <span>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace doppel::data {
+
+struct LoaderOptions {
+    std::int64_t batch_size = 256;  ///< images a batch, ≥ 1
+    std::uint64_t seed = 0;         ///< seed of order and views
+    int workers = 1;                ///< threads that make batches; 0: the thread that asks
+    int prefetch = 3;               ///< batches being made or waiting, ≥ 1
+    bool shuffle = true;            ///< a new order each epoch; false: the data set's order
+    bool drop_last = true;          ///< leave out an epoch's last batch when it is smaller
+    bool pinned = false;            ///< page-locked memory, for copies to a GPU that overlap
+    std::int64_t multiple = 1;      ///< batches an epoch are a multiple of this (accumulated gradients), ≥ 1
+    std::int64_t globals = 2;       ///< passed on in Batch
+};
+
+/// Cuts a data set into batches of views. Step s is batch s mod b of epoch s div b, where b = batches().
+/// What a step holds is a pure function of (seed, step): neither the number of threads nor where a pass starts
+/// changes a bit of it. An image is decoded once for all its views.
+///
+///     data::Loader loader(photos, views.each, {.batch_size = 256, .seed = 1, .workers = 2});
+///     for (auto pass = loader.pass(0, 10 * loader.batches()); auto batch = pass->next();) train(*batch);
+class Loader {
+public:
+    Loader(Dataset dataset, std::vector<augment::View> views, LoaderOptions options)
+        : dataset_(std::move(dataset)), views_(std::move(views)), options_(options), classes_(!dataset_.classes().empty()) {
+        require(options_.batch_size >= 1, "Loader: batch size must be at least 1, got ", options_.batch_size);
+        require(options_.workers >= 0, "Loader: workers must be at least 0, got ", options_.workers);
+        require(options_.prefetch >= 1, "Loader: prefetch must be at least 1, got ", options_.prefetch);
+        require(!views_.empty(), "Loader: there are no views");
+        require(!dataset_.empty(), "Loader: the data set is empty");
+        require(options_.multiple >= 1, "Loader: multiple must be at least 1, got ", options_.multiple);
+        require(!options_.drop_last || dataset_.size() >= options_.batch_size * options_.multiple, "a step takes ",
+                options_.batch_size * options_.multiple, " images (batch size ", options_.batch_size, "), the data set has only ", dataset_.size());
+    }
+
+    /// Batches an epoch.
+    std::int64_t batches() const {
+        const std::int64_t all = options_.drop_last ? dataset_.size() / options_.batch_size
+                                                    : (dataset_.size() + options_.batch_size - 1) / options_.batch_size;
+        return all / options_.multiple * options_.multiple;
+    }
+    const LoaderOptions& options() const { return options_; }
+
+    /// The images of an epoch in the order in which they come.
+    std::vector<std::int64_t> order(std::int64_t epoch) const {
+        std::vector<std::int64_t> images(static_cast<std::size_t>(dataset_.size()));
+        std::iota(images.begin(), images.end(), 0);
+        if (options_.shuffle) {
+            random::Stream draw({.seed = options_.seed, .purpose = random::Purpose::order, .epoch = static_cast<std::uint64_t>(epoch)});
+            draw.shuffle(images);
+        }
+        return images;
+    }
+
+    class Pass;
+    /// The batches of steps [first, last), in order. The Loader must outlive the pass.
+    std::unique_ptr<Pass> pass(std::int64_t first, std::int64_t last) const { return std::make_unique<Pass>(*this, first, last); }
+
+private:
+    /// A batch being made.
+    struct Slot {
+        Batch batch;
+        std::shared_ptr<const std::vector<std::int64_t>> order;
+        std::int64_t epoch = 0, offset = 0, count = 0;
+        std::int64_t claimed = 0, left = 0;
+        std::exception_ptr error;
+    };
+
+    void open(Slot& slot, std::int64_t step) const {
+        slot.epoch = step / batches();
+        slot.offset = step % batches() * options_.batch_size;
+        slot.left = slot.count = std::min(options_.batch_size, dataset_.size() - slot.offset);
+        slot.batch.globals = options_.globals;
+        for (const auto& view : views_)
+            slot.batch.views.push_back(at::empty({slot.count, view.channels(), view.size(), view.size()},
+                                                 at::TensorOptions().dtype(at::kFloat).pinned_memory(options_.pinned)));
+        slot.batch.index = at::empty({slot.count}, at::kLong);
+        if (classes_) slot.batch.label = at::empty({slot.count}, at::kLong);
+    }
+
+    /// Makes rows [from, to) of a batch.
+    void fill(Slot& slot, std::int64_t from, std::int64_t to) const {
+        auto* indices = slot.batch.index.mutable_data_ptr<std::int64_t>();
+        auto* labels = classes_ ? slot.batch.label.mutable_data_ptr<std::int64_t>() : nullptr;
+        for (std::int64_t row = from; row < to; ++row) {
+            const std::int64_t i = (*slot.order)[static_cast<std::size_t>(slot.offset + row)];
+            indices[row] = i;
+            if (labels) labels[row] = dataset_.label(i);
+            const Image image = dataset_.image(i);
+            for (std::size_t v = 0; v < views_.size(); ++v) {
+                Tensor& out = slot.batch.views[v];
+                const auto values = static_cast<std::size_t>(out.stride(0));
+                views_[v](image,
+                          random::Stream({.seed = options_.seed, .purpose = random::Purpose::view, .epoch = static_cast<std::uint64_t>(slot.epoch),
+                                          .index = static_cast<std::uint64_t>(i), .view = v}),
+                          std::span<float>(out.mutable_data_ptr<float>() + static_cast<std::size_t>(row) * values, values));
+            }
+        }
+    }
+
+    Dataset dataset_;
+    std::vector<augment::View> views_;
+    LoaderOptions options_;
+    bool classes_;
+};
+
+/// A running sequence of batches; its threads end with it.
+class Loader::Pass {
+public:
+    Pass(const Loader& loader, std::int64_t first, std::int64_t last) : loader_(loader), opened_(first), last_(last) {
+        for (int i = 0; i < loader_.options_.workers; ++i) threads_.emplace_back([this] { work(); });
+    }
+    ~Pass() {
+        {
+            const std::lock_guard lock(mutex_);
+            stop_ = true;
+        }
+        room_.notify_all();
+        for (auto& thread : threads_) thread.join();
+    }
+    Pass(const Pass&) = delete;
+    Pass& operator=(const Pass&) = delete;
+
+    /// The next batch, or nothing after the last. Throws what making it threw (a missing or damaged file).
+    std::optional<Batch> next() {
+        std::unique_lock lock(mutex_);
+        if (threads_.empty()) {
+            if (opened_ >= last_) return std::nullopt;
+            open_next();
+            Slot& slot = *window_.back();
+            loader_.fill(slot, 0, slot.count);
+        } else {
+            ready_.wait(lock, [this] { return (window_.empty() && opened_ >= last_) || (!window_.empty() && window_.front()->left == 0); });
+            if (window_.empty()) return std::nullopt;
+        }
+        const auto slot = std::move(window_.front());
+        window_.pop_front();
+        lock.unlock();
+        room_.notify_all();
+        if (slot->error) std::rethrow_exception(slot->error);
+        return std::move(slot->batch);
+    }
+
+private:
+    /// Images that a thread takes at once.
+    static constexpr std::int64_t grain = 8;
+
+    void open_next() {
+        auto slot = std::make_unique<Slot>();
+        loader_.open(*slot, opened_);
+        if (!order_ || order_epoch_ != slot->epoch) {
+            order_ = std::make_shared<const std::vector<std::int64_t>>(loader_.order(slot->epoch));
+            order_epoch_ = slot->epoch;
+        }
+        slot->order = order_;
+        window_.push_back(std::move(slot));
+        ++opened_;
+    }
+
+    /// A batch that still has rows to give out, opening a new one when there is room.
+    Slot* unclaimed() {
+        for (auto& slot : window_)
+            if (slot->claimed < slot->count) return slot.get();
+        if (opened_ >= last_ || static_cast<int>(window_.size()) >= loader_.options_.prefetch) return nullptr;
+        open_next();
+        return window_.back().get();
+    }
+
+    void work() {
+        std::unique_lock lock(mutex_);
+        for (;;) {
+            Slot* slot = nullptr;
+            room_.wait(lock, [&] { return stop_ || (slot = unclaimed()) != nullptr; });
+            if (stop_) return;
+            const std::int64_t from = slot->claimed, to = std::min(from + grain, slot->count);
+            slot->claimed = to;
+            lock.unlock();
+            room_.notify_one();  // there may be more for another thread
+            std::exception_ptr error;
+            try {
+                loader_.fill(*slot, from, to);
+            } catch (...) {
+                error = std::current_exception();
+            }
+            lock.lock();
+            if (error && !slot->error) slot->error = error;
+            slot->left -= to - from;
+            if (slot->left == 0) ready_.notify_one();
+        }
+    }
+
+    const Loader& loader_;
+    std::mutex mutex_;
+    std::condition_variable room_, ready_;
+    std::deque<std::unique_ptr<Slot>> window_;  // in the order of their steps
+    std::shared_ptr<const std::vector<std::int64_t>> order_;
+    std::int64_t order_epoch_ = -1, opened_, last_;
+    bool stop_ = false;
+    std::vector<std::thread> threads_;
+};
+
+}  // namespace doppel::data

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// A path becomes a data set to train on and one to judge by.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/data/dataset.hpp>
+#include <doppel/data/detail/layout.hpp>
+#include <doppel/data/detail/relabelled.hpp>
+#include <doppel/data/split.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace doppel::data {
+
+/// What open() found.
+struct Splits {
+    Dataset train;       ///< images to learn from
+    Dataset validation;  ///< images to judge by; labels index the same classes as those of train
+    std::string kind;    ///< "class folders", "flat folder", "CIFAR-10 binaries" or "IDX files"
+    std::string how;     ///< one line: where the validation images come from, and what was left aside
+};
+
+struct OpenOptions {
+    std::uint64_t seed = 0;  ///< chooses the images that are held out where there is no validation split
+};
+
+namespace detail {
+
+inline std::string counted(std::int64_t images) { return std::to_string(images) + (images == 1 ? " image" : " images"); }
+
+/// Holds a tenth back from splits.train.
+inline void split_off(Splits& splits, std::uint64_t seed) {
+    auto [train, validation] = hold_out(splits.train, seed);
+    splits.how = validation.indices.empty() ? "nothing held out: there is only one image"
+                                            : "held out " + std::to_string(validation.size()) + " of " +
+                                                  counted(splits.train.size()) + ": no validation split found";
+    splits.train = std::move(train);
+    splits.validation = std::move(validation);
+}
+
+}  // namespace detail
+
+/// The data set at `path`, recognised by its content: a folder of CIFAR-10 binaries or IDX files, or one such file; a
+/// folder with a folder for each class; a flat folder of images, which are then unlabelled.
+///
+/// Folders in it that are named train, val, validation or test, in whatever case, are splits, not classes. Validation
+/// images come from `validation` when given (of several splits there its validation or test split), else from the val
+/// or validation split, else from the test split; else a tenth of each class is held out (hold_out).
+/// Validation labels are turned into the training set's by the names of the classes.
+///
+/// Throws Error in one line: no such path, nothing in it that is known, a test or validation split without a train
+/// split, a validation class that the training set lacks, and what the readers throw.
+///
+///     auto [train, validation, kind, how] = data::open("photos");
+inline Splits open(const std::filesystem::path& path, const std::optional<std::filesystem::path>& validation = std::nullopt,
+                   OpenOptions options = {}) {
+    const auto layout = detail::layout_of(path);
+    require(layout.train.has_value(), "data: ", path.string(), " has ", layout.validation ? layout.validation->name : "no split",
+            ", but no training images beside it");
+    auto [train, kind] = detail::load(*layout.train);
+    Splits splits{std::move(train), {}, std::move(kind), {}};
+
+    std::optional<detail::Part> part = layout.validation;
+    if (validation) {
+        const auto other = detail::layout_of(*validation);
+        part = other.validation ? other.validation : other.train;
+        part->name = validation->string() + (std::filesystem::equivalent(part->path, *validation) && !other.validation ? "" : ", " + part->name);
+    }
+    if (!part) {
+        detail::split_off(splits, options.seed);
+    } else {
+        splits.validation = detail::load(*part).data;
+        splits.how = "validation: " + part->name + ", " + detail::counted(splits.validation.size());
+        const auto classes = splits.train.classes();
+        if (splits.validation.classes().empty()) {
+            if (!classes.empty()) splits.how += ", without labels";
+        } else if (classes.empty()) {
+            splits.validation = detail::Relabelled{splits.validation, {}, {}};
+            splits.how += ", labels left aside: the training images have none";
+        } else {
+            splits.validation = detail::under_classes(splits.validation, classes, part->path.string());
+        }
+    }
+    if (!layout.ignored.empty()) splits.how += "; not used: " + layout.ignored;
+    return splits;
+}
+
+}  // namespace doppel::data

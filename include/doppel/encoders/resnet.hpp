@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// ResNet encoders with the parameter names of torchvision.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/core/module.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <sstream>
+#include <string>
+#include <string_view>
+
+namespace doppel {
+
+/// How a ResNet begins.
+enum class Stem {
+    imagenet,  ///< 7×7 convolution of stride 2, then 3×3 max-pooling of stride 2: for images of 64 px and more
+    cifar,     ///< 3×3 convolution of stride 1, no pooling: for images of about 32 px
+};
+
+inline std::string_view name_of(Stem stem) { return stem == Stem::cifar ? "cifar" : "imagenet"; }
+
+}  // namespace doppel
+
+namespace doppel::encoders {
+
+namespace detail {
+
+inline torch::nn::Conv2d convolution(std::int64_t in, std::int64_t out, std::int64_t size, std::int64_t stride = 1) {
+    torch::nn::Conv2d layer(
+        torch::nn::Conv2dOptions(in, out, size).stride(stride).padding(size / 2).bias(false));
+    torch::nn::init::kaiming_normal_(layer->weight, 0, torch::kFanOut, torch::kReLU);
+    return layer;
+}
+
+/// y = relu(f(x) + shortcut(x)); f is two 3×3 convolutions, or 1×1, 3×3, 1×1 in a bottleneck (stride in the 3×3).
+class ResidualImpl : public torch::nn::Module {
+public:
+    ResidualImpl(std::int64_t in, std::int64_t inner, std::int64_t out, std::int64_t stride, bool bottleneck) {
+        const std::int64_t wide = bottleneck ? 1 : 3;  // kernel of the first convolution
+        conv1_ = register_module("conv1", convolution(in, inner, wide, bottleneck ? 1 : stride));
+        bn1_ = register_module("bn1", torch::nn::BatchNorm2d(inner));
+        conv2_ = register_module("conv2", convolution(inner, inner, 3, bottleneck ? stride : 1));
+        bn2_ = register_module("bn2", torch::nn::BatchNorm2d(inner));
+        if (bottleneck) {
+            conv3_ = register_module("conv3", convolution(inner, out, 1));
+            bn3_ = register_module("bn3", torch::nn::BatchNorm2d(out));
+        }
+        if (stride != 1 || in != out) {
+            downsample_ = torch::nn::Sequential(convolution(in, out, 1, stride), torch::nn::BatchNorm2d(out));
+            register_module("downsample", downsample_);
+        }
+    }
+
+    Tensor forward(const Tensor& x) {
+        Tensor y = bn2_(conv2_(bn1_(conv1_(x)).relu_()));
+        if (conv3_) y = bn3_(conv3_(y.relu_()));
+        return (y + (downsample_ ? downsample_->forward(x) : x)).relu_();
+    }
+
+    /// Scale of the branch's last normalisation: at zero, the block starts as the identity.
+    Tensor last_scale() const { return bn3_ ? bn3_->weight : bn2_->weight; }
+
+private:
+    torch::nn::Conv2d conv1_{nullptr}, conv2_{nullptr}, conv3_{nullptr};
+    torch::nn::BatchNorm2d bn1_{nullptr}, bn2_{nullptr}, bn3_{nullptr};
+    torch::nn::Sequential downsample_{nullptr};
+};
+TORCH_MODULE(Residual);
+
+/// The four stages: blocks in each, and whether the blocks are bottlenecks.
+struct Layout {
+    std::array<std::int64_t, 4> blocks;
+    bool bottleneck;
+};
+
+inline Layout layout_of(std::int64_t depth) {
+    switch (depth) {
+        case 18: return {{2, 2, 2, 2}, false};
+        case 34: return {{3, 4, 6, 3}, false};
+        case 50: return {{3, 4, 6, 3}, true};
+        case 101: return {{3, 4, 23, 3}, true};
+        default: fail("ResNet: depth must be 18, 34, 50 or 101, got ", depth);
+    }
+}
+
+}  // namespace detail
+
+struct ResNet;
+
+/// The module that encoders::ResNet describes: images [B, C, H, W] → features [B, F].
+class ResNetModuleImpl : public torch::nn::Module {
+public:
+    explicit ResNetModuleImpl(const ResNet& spec);
+
+    /// The last feature map averaged over its places: [B, C, H, W] → [B, F].
+    Tensor forward(const Tensor& images) { return forward_map(images).mean({2, 3}); }
+
+    /// The last feature map: [B, C, H, W] → [B, F, H/32, W/32] (H/8, W/8 with the CIFAR stem), rounded up.
+    Tensor forward_map(const Tensor& images) {
+        require(images.dim() == 4 && images.size(1) == channels_, "ResNet: images must be [B, ", channels_,
+                ", H, W], got ", images.sizes());
+        Tensor x = bn1_(conv1_(images)).relu_();
+        if (stem_ == Stem::imagenet) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
+        for (auto& stage : stages_) x = stage->forward(x);
+        return x;
+    }
+
+    std::int64_t feature_dim() const { return feature_dim_; }
+
+private:
+    std::int64_t channels_, feature_dim_ = 0;
+    Stem stem_;
+    torch::nn::Conv2d conv1_{nullptr};
+    torch::nn::BatchNorm2d bn1_{nullptr};
+    std::array<torch::nn::Sequential, 4> stages_{nullptr, nullptr, nullptr, nullptr};
+};
+TORCH_MODULE(ResNetModule);
+
+/// A residual network without its classifier, of any width: `build()` gives the module, drawn from torch's generator.
+///
+/// Stage s has base · 2^s channels (times 4 at the output of a bottleneck), base = 64 · width rounded to the nearest
+/// multiple of 8, at least 8. So every layer is widened, as in SimCLR's ResNet-50 (2×); torchvision's wide_resnet50_2
+/// widens the inner convolutions only. F = 8 · base (depth 18, 34) or 32 · base (50, 101).
+/// Weights: convolutions normal with variance 2 / fan-out, BatchNorm scale 1 and offset 0.
+/// Parameters and buffers carry torchvision's names (conv1.weight, layer1.0.bn1.running_mean …), without fc.
+/// Throws Error for another depth, a width outside (0, 64], or channels < 1.
+/// Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2015, arXiv:1512.03385, table 1;
+/// stride in the 3×3 of a bottleneck as in torchvision.
+///
+///     auto encoder = encoders::ResNet{.depth = 18, .stem = Stem::cifar}.build();
+///     auto features = encoder->forward(images);                      // [B, 3, 32, 32] → [B, 512]
+struct ResNet {
+    std::int64_t depth = 50;          ///< layers: 18, 34, 50 or 101
+    Stem stem = Stem::imagenet;       ///< what comes before the four stages
+    double width = 1;                 ///< multiplies every number of channels; above 0, at most 64
+    bool zero_init_residual = false;  ///< start each block as the identity (SimCLR, SimSiam, Barlow Twins, VICReg: true)
+    std::int64_t channels = 3;        ///< channels of the images, ≥ 1
+
+    /// Channels of the stem and of the first stage.
+    std::int64_t base() const {
+        require(width > 0 && width <= 64, "ResNet: width must be above 0 and at most 64, got ", width);
+        return 8 * std::max<std::int64_t>(1, std::llround(8 * width));
+    }
+
+    std::int64_t feature_dim() const { return base() * (detail::layout_of(depth).bottleneck ? 32 : 8); }
+
+    /// torchvision's name, with the width where it is not 1: "resnet18", "resnet50x2", "resnet18x0.25".
+    std::string name() const {
+        std::ostringstream text;
+        text << "resnet" << depth;
+        if (width != 1) text << 'x' << width;
+        return text.str();
+    }
+
+    ResNetModule build() const { return ResNetModule(*this); }
+};
+
+inline ResNetModuleImpl::ResNetModuleImpl(const ResNet& spec) : channels_(spec.channels), stem_(spec.stem) {
+    const auto [blocks, bottleneck] = detail::layout_of(spec.depth);
+    require(spec.channels >= 1, "ResNet: channels must be at least 1, got ", spec.channels);
+    const std::int64_t base = spec.base(), expansion = bottleneck ? 4 : 1;
+
+    const bool small = spec.stem == Stem::cifar;
+    conv1_ = register_module("conv1", detail::convolution(spec.channels, base, small ? 3 : 7, small ? 1 : 2));
+    bn1_ = register_module("bn1", torch::nn::BatchNorm2d(base));
+
+    std::int64_t in = base;
+    for (std::size_t stage = 0; stage < blocks.size(); ++stage) {
+        const std::int64_t inner = base << stage, out = inner * expansion;
+        auto& layer = stages_[stage] = torch::nn::Sequential();
+        for (std::int64_t block = 0; block < blocks[stage]; ++block) {
+            const std::int64_t stride = stage > 0 && block == 0 ? 2 : 1;
+            detail::Residual residual(in, inner, out, stride, bottleneck);
+            if (spec.zero_init_residual) torch::nn::init::zeros_(residual->last_scale());
+            layer->push_back(residual);
+            in = out;
+        }
+        register_module("layer" + std::to_string(stage + 1), layer);
+    }
+    feature_dim_ = in;
+}
+
+}  // namespace doppel::encoders

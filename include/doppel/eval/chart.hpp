@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// Line charts as SVG text: for the report, or a file of their own.
+#pragma once
+
+#include <doppel/eval/detail/axis.hpp>
+#include <doppel/eval/detail/html.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace doppel::eval {
+
+/// One line of a chart.
+struct Series {
+    std::string name{};                               ///< in the legend; "" with a single series
+    std::vector<std::pair<double, double>> points{};  ///< (x, y) in the order of x; NaN and infinity interrupt the line
+};
+
+/// A chart of lines over one pair of axes.
+struct Curve {
+    std::string name{};            ///< the heading
+    std::string x_label{};         ///< with the unit
+    std::string y_label{};         ///< with the unit
+    std::vector<Series> series{};  ///< six colours, then they repeat
+    bool log_x = false;            ///< logarithmic axis: values <= 0 have no place on it and are left out
+    bool log_y = false;
+    double y_low = INFINITY;    ///< the y axis reaches down to here at least (shares: 0); INFINITY: the data decide
+    double y_high = -INFINITY;  ///< and up to here (shares: 1)
+};
+
+namespace detail {
+
+/// At most about `most` points that look like all of them: of each stretch the lowest and the highest stay,
+/// and whatever interrupts the line.
+inline std::vector<std::pair<double, double>> thinned(const std::vector<std::pair<double, double>>& points, std::size_t most) {
+    if (points.size() <= most) return points;
+    std::vector<std::pair<double, double>> kept{points.front()};
+    const std::size_t stretch = (2 * points.size() + most - 1) / most;
+    for (std::size_t begin = 1; begin + 1 < points.size(); begin += stretch) {
+        const auto from = points.begin() + static_cast<std::ptrdiff_t>(begin);
+        const auto to = points.begin() + static_cast<std::ptrdiff_t>(std::min(begin + stretch, points.size() - 1));
+        const auto gap = std::find_if(from, to, [](const auto& p) { return !std::isfinite(p.first) || !std::isfinite(p.second); });
+        if (gap != to) {
+            kept.insert(kept.end(), from, to);
+            continue;
+        }
+        auto [low, high] = std::minmax_element(from, to, [](const auto& a, const auto& b) { return a.second < b.second; });
+        if (high < low) std::swap(low, high);
+        kept.push_back(*low);
+        if (high != low) kept.push_back(*high);
+    }
+    kept.push_back(points.back());
+    return kept;
+}
+
+inline std::string text_tag(double x, double y, const char* anchor, const std::string& text, const char* more = "") {
+    return "<text x=\"" + fixed(x, 1) + "\" y=\"" + fixed(y, 1) + "\" text-anchor=\"" + anchor + "\" fill=\"currentColor\" " +
+           more + ">" + escaped(text) + "</text>";
+}
+
+inline std::string line_tag(double x0, double y0, double x1, double y1, const char* opacity) {
+    return "<line x1=\"" + fixed(x0, 1) + "\" y1=\"" + fixed(y0, 1) + "\" x2=\"" + fixed(x1, 1) + "\" y2=\"" + fixed(y1, 1) +
+           "\" stroke=\"currentColor\" stroke-opacity=\"" + opacity + "\"/>";
+}
+
+/// The colour of a series: the page's variable --line-N, else one that can be told from the others on light
+/// and dark and by eyes that see no red or green.
+inline std::string series_colour(std::size_t series) {
+    static constexpr const char* colours[] = {"#2f7ed8", "#e8820c", "#12a37f", "#c2508f", "#8a7bd8", "#8b8f98"};
+    return "var(--line-" + std::to_string(series % 6) + "," + colours[series % 6] + ")";
+}
+
+/// Where the plot lies in the drawing, and where a point lies in the plot.
+struct Frame {
+    Axis x, y;
+    double left = 70, right = 428, top = 0, bottom = 0;
+
+    bool shows(const std::pair<double, double>& point) const { return x.shows(point.first) && y.shows(point.second); }
+    double column(double value) const { return left + x.place(value) * (right - left); }
+    double row(double value) const { return bottom - y.place(value) * (bottom - top); }
+};
+
+/// The names of the series, as many to a line as fit; moves `top` below them.
+inline std::string legend_tags(const std::vector<Series>& series, double left, double right, double& top) {
+    if (std::all_of(series.begin(), series.end(), [](const Series& each) { return each.name.empty(); })) return "";
+    std::string svg;
+    double x = left;
+    top += 18;
+    for (std::size_t i = 0; i < series.size(); ++i) {
+        const double wide = 36 + 6.8 * static_cast<double>(series[i].name.size());
+        if (x > left && x + wide > right) x = left, top += 18;
+        svg += "<rect x=\"" + fixed(x, 1) + "\" y=\"" + fixed(top - 10, 1) + "\" width=\"14\" height=\"4\" rx=\"2\" style=\"fill:" +
+               series_colour(i) + "\"/>" + text_tag(x + 19, top - 4, "start", series[i].name);
+        x += wide;
+    }
+    return svg;
+}
+
+inline std::string axis_tags(const Curve& curve, const Frame& frame) {
+    const double middle = (frame.top + frame.bottom) / 2;
+    std::string svg;
+    for (const double tick : frame.y.ticks())
+        svg += line_tag(frame.left, frame.row(tick), frame.right, frame.row(tick), "0.15") +
+               text_tag(frame.left - 7, frame.row(tick) + 4, "end", number_text(tick), "fill-opacity=\"0.75\"");
+    for (const double tick : frame.x.ticks())
+        svg += line_tag(frame.column(tick), frame.bottom, frame.column(tick), frame.bottom + 5, "0.5") +
+               text_tag(frame.column(tick), frame.bottom + 18, "middle", number_text(tick), "fill-opacity=\"0.75\"");
+    return svg + line_tag(frame.left, frame.bottom, frame.right, frame.bottom, "0.5") +
+           text_tag((frame.left + frame.right) / 2, frame.bottom + 37, "middle", curve.x_label) + "<g transform=\"translate(11 " +
+           fixed(middle, 1) + ") rotate(-90)\">" + text_tag(0, 0, "middle", curve.y_label) + "</g>";
+}
+
+/// The line of a series, dots where points are few or stand alone, and what the pointer finds.
+inline std::string series_tags(const Series& series, std::size_t number, const Frame& frame) {
+    const auto points = thinned(series.points, 1200);
+    const std::size_t every = (points.size() + 149) / 150;  // at most 150 places for the pointer
+    std::string path, marks;
+    bool pen = false;
+    for (std::size_t i = 0; i < points.size(); ++i) {
+        const bool shown = frame.shows(points[i]), next = i + 1 < points.size() && frame.shows(points[i + 1]);
+        if (shown) {
+            const auto at = points[i];
+            const auto x = fixed(frame.column(at.first), 1), y = fixed(frame.row(at.second), 1);
+            path += (pen ? "L" : "M") + x + ' ' + y;
+            const auto circle = "<circle cx=\"" + x + "\" cy=\"" + y + '"';
+            if (points.size() <= 30 || (!pen && !next))
+                marks += circle + " r=\"3\" style=\"fill:" + series_colour(number) + "\"/>";
+            if (i % every == 0 || i + 1 == points.size())
+                marks += circle + " r=\"7\" fill=\"transparent\"><title>" +
+                         escaped((series.name.empty() ? "" : series.name + ": ") + number_text(at.second) + " at " +
+                                 number_text(at.first)) + "</title></circle>";
+        }
+        pen = shown;
+    }
+    return "<path d=\"" + path + "\" fill=\"none\" stroke-width=\"" + (points.size() > 300 ? "1.2" : "2") +
+           "\" stroke-linejoin=\"round\" stroke-linecap=\"round\" style=\"stroke:" + series_colour(number) + "\"/>" + marks;
+}
+
+}  // namespace detail
+
+/// The chart as one <svg> element: heading, legend, axes with round ticks, a line a series; values show when
+/// the pointer rests on a point. It takes the colour of its text from where it stands.
+///
+///     io::write_atomically("loss.svg", eval::line_chart({.name = "Loss", .series = {{"train", points}}}));
+inline std::string line_chart(const Curve& curve) {
+    using namespace detail;
+    Frame frame{.x = Axis(curve.log_x), .y = Axis(curve.log_y), .top = 30};
+    bool empty = true;
+    for (const double value : {curve.y_low, curve.y_high})
+        if (frame.y.shows(value)) frame.y.include(value);
+    for (const auto& series : curve.series)
+        for (const auto& point : series.points)
+            if (frame.shows(point)) frame.x.include(point.first), frame.y.include(point.second), empty = false;
+    frame.x.close(false, 6);
+    frame.y.close(true, 6);
+
+    const auto legend = legend_tags(curve.series, frame.left, frame.right, frame.top);
+    frame.top += 10;
+    frame.bottom = frame.top + 210;
+    auto svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 440 " + fixed(frame.bottom + 46, 0) +
+               "\" role=\"img\" font-family=\"system-ui,sans-serif\" font-size=\"12.5\"><title>" + escaped(curve.name) + "</title>" +
+               text_tag(frame.left, 20, "start", curve.name, "font-size=\"15\" font-weight=\"600\"") + legend + axis_tags(curve, frame);
+    if (empty) svg += text_tag((frame.left + frame.right) / 2, (frame.top + frame.bottom) / 2, "middle", "no values");
+    for (std::size_t i = 0; i < curve.series.size(); ++i) svg += series_tags(curve.series[i], i, frame);
+    return svg + "</svg>";
+}
+
+}  // namespace doppel::eval

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a page is made of: escaped text, and numbers as text.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace doppel::eval::detail {
+
+/// Bytes of the UTF-8 character that `text` begins with; 0 when it begins with none that XML allows.
+inline std::size_t character_length(std::string_view text) {
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    if (byte(0) < 0x80) return byte(0) >= 0x20 || byte(0) == '\n' || byte(0) == '\t' ? 1 : 0;
+    const std::size_t length = byte(0) >> 5 == 6 ? 2 : byte(0) >> 4 == 14 ? 3 : byte(0) >> 3 == 30 ? 4 : 0;
+    if (length == 0 || text.size() < length) return 0;
+    std::uint32_t code = byte(0) & (0x7Fu >> length);
+    for (std::size_t i = 1; i < length; ++i) {
+        if (byte(i) >> 6 != 2) return 0;
+        code = code << 6 | (byte(i) & 0x3Fu);
+    }
+    constexpr std::array<std::uint32_t, 5> least{0, 0, 0x80, 0x800, 0x10000};
+    const bool allowed = code >= least[length] && code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF) && (code & 0xFFFE) != 0xFFFE;
+    return allowed ? length : 0;
+}
+
+/// Text as it stands in HTML, SVG and quoted attributes. What is no character becomes U+FFFD.
+inline std::string escaped(std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    while (!text.empty()) {
+        const auto length = character_length(text);
+        switch (length == 0 ? '\0' : text[0]) {
+            case '\0': out += "\xEF\xBF\xBD"; break;
+            case '&': out += "&amp;"; break;
+            case '<': out += "&lt;"; break;
+            case '>': out += "&gt;"; break;
+            case '"': out += "&quot;"; break;
+            case '\'': out += "&#39;"; break;
+            default: out += text.substr(0, length);
+        }
+        text.remove_prefix(std::max<std::size_t>(length, 1));
+    }
+    return out;
+}
+
+/// A number with so many digits after the point, whatever the program's locale.
+inline std::string fixed(double value, int digits) {
+    std::array<char, 400> text;
+    const auto end = std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed, digits).ptr;
+    return {text.data(), end};
+}
+
+/// A number for people: four digits that count, no trailing zeros; k, M, G from ten thousand on.
+inline std::string number_text(double value) {
+    const char* unit = "";
+    for (const char* next : {"k", "M", "G"})
+        if (std::abs(value) >= 9999.5 && std::isfinite(value)) value /= 1000, unit = next;
+    std::array<char, 64> text;
+    const auto end = std::to_chars(text.data(), text.data() + text.size(), value == 0 ? 0.0 : value, std::chars_format::general, 4).ptr;
+    return std::string(text.data(), end) + unit;
+}
+
+}  // namespace doppel::eval::detail

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Projection and prediction heads made of linear layers.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/core/module.hpp>
+
+#include <cstdint>
+#include <vector>
+
+namespace doppel::heads {
+
+/// A head that a spec has built, with the width of what it gives.
+template <class Module>
+struct Built {
+    Module module;
+    std::int64_t out = 0;
+};
+
+/// What follows the last linear layer of a head.
+enum class LastNorm {
+    none,          ///< nothing
+    plain,         ///< BatchNorm without scale and offset (SimSiam's projector, MoCo v3)
+    scale_only,    ///< BatchNorm with a scale, its offset held at zero (SimCLR's authors' code)
+    affine,        ///< BatchNorm with scale and offset
+};
+
+/// Which linear layers have a bias.
+enum class Bias {
+    unless_normed,  ///< those that no BatchNorm follows
+    always,
+    never,
+};
+
+/// [Linear → BatchNorm → ReLU] for each hidden width, then Linear → out: [B, in] → [B, out]. `in` is inferred.
+/// Module names count up as in torch.nn.Sequential: 0.weight, 1.weight, 3.weight …
+/// Source: Chen et al., SimCLR, 2020, arXiv:2002.05709, section 2.1.
+///
+///     .projector = heads::Mlp{.hidden = {2048}, .out = 128}          // SimCLR, two layers
+///     .projector = heads::Mlp{.hidden = {2048}, .out = 128, .norm = false}   // MoCo v2
+struct Mlp {
+    std::vector<std::int64_t> hidden{2048};    ///< widths of the hidden layers, each ≥ 1; empty: one linear layer
+    std::int64_t out = 128;                    ///< width of the output, ≥ 1
+    bool norm = true;                          ///< BatchNorm after each hidden linear layer
+    LastNorm last_norm = LastNorm::none;       ///< BatchNorm after the last linear layer
+    Bias bias = Bias::unless_normed;           ///< which linear layers have a bias
+
+    Built<torch::nn::Sequential> build(std::int64_t in) const {
+        namespace nn = torch::nn;
+        require(out >= 1, "Mlp: out must be at least 1, got ", out);
+        nn::Sequential layers;
+        auto linear = [&](std::int64_t from, std::int64_t to, bool normed) {
+            const bool with_bias = bias == Bias::always || (bias == Bias::unless_normed && !normed);
+            layers->push_back(nn::Linear(nn::LinearOptions(from, to).bias(with_bias)));
+        };
+        for (const auto width : hidden) {
+            require(width >= 1, "Mlp: hidden widths must be at least 1, got ", width);
+            linear(in, width, norm);
+            if (norm) layers->push_back(nn::BatchNorm1d(width));
+            layers->push_back(nn::ReLU());
+            in = width;
+        }
+        linear(in, out, last_norm != LastNorm::none);
+        if (last_norm != LastNorm::none) {
+            nn::BatchNorm1d last(nn::BatchNorm1dOptions(out).affine(last_norm != LastNorm::plain));
+            if (last_norm == LastNorm::scale_only) last->bias.set_requires_grad(false);
+            layers->push_back(last);
+        }
+        return {layers, out};
+    }
+};
+
+/// One linear layer: [B, in] → [B, out].
+///
+///     .projector = heads::Linear{.out = 128}      // InstDisc, MoCo v1
+struct Linear {
+    std::int64_t out = 128;  ///< width of the output, ≥ 1
+    bool bias = true;
+
+    Built<torch::nn::Linear> build(std::int64_t in) const {
+        require(out >= 1, "Linear: out must be at least 1, got ", out);
+        return {torch::nn::Linear(torch::nn::LinearOptions(in, out).bias(bias)), out};
+    }
+};
+
+}  // namespace doppel::heads

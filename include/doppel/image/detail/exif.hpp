@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// The orientation that a camera wrote into an image's EXIF block, and how to undo it.
+#pragma once
+
+#include <doppel/image/image.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace doppel::image::detail {
+
+/// The orientation, 1 … 8, in a TIFF structure (EXIF 2.32, 4.6.4 A: tag 0x112, one SHORT in the first directory).
+/// 1 (as stored) when there is none or the structure is damaged: it says nothing about the pixels.
+inline int orientation(std::span<const std::uint8_t> tiff) {
+    constexpr std::uint8_t prefix[] = {'E', 'x', 'i', 'f', 0, 0};  // JPEG puts it first, PNG does not
+    if (tiff.size() >= 6 && std::equal(prefix, prefix + 6, tiff.begin())) tiff = tiff.subspan(6);
+    if (tiff.size() < 8 || tiff[0] != tiff[1] || (tiff[0] != 'I' && tiff[0] != 'M')) return 1;
+    const bool little = tiff[0] == 'I';
+    const auto number = [&](std::size_t at, std::size_t bytes) -> std::size_t {  // 0 beyond the end
+        if (at > tiff.size() || tiff.size() - at < bytes) return 0;
+        std::size_t value = 0;
+        for (std::size_t i = 0; i < bytes; ++i) value = value << 8 | tiff[at + (little ? bytes - 1 - i : i)];
+        return value;
+    };
+    if (number(2, 2) != 42) return 1;
+    const std::size_t directory = number(4, 4), entries = number(directory, 2);
+    for (std::size_t i = 0; i < entries; ++i) {
+        const std::size_t entry = directory + 2 + 12 * i;
+        if (number(entry, 2) != 0x112) continue;
+        const std::size_t value = number(entry + 8, 2);
+        return number(entry + 2, 2) == 3 && number(entry + 4, 4) == 1 && value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
+    }
+    return 1;
+}
+
+/// The image as it is to be seen. Orientations 2 to 8 mirror or turn it; 5 to 8 swap width and height.
+inline Image oriented(Image image, int orientation) {
+    if (orientation <= 1 || orientation > 8) return image;
+    const bool swap = orientation >= 5;
+    const bool from_right = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+    const bool from_bottom = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+    Image seen(swap ? image.height : image.width, swap ? image.width : image.height, image.channels);
+    std::uint8_t* out = seen.pixels.data();
+    for (int y = 0; y < seen.height; ++y)
+        for (int x = 0; x < seen.width; ++x) {
+            const int column = swap ? y : x, row = swap ? x : y;  // in the stored image, before mirroring
+            out = std::copy_n(image.at(from_right ? image.width - 1 - column : column, from_bottom ? image.height - 1 - row : row),
+                              image.channels, out);
+        }
+    return seen;
+}
+
+}  // namespace doppel::image::detail

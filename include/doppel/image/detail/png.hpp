@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading PNG by libpng. Its errors come by longjmp; they end here and leave as Error.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/image/detail/canvas.hpp>
+#include <doppel/image/detail/exif.hpp>
+#include <doppel/image/image.hpp>
+
+#include <algorithm>
+#include <csetjmp>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <png.h>
+
+namespace doppel::image::detail {
+
+class PngDecoder {
+public:
+    explicit PngDecoder(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}
+    ~PngDecoder() { png_destroy_read_struct(&png_, &info_, nullptr); }
+    PngDecoder(const PngDecoder&) = delete;
+    PngDecoder& operator=(const PngDecoder&) = delete;
+
+    Image decode(std::string_view name) {
+        const auto give_up = [&] { fail("decode: ", name, ": damaged or unsupported PNG: ", message_); };
+        if (!completes([&] {
+                png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, leave, [](png_structp, png_const_charp) {});
+                info_ = png_ ? png_create_info_struct(png_) : nullptr;
+                if (!info_) return;
+                png_set_user_limits(png_, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // canvas() has the limit and says it
+                png_set_read_fn(png_, this, read);
+                png_read_info(png_, info_);
+            }))
+            give_up();
+        require(info_ != nullptr, "decode: ", name, ": libpng cannot start: another version than at compile time, or no memory");
+        const int channels = (png_get_color_type(png_, info_) & PNG_COLOR_MASK_COLOR) != 0 ? 3 : 1;
+        Image image = canvas(name, png_get_image_width(png_, info_), png_get_image_height(png_, info_), channels);
+        std::vector<png_bytep> rows(static_cast<std::size_t>(image.height));
+        for (std::size_t y = 0; y < rows.size(); ++y) rows[y] = image.at(0, static_cast<int>(y));
+        int turned = 1;
+        if (!completes([&] {
+                png_set_palette_to_rgb(png_);
+                png_set_expand_gray_1_2_4_to_8(png_);
+                png_set_scale_16(png_);
+                png_set_strip_alpha(png_);
+                png_set_interlace_handling(png_);
+                png_read_update_info(png_, info_);
+                if (png_get_rowbytes(png_, info_) * rows.size() != image.pixels.size()) png_error(png_, "rows of unexpected length");
+                png_read_image(png_, rows.data());
+                png_read_end(png_, info_);
+#ifdef PNG_eXIf_SUPPORTED
+                png_uint_32 size = 0;
+                png_bytep exif = nullptr;
+                if (png_get_eXIf_1(png_, info_, &size, &exif)) turned = orientation({exif, size});
+#endif
+            }))
+            give_up();
+        return oriented(std::move(image), turned);
+    }
+
+private:
+    /// Runs `action`; false, with message_ set, when libpng gave up. The jump skips the frames between, so `action`
+    /// must own nothing: what has a destructor stays with the caller.
+    template <class Action>
+    bool completes(const Action& action) {
+        if (setjmp(back_) != 0) return false;
+        action();
+        return true;
+    }
+    [[noreturn]] static void leave(png_structp png, png_const_charp message) {
+        auto& self = *static_cast<PngDecoder*>(png_get_error_ptr(png));
+        std::snprintf(self.message_, sizeof self.message_, "%s", message);
+        std::longjmp(self.back_, 1);
+    }
+    static void read(png_structp png, png_bytep out, std::size_t size) {
+        auto& self = *static_cast<PngDecoder*>(png_get_io_ptr(png));
+        if (size > self.bytes_.size()) png_error(png, "the file ends too early");
+        std::copy_n(self.bytes_.data(), size, out);
+        self.bytes_ = self.bytes_.subspan(size);
+    }
+
+    std::span<const std::uint8_t> bytes_;
+    png_structp png_ = nullptr;
+    png_infop info_ = nullptr;
+    std::jmp_buf back_{};
+    char message_[200] = {};
+};
+
+inline Image decode_png(std::span<const std::uint8_t> bytes, std::string_view name) { return PngDecoder(bytes).decode(name); }
+
+}  // namespace doppel::image::detail

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// An image in memory: 8-bit pixels, rows from the top, channels interleaved.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace doppel {
+
+/// 8-bit pixels [height, width, channels]; channels is 1 (gray) or 3 (RGB, as stored: no colour management).
+struct Image {
+    int width = 0, height = 0, channels = 0;
+    std::vector<std::uint8_t> pixels;
+
+    Image() = default;
+    /// Black pixels.
+    Image(int width, int height, int channels)
+        : width(width), height(height), channels(channels),
+          pixels(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * static_cast<std::size_t>(channels)) {}
+
+    /// First channel of the pixel in column x, row y.
+    std::uint8_t* at(int x, int y) { return pixels.data() + offset(x, y); }
+    const std::uint8_t* at(int x, int y) const { return pixels.data() + offset(x, y); }
+
+    bool operator==(const Image&) const = default;
+
+private:
+    std::size_t offset(int x, int y) const {
+        return (static_cast<std::size_t>(y) * static_cast<std::size_t>(width) + static_cast<std::size_t>(x)) *
+               static_cast<std::size_t>(channels);
+    }
+};
+
+}  // namespace doppel

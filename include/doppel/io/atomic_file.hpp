@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files that are there whole or not at all: written under a temporary name, flushed to the disk, renamed.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/io/detail/file.hpp>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <ostream>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+namespace doppel::io {
+
+/// Makes the folder and those above it that are missing.
+/// Throws Error with the path and the system's reason (a file in the way, no permission).
+inline void create_folders(const std::filesystem::path& folder) {
+    if (folder.empty()) return;
+    std::error_code problem;
+    std::filesystem::create_directories(folder, problem);
+    std::error_code ignored;
+    if (problem || !std::filesystem::is_directory(folder, ignored))
+        fail("create_folders: cannot make the folder ", folder.string(), ": ",
+             problem ? problem.message() : std::string("a file of that name is in the way"));
+}
+
+/// Replaces `path` by what `write` puts into the stream. Whoever opens `path`, at any moment and even
+/// after a power cut, finds the old file or the whole new one. The folder must exist.
+///
+/// Throws Error with the path and the system's reason (disk full, no permission, no such folder), and
+/// lets pass what `write` throws; in both cases the old file stands and no temporary one is left.
+///
+///     io::write_atomically("out/notes.txt", [](std::ostream& out) { out << "k-NN " << 0.71 << '\n'; });
+inline void write_atomically(const std::filesystem::path& path, const std::function<void(std::ostream&)>& write) {
+    require(path.has_filename(), "write_atomically: ", path.string(), " names a folder, expected a file");
+    static std::atomic<unsigned> count{0};
+    const auto temporary = path.parent_path() / ("." + path.filename().string() + "." + std::to_string(::getpid()) +
+                                                 "-" + std::to_string(count++) + ".partial");
+    const auto give_up = [&](int error) {
+        fail("write_atomically: cannot write ", path.string(), ": ", std::generic_category().message(error));
+    };
+
+    detail::Descriptor file(temporary, O_WRONLY | O_CREAT | O_EXCL);
+    if (!file) give_up(errno);
+    struct Cleaner {  // removes the temporary file unless it has got its final name
+        const std::filesystem::path& name;
+        bool armed = true;
+        ~Cleaner() {
+            if (armed) ::unlink(name.c_str());
+        }
+    } cleaner{temporary};
+
+    detail::FileBuffer buffer(file.get());
+    std::ostream out(&buffer);
+    write(out);
+    out.flush();
+    if (buffer.error() != 0 || !out) give_up(buffer.error() != 0 ? buffer.error() : EIO);
+    if (::fsync(file.get()) != 0 || !file.close()) give_up(errno);
+    if (std::rename(temporary.c_str(), path.c_str()) != 0) give_up(errno);
+    cleaner.armed = false;
+    // The new name itself must reach the disk too. Some file systems cannot flush a folder; the file is whole all the same.
+    const auto parent = path.parent_path();
+    if (detail::Descriptor folder(parent.empty() ? "." : parent, O_RDONLY | O_DIRECTORY); folder) ::fsync(folder.get());
+}
+
+/// The same for bytes that are at hand.
+inline void write_atomically(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
+    write_atomically(path, [&](std::ostream& out) {
+        out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+    });
+}
+
+/// The same for text that is at hand.
+inline void write_atomically(const std::filesystem::path& path, std::string_view text) {
+    write_atomically(path, [&](std::ostream& out) { out.write(text.data(), static_cast<std::streamsize>(text.size())); });
+}
+
+}  // namespace doppel::io

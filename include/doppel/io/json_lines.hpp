@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// Metrics as JSON lines: one object a line, readable at any moment, whole after a crash.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/io/atomic_file.hpp>
+#include <doppel/io/detail/file.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace doppel::io {
+
+namespace detail {
+
+/// The whole lines of `text` as (number from 1, line), blank ones left out; what follows the last newline
+/// is a line only when it is a whole JSON value.
+inline std::vector<std::pair<std::size_t, std::string_view>> json_lines_of(std::string_view text) {
+    std::vector<std::pair<std::size_t, std::string_view>> lines;
+    for (std::size_t number = 1; !text.empty(); ++number) {
+        const auto end = text.find('\n');
+        const auto line = text.substr(0, end);
+        const bool whole = end != std::string_view::npos || nlohmann::ordered_json::accept(line);
+        if (whole && line.find_first_not_of(" \t\r") != std::string_view::npos) lines.emplace_back(number, line);
+        text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    }
+    return lines;
+}
+
+inline nlohmann::ordered_json json_line(const std::filesystem::path& path, std::size_t number, std::string_view line) {
+    auto value = nlohmann::ordered_json::parse(line, nullptr, false);
+    require(value.is_object(), path.string(), ": line ", number, " is not a JSON object: ", line.substr(0, 60));
+    return value;
+}
+
+inline std::string read_text(const char* who, const std::filesystem::path& path) {
+    auto text = read_file(path);
+    if (!text) fail(who, ": cannot read ", path.string(), ": ", std::generic_category().message(errno));
+    return *std::move(text);
+}
+
+}  // namespace detail
+
+/// The objects of a JSON-lines file. A last line without a newline that is no whole JSON value (a run that
+/// is just writing, or that died) is left out; any other line that is no object throws Error with its number.
+inline std::vector<nlohmann::ordered_json> read_json_lines(const std::filesystem::path& path) {
+    const auto text = detail::read_text("read_json_lines", path);
+    std::vector<nlohmann::ordered_json> values;
+    for (const auto& [number, line] : detail::json_lines_of(text)) values.push_back(detail::json_line(path, number, line));
+    return values;
+}
+
+/// Appends JSON objects to a file, a line each, handed to the system at once: whoever reads sees whole
+/// lines only. One writer a file. An existing file is continued; what a crash left half-written at its
+/// end is cut off. Numbers that are not finite become null.
+///
+/// Throws Error with the path and the reason; a line that finds no room leaves no trace.
+///
+///     io::JsonLines metrics("out/metrics.jsonl");
+///     metrics.append({{"step", 10}, {"loss", 4.8}});
+class JsonLines {
+public:
+    explicit JsonLines(std::filesystem::path path) : path_(std::move(path)), file_(path_) {
+        if (!file_) cannot("open", errno);
+        const auto text = detail::read_text("JsonLines", path_);
+        if (text.empty() || text.back() == '\n') return;
+        const auto whole = text.rfind('\n') + 1;  // 0 when there is no newline at all
+        if (nlohmann::ordered_json::accept(std::string_view(text).substr(whole))) {
+            if (const int error = file_.append("\n")) cannot("write", error);
+        } else {
+            std::error_code problem;
+            std::filesystem::resize_file(path_, whole, problem);
+            if (problem) cannot("mend", problem.value());
+        }
+    }
+
+    /// Adds one line. Text that is not UTF-8 is written with replacement characters.
+    void append(const nlohmann::ordered_json& object) {
+        require(object.is_object(), "JsonLines: ", path_.string(), ": expected an object a line, got a JSON ",
+                object.type_name());
+        using Handler = nlohmann::ordered_json::error_handler_t;
+        if (const int error = file_.append(object.dump(-1, ' ', false, Handler::replace) + '\n')) cannot("write", error);
+    }
+
+    /// Drops the lines whose "step" is greater than `step`, for a run that goes on from an older checkpoint;
+    /// lines without a step stay. Returns how many were dropped. The file is replaced as a whole.
+    std::int64_t truncate_after(std::int64_t step) {
+        const auto text = detail::read_text("JsonLines", path_);
+        std::string kept;
+        std::int64_t dropped = 0;
+        for (const auto& [number, line] : detail::json_lines_of(text)) {
+            const auto value = detail::json_line(path_, number, line);
+            const auto at = value.find("step");
+            if (at != value.end() && at->is_number() && at->get<double>() > static_cast<double>(step))
+                ++dropped;
+            else
+                kept.append(line).push_back('\n');
+        }
+        if (dropped == 0) return 0;
+        write_atomically(path_, kept);
+        file_ = detail::AppendFile(path_);
+        if (!file_) cannot("open", errno);
+        return dropped;
+    }
+
+    const std::filesystem::path& path() const { return path_; }
+
+private:
+    [[noreturn]] void cannot(const char* what, int error) const {
+        fail("JsonLines: cannot ", what, " ", path_.string(), ": ", std::generic_category().message(error));
+    }
+
+    std::filesystem::path path_;
+    detail::AppendFile file_;
+};
+
+}  // namespace doppel::io

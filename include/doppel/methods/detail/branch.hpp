@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// An encoder and its projector, built together and run together: what a method has one or two of.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/core/module.hpp>
+#include <doppel/methods/concepts.hpp>
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace doppel::detail {
+
+/// A holder that holds nothing, or None.
+template <class M>
+M empty() {
+    if constexpr (std::same_as<M, None> || !std::constructible_from<M, std::nullptr_t>)
+        return M{};
+    else
+        return M(nullptr);
+}
+
+/// The module that a head spec builds, and the memory that a queue spec builds; None for an empty slot.
+template <class Spec>
+struct HeadModule {
+    using type = decltype(slots::make_head(std::declval<const Spec&>(), 0).module);
+};
+template <>
+struct HeadModule<None> {
+    using type = None;
+};
+template <class Spec>
+struct QueueMemory {
+    using type = decltype(std::declval<const Spec&>().build(0));
+};
+template <>
+struct QueueMemory<None> {
+    using type = None;
+};
+
+template <class EncoderSpec, class ProjectorSpec>
+struct Branch {
+    static constexpr bool projects = !std::same_as<ProjectorSpec, None>;
+
+    using Encoder = decltype(slots::make_encoder(std::declval<const EncoderSpec&>()));
+    using Projector = typename HeadModule<ProjectorSpec>::type;
+
+    Encoder encoder = empty<Encoder>();
+    Projector projector = empty<Projector>();
+    std::int64_t feature_dim = 0, out = 0;
+
+    Branch(const EncoderSpec& encoder_spec, const ProjectorSpec& projector_spec) : encoder(slots::make_encoder(encoder_spec)) {
+        feature_dim = out = encoder->feature_dim();
+        require(feature_dim >= 1, "Recipe.encoder: feature_dim() must be at least 1, got ", feature_dim);
+        if constexpr (projects) {
+            auto built = slots::make_head(projector_spec, feature_dim);
+            projector = built.module;
+            out = built.out;
+        }
+    }
+
+    void register_in(torch::nn::Module& parent) {
+        parent.register_module("encoder", encoder);
+        if constexpr (projects) parent.register_module("projector", projector);
+    }
+
+    /// Fills parameters and buffers by name from another branch, and takes the gradients off.
+    void copy_from(const Branch& other) {
+        const at::NoGradGuard no_grad;
+        each(other, [](torch::nn::Module& to, const torch::nn::Module& from) {
+            auto fill = [](auto target, const auto& source, const char* what) {
+                require(target.size() == source.size(), "Ema: building the encoder twice gave ", source.size(), " and ", target.size(), " ",
+                        what, "; the spec must give the same structure each time");
+                for (const auto& item : source) {
+                    Tensor* value = target.find(item.key());
+                    require(value && value->sizes() == item.value().sizes(), "Ema: building the encoder twice gave different ", what, " (",
+                            item.key(), "); the spec must give the same structure each time");
+                    require(!value->is_alias_of(item.value()) || value->numel() == 0,
+                            "Ema: both networks share the storage of ", item.key(), "; the spec must make a new module each time");
+                    value->copy_(item.value());
+                }
+            };
+            fill(to.named_parameters(), from.named_parameters(), "parameters");
+            fill(to.named_buffers(), from.named_buffers(), "buffers");
+            for (Tensor& parameter : to.parameters()) parameter.requires_grad_(false);
+        });
+    }
+
+    /// ξ ← m ξ + (1 − m) θ over the parameters, in order of registration (equal by construction).
+    void follow(const Branch& online, double m) {
+        const at::NoGradGuard no_grad;
+        each(online, [m](torch::nn::Module& to, const torch::nn::Module& from) {
+            const auto target = to.parameters(), source = from.parameters();
+            if (!target.empty()) at::_foreach_lerp_(target, source, 1 - m);
+        });
+    }
+
+    /// Features and projections of the views that are seen; the lists get one entry a view.
+    void run(const std::vector<Tensor>& views, const std::vector<bool>& seen, bool join, std::vector<Tensor>& features,
+             std::vector<Tensor>& projections) {
+        features.resize(views.size());
+        projections.resize(views.size());
+        for (std::size_t i = 0; i < views.size(); ++i) {
+            if (!seen[i] || projections[i].defined()) continue;
+            std::vector<std::size_t> members{i};
+            if (join)
+                for (std::size_t j = i + 1; j < views.size(); ++j)
+                    if (seen[j] && views[j].sizes() == views[i].sizes()) members.push_back(j);
+            std::vector<Tensor> parts;
+            for (const auto j : members) parts.push_back(views[j]);
+            const Tensor h = encoder->forward(parts.size() == 1 ? parts[0] : at::cat(parts));  // [members · B, F]
+            require(h.dim() == 2 && h.size(1) == feature_dim, "Recipe.encoder must give [B, ", feature_dim, "] (its feature_dim()), got ",
+                    h.sizes());
+            Tensor z = h;
+            if constexpr (projects) z = projector->forward(h);                                  // [members · B, D]
+            const auto hs = h.chunk(static_cast<std::int64_t>(members.size())), zs = z.chunk(static_cast<std::int64_t>(members.size()));
+            for (std::size_t k = 0; k < members.size(); ++k) {
+                features[members[k]] = hs[k];
+                projections[members[k]] = zs[k];
+            }
+        }
+    }
+
+private:
+    template <class Other, class Action>
+    void each(Other& other, Action&& action) {
+        action(*encoder, *other.encoder);
+        if constexpr (projects) action(*projector, *other.projector);
+    }
+};
+
+}  // namespace doppel::detail

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+// A method: the modules and the state that a recipe describes, and one training step of it.
+#pragma once
+
+#include <doppel/core/batch.hpp>
+#include <doppel/core/error.hpp>
+#include <doppel/core/module.hpp>
+#include <doppel/core/precision.hpp>
+#include <doppel/core/seed.hpp>
+#include <doppel/methods/detail/branch.hpp>
+#include <doppel/methods/recipe.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace doppel {
+
+/// How Method builds.
+struct BuildOptions {
+    std::uint64_t seed = 0;  ///< seed of all initial weights and memories; torch's own generators are left as they were
+};
+
+/// The built recipe. One step is
+///
+///     Tensor loss = method->forward(batch);  loss.backward();  optimiser.step();  method->commit();
+///
+/// forward() reads state, commit() writes it (queue, EMA, the loss's own); a step that is not taken is thrown
+/// away with discard() and leaves no trace in them. Several forward() before one commit() accumulate.
+/// State names are fixed, because checkpoints live long:
+/// encoder.* projector.* predictor.* target.encoder.* target.projector.* queue.* loss.*
+template <class R>
+class MethodImpl : public torch::nn::Module {
+    static constexpr bool projects = !std::same_as<typename R::Projector, None>;
+    static constexpr bool predicts = !std::same_as<typename R::Predictor, None>;
+    static constexpr bool remembers = !std::same_as<typename R::Queue, None>;
+    static constexpr bool follows = momentum::is_ema<typename R::Target>;
+    static constexpr bool whole = slots::WholeLoss<typename R::Loss>;
+
+public:
+    using Branch = detail::Branch<typename R::Encoder, typename R::Projector>;
+    using Encoder = typename Branch::Encoder;
+    using Predictor = typename detail::HeadModule<typename R::Predictor>::type;
+
+    R recipe;  ///< the specs; `recipe.loss` is the loss in use, with its state
+
+    explicit MethodImpl(R r, BuildOptions options = {}) : torch::nn::Module("Method"), recipe(std::move(r)) {
+        const SeedScope seed(options.seed);
+        online_.emplace(recipe.encoder, recipe.projector);
+        online_->register_in(*this);
+        dim_ = online_->out;
+        if constexpr (predicts) {
+            auto built = slots::make_head(recipe.predictor, dim_);
+            require(built.out == dim_, "Recipe.predictor gives ", built.out, " values a row, the target branch ", dim_);
+            predictor_ = this->register_module("predictor", built.module);
+        }
+        if constexpr (follows) {
+            target_.emplace(recipe.encoder, recipe.projector);
+            target_->copy_from(*online_);
+            auto box = std::make_shared<torch::nn::Module>("Target");
+            target_->register_in(*box);
+            this->register_module("target", box);
+        }
+        if constexpr (remembers) {
+            memory_.emplace(recipe.queue.build(dim_));
+            keep("queue", *memory_);
+        }
+        if constexpr (requires { recipe.loss.build(dim_); }) recipe.loss.build(dim_);
+        if constexpr (requires { recipe.loss.state(slots::NamesTensors{}); }) keep("loss", recipe.loss);
+    }
+
+    /// Called before training: what needs the length of the run is checked here.
+    void begin(const Horizon& horizon) {
+        at.of = horizon;
+        if constexpr (requires { recipe.loss.begin(horizon); }) recipe.loss.begin(horizon);
+        if constexpr (remembers)
+            if constexpr (requires { memory_->begin(horizon); }) memory_->begin(horizon);
+    }
+
+    /// Width of the encoder's features.
+    std::int64_t feature_dim() const { return online_->feature_dim; }
+    /// Width of the embeddings that the loss sees.
+    std::int64_t embedding_dim() const { return dim_; }
+
+    Encoder& encoder() { return online_->encoder; }
+    /// The encoder that follows, or the online one where nothing follows.
+    Encoder& target_encoder() {
+        if constexpr (follows)
+            return target_->encoder;
+        else
+            return online_->encoder;
+    }
+
+    /// Views → scalar loss, float32. The network runs under the autocast that the caller set, the loss never does.
+    Tensor forward(const Batch& batch) {
+        const std::size_t views = batch.views.size();
+        require(views >= 1, "Method: the batch has no views");
+        const auto pairs = pairs_of(views, static_cast<std::size_t>(batch.globals));
+        std::vector<bool> seen_online(views, whole && std::same_as<typename R::Pairing, ByLoss>), seen_target = seen_online;
+        for (const auto [o, t] : pairs) {
+            require(o < views && t < views, "Recipe.pairing asks for view ", std::max(o, t), ", the batch has ", views);
+            seen_online[o] = seen_target[t] = true;
+        }
+        if constexpr (!follows)  // one network: what the target needs is a pass of the online branch
+            for (std::size_t v = 0; v < views; ++v) seen_online[v] = seen_online[v] || seen_target[v];
+
+        Outputs out{.index = batch.index, .label = batch.label, .at = at};
+        online_->run(batch.views, seen_online, recipe.passes.join_views, out.features, out.projected);
+        out.online = out.projected;
+        if constexpr (predicts)
+            for (Tensor& z : out.online)
+                if (z.defined()) z = predictor_->forward(z);
+        if constexpr (follows) {
+            if (recipe.target.when == momentum::When::before_key_pass && followed_ == at.step) follow();
+            const at::NoGradGuard no_grad;
+            std::vector<Tensor> features;
+            target_->run(batch.views, seen_target, recipe.passes.join_views, features, out.target);
+        } else {
+            out.target = out.projected;  // never a second pass
+            if constexpr (std::same_as<typename R::Target, momentum::StopGradient>)
+                for (Tensor& z : out.target)
+                    if (z.defined()) z = z.detach();
+        }
+        for (auto* list : {&out.online, &out.target})
+            for (Tensor& z : *list)
+                if (z.defined() && z.scalar_type() != at::kDouble) z = z.to(at::kFloat);
+        if constexpr (remembers) out.memory = memory_->read();
+
+        const Autocast float32(batch.views.front().device().type(), Precision::fp32);
+        Tensor loss = value(out, pairs);
+        require(loss.defined() && loss.dim() == 0, "Recipe.loss must give a scalar, got shape ", loss.defined() ? loss.sizes() : at::IntArrayRef{});
+        for (auto* list : {&out.features, &out.projected, &out.online, &out.target})
+            for (Tensor& z : *list)
+                if (z.defined()) z = z.detach();
+        last_.push_back(std::move(out));
+        return loss;
+    }
+
+    /// After a successful optimiser step: writes queue, EMA and the loss's own state, and counts the step.
+    void commit() {
+        const at::NoGradGuard no_grad;
+        if constexpr (follows)
+            if (recipe.target.when == momentum::When::after_step) follow();
+        for (const Outputs& out : last_) {
+            if constexpr (remembers) memory_->commit(out);
+            if constexpr (requires { recipe.loss.commit(out); }) recipe.loss.commit(out);
+        }
+        last_.clear();
+        ++at.step;
+    }
+
+    /// Instead of commit(), when the step is not taken.
+    void discard() { last_.clear(); }
+
+    /// What the last forward passes since commit() gave, without gradients.
+    const std::vector<Outputs>& last() const { return last_; }
+
+    Progress at{};  ///< the step about to be taken
+
+    /// Numbers that belong to a checkpoint beside the tensors: the step, and the steps the EMA target has followed.
+    std::vector<std::pair<std::string, std::int64_t*>> counters() { return {{"step", &at.step}, {"target.followed", &followed_}}; }
+
+private:
+    /// Registers what part.state() names: tensors that require a gradient as parameters, others as buffers.
+    template <class Part>
+    void keep(const std::string& name, Part& part) {
+        auto box = std::make_shared<torch::nn::Module>(name);
+        part.state([&](const char* key, Tensor& value) {
+            require(value.defined(), name, ".", key, " is undefined after build()");
+            value = value.requires_grad() ? box->register_parameter(key, value) : box->register_buffer(key, value);
+        });
+        this->register_module(name, box);
+    }
+
+    static auto default_pairing() {
+        if constexpr (requires { typename R::Loss::Pairing; })
+            return typename R::Loss::Pairing{};
+        else
+            return pairings::OneWay{};
+    }
+    auto pairing() const {
+        if constexpr (std::same_as<typename R::Pairing, ByLoss>)
+            return default_pairing();
+        else
+            return recipe.pairing;
+    }
+    std::vector<pairings::Pair> pairs_of(std::size_t views, std::size_t globals) const {
+        if constexpr (whole && std::same_as<typename R::Pairing, ByLoss>)
+            return {};
+        else
+            return pairing()(views, globals);
+    }
+
+    Tensor value(const Outputs& out, const std::vector<pairings::Pair>& pairs) {
+        if constexpr (whole) {
+            return recipe.loss(out);
+        } else {
+            Tensor sum;
+            for (const auto [o, t] : pairs) {
+                Tensor term;
+                if constexpr (remembers)
+                    term = recipe.loss(out.online[o], out.target[t], out.memory);
+                else
+                    term = recipe.loss(out.online[o], out.target[t]);
+                sum = sum.defined() ? sum + term : term;
+            }
+            require(sum.defined(), "Recipe.pairing gives no pair for ", out.online.size(), " views");
+            return pairing().reduce == pairings::Reduce::mean ? sum / static_cast<double>(pairs.size()) : sum;
+        }
+    }
+
+    void follow() {
+        const double m = recipe.target.schedule(at);
+        require(m >= 0 && m <= 1, "Ema: m must lie between 0 and 1, the schedule gives ", m, " at step ", at.step);
+        target_->follow(*online_, m);
+        followed_ = at.step + 1;
+    }
+
+    std::optional<Branch> online_, target_;
+    Predictor predictor_ = detail::empty<Predictor>();
+    std::optional<typename detail::QueueMemory<typename R::Queue>::type> memory_;
+    std::vector<Outputs> last_;
+    std::int64_t dim_ = 0, followed_ = 0;
+};
+
+namespace detail {
+/// Stands in for the method of a recipe that Check refuses, so that nothing more is said about it.
+struct Refused : torch::nn::Module {
+    template <class... Any>
+    explicit Refused(const Any&...) {}
+};
+template <class R>
+using MethodBody = std::conditional_t<Check<R>::ok, MethodImpl<R>, Refused>;
+}  // namespace detail
+
+/// A built recipe behind a module holder (copies share the method).
+///
+///     Method method{Recipe{.encoder = encoders::ResNet{.depth = 18}, .loss = losses::NtXent{}}, {.seed = 1}};
+///     Tensor loss = method->forward(batch);
+template <class R>
+class Method : public torch::nn::ModuleHolder<detail::MethodBody<R>> {
+public:
+    using torch::nn::ModuleHolder<detail::MethodBody<R>>::ModuleHolder;
+    explicit Method(R recipe, BuildOptions options = {})
+        : torch::nn::ModuleHolder<detail::MethodBody<R>>(std::make_shared<detail::MethodBody<R>>(std::move(recipe), options)) {}
+};
+template <class R>
+Method(R) -> Method<R>;
+template <class R>
+Method(R, BuildOptions) -> Method<R>;
+
+}  // namespace doppel

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// A preset: a recipe with everything else that its paper fixes.
+#pragma once
+
+#include <doppel/augment/views.hpp>
+#include <doppel/methods/any_method.hpp>
+#include <doppel/optim/spec.hpp>
+#include <doppel/schedules/schedule.hpp>
+
+#include <cstdint>
+#include <string>
+
+namespace doppel {
+
+/// What a method needs to be trained as its paper does. Changing the method changes all of it: no method is
+/// trained with another one's optimiser or views by oversight.
+///
+///     auto preset = methods::sim_clr(encoders::ResNet{.depth = 18, .stem = Stem::cifar}, methods::sim_clr_small());
+///     preset.epochs = 200;
+template <class R>
+struct Preset {
+    std::string name;                     ///< "sim_clr"
+    R recipe;                             ///< the method's slots
+    views::Views views;                   ///< what it looks at
+    optim::AnySpec optimiser;             ///< how it is trained
+    schedules::Any lr;                    ///< learning rate of each optimiser step
+    std::int64_t epochs = 100;            ///< passes over the training images
+    std::int64_t batch_size = 256;        ///< images an optimiser step
+    Network evaluate = Network::online;   ///< whose encoder is the result
+};
+
+}  // namespace doppel

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Any description of an optimiser behind one type: what a preset holds.
+#pragma once
+
+#include <doppel/optim/optimizer.hpp>
+
+#include <functional>
+#include <string>
+#include <utility>
+
+namespace doppel::optim {
+
+/// Builds an optimiser for parameters once they are where they will be trained.
+///
+///     optim::AnySpec spec = optim::Sgd{.weight_decay = 5e-4};
+///     optim::AnyOptimizer optimizer = spec.build(method.trainable());
+class AnySpec {
+public:
+    template <class S>
+        requires(!std::same_as<S, AnySpec> && OptimizerSpec<S>)
+    AnySpec(S spec)  // NOLINT: implicit by intent
+        : build_([spec](const NamedParameters& parameters) { return AnyOptimizer(spec.build(parameters)); }) {
+        if constexpr (requires { { spec.describe() } -> std::convertible_to<std::string>; }) text_ = spec.describe();
+    }
+
+    AnyOptimizer build(const NamedParameters& parameters) const { return build_(parameters); }
+    /// One line for logs and config.json; "custom" for an optimiser that does not describe itself.
+    const std::string& describe() const { return text_; }
+
+private:
+    std::function<AnyOptimizer(const NamedParameters&)> build_;
+    std::string text_ = "custom";
+};
+
+}  // namespace doppel::optim

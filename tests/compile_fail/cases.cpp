@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Wrong compositions, one a case. The n-th line with "expect:" says what case n's first error line holds.
+#include <doppel/losses/nt_xent.hpp>
+#include <doppel/methods/method.hpp>
+#include <doppel/queues/fifo.hpp>
+
+#include "torch_support.hpp"
+
+using namespace doppel;
+using namespace doppel::test;
+
+#ifndef CASE
+#define CASE 0
+#endif
+
+struct NotASpec {
+    int depth = 18;
+};
+struct MemoryLoss {
+    Tensor operator()(const Tensor& online, const Tensor& target, const Tensor& memory) const { return (online * target).sum() + memory.sum(); }
+};
+
+void compose() {
+    [[maybe_unused]] const auto net = tiny();
+    [[maybe_unused]] const losses::NtXent loss{};
+#if CASE == 0
+    Method a{Recipe{.encoder = net, .loss = loss}};
+    Method b{Recipe{.encoder = net, .queue = queues::Fifo{}, .loss = MemoryLoss{}}};
+#elif CASE == 1
+    Method m{Recipe{.projector = heads::Mlp{}, .loss = loss}};  // expect: Recipe.encoder is missing
+#elif CASE == 2
+    Method m{Recipe{.encoder = net}};  // expect: Recipe.loss is missing
+#elif CASE == 3
+    Method m{Recipe{.encoder = NotASpec{}, .loss = loss}};  // expect: Recipe.encoder needs build(), or must be a callable without arguments
+#elif CASE == 4
+    Method m{Recipe{.encoder = TinyNet(8), .loss = loss}};  // expect: Recipe.encoder holds a built module; slots hold specs
+#elif CASE == 5
+    Method m{Recipe{.encoder = [] { return torch::nn::Linear(2, 2); }, .loss = loss}};  // expect: feature_dim()
+#elif CASE == 6
+    Method m{Recipe{.encoder = net, .projector = NotASpec{}, .loss = loss}};  // expect: Recipe.projector needs build(int64_t in)
+#elif CASE == 7
+    Method m{Recipe{.encoder = net, .predictor = torch::nn::Linear(2, 2), .loss = loss}};  // expect: Recipe.predictor holds a built module
+#elif CASE == 8
+    Method m{Recipe{.encoder = net, .target = 0.99, .loss = loss}};  // expect: Recipe.target must be momentum::Shared, momentum::StopGradient or momentum::Ema
+#elif CASE == 9
+    Method m{Recipe{.encoder = net, .queue = queues::Fifo{}, .loss = loss}};  // expect: Recipe.queue is filled, but Recipe.loss never reads it
+#elif CASE == 10
+    Method m{Recipe{.encoder = net, .loss = MemoryLoss{}}};  // expect: Recipe.loss reads a queue, but Recipe.queue is left out
+#elif CASE == 11
+    Method m{Recipe{.encoder = net, .loss = NotASpec{}}};  // expect: Recipe.loss must be callable as loss(online, target)
+#elif CASE == 12
+    Method m{Recipe{.encoder = net, .queue = NotASpec{}, .loss = MemoryLoss{}}};  // expect: Recipe.queue needs build(int64_t dim)
+#elif CASE == 13
+    Method m{Recipe{.encoder = net, .pairing = NotASpec{}, .loss = loss}};  // expect: Recipe.pairing must be callable as pairing(views, globals)
+#endif
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doppel/data/embedded.hpp>
+#include <doppel/encoders/resnet.hpp>
+#include <doppel/methods/sim_clr.hpp>
+#include <doppel/queues/fifo.hpp>
+#include <doppel/train/trainer.hpp>
+
+#include "torch_support.hpp"
+
+#include <algorithm>
+#include <csignal>
+
+using namespace doppel;
+using namespace doppel::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+data::Dataset images() { return data::Embedded({.size = 16, .count = 40}); }
+
+auto preset() {
+    auto options = methods::sim_clr_small();
+    options.size = 12;
+    options.hidden = 16;
+    options.out = 8;
+    return methods::sim_clr(tiny(), options);
+}
+
+train::TrainOptions quick(const fs::path& out = {}) {
+    return {.epochs = 4, .batch_size = 8, .seed = 7, .out = out, .checkpoint_every = 1, .keep = 100, .log_every = 1, .progress = train::ProgressMode::off};
+}
+
+std::map<std::string, Tensor> state_of(const AnyMethod& method) {
+    std::map<std::string, Tensor> all;
+    for (const auto& item : method.module().named_parameters()) all[item.key()] = item.value().detach().clone();
+    for (const auto& item : method.module().named_buffers()) all[item.key()] = item.value().clone();
+    return all;
+}
+
+void check_equal(const AnyMethod& a, const AnyMethod& b) {
+    const auto left = state_of(a), right = state_of(b);
+    REQUIRE(left.size() == right.size());
+    for (const auto& [name, value] : left) {
+        INFO(name);
+        CHECK(bit_equal(value, right.at(name)));
+    }
+}
+
+AnyMethod build(std::uint64_t seed = 1) { return Method{preset().recipe, {.seed = seed}}; }
+
+/// A network with dropout: what a step gives depends on torch's generator too.
+struct DroppingImpl : TinyNetImpl {
+    Tensor forward(const Tensor& x) { return at::dropout(TinyNetImpl::forward(x), 0.5, is_training()); }
+};
+TORCH_MODULE(Dropping);
+
+}  // namespace
+
+TEST_CASE("a resumed run equals an uninterrupted one bit for bit, whatever the workers") {
+    const auto plan = train::plan_of(preset());
+    TemporaryFolder folder;
+    const AnyMethod whole = build();
+    train::train(whole, images(), plan, quick());
+    for (int workers : {0, 1, 3}) {
+        const auto out = folder / std::to_string(workers);
+        auto options = quick(out);
+        options.workers = workers;
+        const AnyMethod first = build();
+        train::train(first, images(), plan, options);
+        check_equal(first, whole);
+        // go on from each checkpoint on the way, as if the run had died after it
+        for (const auto& checkpoint : train::Checkpoints(out / "checkpoints", 100).list()) {
+            const auto again = folder / "again";
+            fs::remove_all(again);
+            auto resumed = quick(again);
+            resumed.resume = checkpoint.string();
+            const AnyMethod second = build(99);  // other weights: all must come from the checkpoint
+            const auto result = train::train(second, images(), plan, resumed);
+            CHECK(result.steps == 20);
+            check_equal(second, whole);
+        }
+    }
+}
+
+TEST_CASE("a resumed run with dropout, queue and Ema goes on bit for bit") {
+    auto base = preset();
+    const auto recipe = Recipe{.encoder = [] { return Dropping(); },
+                               .projector = heads::Mlp{.hidden = {16}, .out = 8, .norm = false},
+                               .target = momentum::Ema{.schedule = schedules::Cosine{0.9, 1}, .when = momentum::When::before_key_pass},
+                               .queue = queues::Fifo{.capacity = 21},
+                               .loss = [](const Tensor& q, const Tensor& k, const Tensor& memory) {
+                                   return -(q * k.detach()).sum(1).mean() + q.mm(memory.t()).logsumexp(1).mean();
+                               }};
+    const auto plan = train::plan_of(base);
+    TemporaryFolder folder;
+    at::manual_seed(11);
+    const AnyMethod whole = Method{recipe, {.seed = 1}};
+    train::train(whole, images(), plan, quick(folder / "whole"));
+    const auto middle = train::Checkpoints(folder / "whole" / "checkpoints", 100).list().at(1);
+    at::manual_seed(12);
+    const AnyMethod resumed = Method{recipe, {.seed = 2}};
+    auto options = quick(folder / "resumed");
+    options.resume = middle.string();
+    train::train(resumed, images(), plan, options);
+    check_equal(resumed, whole);
+}
+
+TEST_CASE("an interrupt ends a run after the step at hand, with a checkpoint that goes on bit for bit") {
+    const auto plan = train::plan_of(preset());
+    TemporaryFolder folder;
+    const AnyMethod whole = build();
+    train::train(whole, images(), plan, quick());
+    for (int signal : {SIGINT, SIGTERM}) {
+        const auto out = folder / std::to_string(signal);
+        const AnyMethod stopped = build();
+        train::Hooks hooks{.after_epoch = [&](std::int64_t epoch) {
+            if (epoch == 2) std::raise(signal);
+            return nlohmann::ordered_json::object();
+        }};
+        auto options = quick(out);
+        options.checkpoint_every = 100;
+        const auto result = train::train(stopped, images(), plan, options, hooks);
+        CHECK(result.signal == signal);
+        CHECK(result.steps == 10);
+        CHECK(fs::exists(result.checkpoint));
+        options.resume = "auto";
+        const AnyMethod resumed = build(5);
+        CHECK(train::train(resumed, images(), plan, options).signal == 0);
+        check_equal(resumed, whole);
+    }
+}
+
+TEST_CASE("training learns: the loss of a tiny run falls") {
+    auto options = quick();
+    options.epochs = 30;
+    TemporaryFolder folder;
+    options.out = folder.path();
+    train::train(build(), images(), train::plan_of(preset()), options);
+    const auto lines = io::read_json_lines(folder / "metrics.jsonl");
+    auto mean = [&](std::size_t from, std::size_t to) {
+        double sum = 0;
+        for (std::size_t i = from; i < to; ++i) sum += lines[i]["loss"].get<double>();
+        return sum / static_cast<double>(to - from);
+    };
+    CHECK(mean(lines.size() - 15, lines.size()) < mean(0, 15) - 0.1);
+}
+
+TEST_CASE("metrics.jsonl has a line each log_every steps, and none twice after resuming") {
+    const auto plan = train::plan_of(preset());
+    TemporaryFolder folder;
+    auto options = quick(folder.path());
+    options.log_every = 3;
+    train::train(build(), images(), plan, options);
+    auto steps = [&] {
+        std::vector<std::int64_t> list;
+        for (const auto& line : io::read_json_lines(folder / "metrics.jsonl")) {
+            list.push_back(line["step"].get<std::int64_t>());
+            for (auto* key : {"epoch", "loss", "lr", "images_per_second", "feature_std"}) CHECK(line[key].is_number());
+        }
+        return list;
+    };
+    const std::vector<std::int64_t> expected{3, 6, 9, 12, 15, 18, 20};
+    CHECK(steps() == expected);
+    options.resume = train::Checkpoints(folder / "checkpoints", 9).list().front().string();
+    train::train(build(), images(), plan, options);
+    CHECK(steps() == expected);
+}
+
+TEST_CASE("the last checkpoints are kept, older ones go") {
+    TemporaryFolder folder;
+    auto options = quick(folder.path());
+    options.keep = 2;
+    train::train(build(), images(), train::plan_of(preset()), options);
+    const auto list = train::Checkpoints(folder / "checkpoints", 2).list();
+    REQUIRE(list.size() == 2);
+    CHECK(list[0].filename() == "step-00000015.safetensors");
+    CHECK(list[1].filename() == "step-00000020.safetensors");
+}
+
+TEST_CASE("accumulated gradients: n passes are one step whose gradient is their mean") {
+    auto options = quick();
+    options.accumulate = 2;
+    options.epochs = 2;
+    const auto result = train::train(build(), images(), train::plan_of(preset()), options);
+    CHECK(result.steps == 4);  // 5 batches an epoch are 2 whole steps
+}
+
+TEST_CASE("a checkpoint of another run is refused with what differs") {
+    const auto plan = train::plan_of(preset());
+    TemporaryFolder folder;
+    train::train(build(), images(), plan, quick(folder.path()));
+    const auto path = train::Checkpoints(folder / "checkpoints", 9).newest()->string();
+    const auto resumed = [&](AnyMethod method, train::TrainOptions options) {
+        options.resume = path;
+        return message_of([&] { train::train(method, images(), plan, options); });
+    };
+    auto other = quick();
+    other.batch_size = 10;
+    CHECK(mentions(resumed(build(), other), {path, "another run", "batch size is 8 there and 10 here"}));
+    other = quick();
+    other.seed = 8;
+    CHECK(mentions(resumed(build(), other), {"seed is 7 there and 8 here"}));
+    const AnyMethod wider = Method{with_projector(preset().recipe, heads::Mlp{.hidden = {17}, .out = 8})};
+    CHECK(mentions(resumed(wider, quick()), {"projector.0.weight", "[16, 8] there", "[17, 8] here"}));
+    const AnyMethod deeper = Method{with_projector(preset().recipe, heads::Mlp{.hidden = {16, 16}, .out = 8})};
+    CHECK(mentions(resumed(deeper, quick()), {path, "projector."}));
+    other = quick();
+    other.resume = (folder / "nothing.safetensors").string();
+    CHECK(mentions(message_of([&] { train::train(build(), images(), plan, other); }), {"nothing.safetensors"}));
+}
+
+TEST_CASE("a refused checkpoint leaves the method as it was") {
+    const auto plan = train::plan_of(preset());
+    TemporaryFolder folder;
+    train::train(build(), images(), plan, quick(folder.path()));
+    auto options = quick();
+    options.seed = 1;
+    options.resume = train::Checkpoints(folder / "checkpoints", 9).newest()->string();
+    const AnyMethod method = build();
+    CHECK(!message_of([&] { train::train(method, images(), plan, options); }).empty());
+    check_equal(method, build());
+}
+
+TEST_CASE("the trainer says which option cannot be") {
+    const auto plan = train::plan_of(preset());
+    const auto refused = [&](auto change) {
+        auto options = quick();
+        change(options);
+        return message_of([&] { train::train(build(), images(), plan, options); });
+    };
+    CHECK(mentions(refused([](auto& o) { o.epochs = 0; }), {"epochs", "0"}));
+    CHECK(mentions(refused([](auto& o) { o.batch_size = 1; }), {"batch size", "1"}));
+    CHECK(mentions(refused([](auto& o) { o.batch_size = 64; }), {"64", "40"}));
+    CHECK(mentions(refused([](auto& o) { o.accumulate = 0; }), {"accumulate", "0"}));
+}
+
+TEST_CASE("bfloat16 training on the CPU runs, with parameters and optimiser in float32") {
+    auto options = quick();
+    options.epochs = 1;
+    options.precision = Precision::bf16;
+    const AnyMethod method = build();
+    const auto result = train::train(method, images(), train::plan_of(preset()), options);
+    CHECK(std::isfinite(result.loss));
+    for (const auto& [name, value] : method.trainable()) CHECK(value.scalar_type() == at::kFloat);
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reference/augment.hpp"
+
+#include <doppel/augment/views.hpp>
+
+using namespace doppel;
+using augment::View;
+using test::expected;
+
+namespace {
+
+random::Stream at(std::uint64_t epoch, std::uint64_t index, std::uint64_t view, std::uint64_t seed = 1) {
+    return random::Stream({.seed = seed, .epoch = epoch, .index = index, .view = view});
+}
+
+std::vector<float> look(const View& view, const Image& image, const random::Stream& draw) {
+    std::vector<float> out(view.values());
+    view(image, draw, out);
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("a view is a pure function of seed, epoch, index and view number") {
+    const auto both = views::sim_clr_small();
+    const Image& busy = expected("source/busy");
+    const auto first = look(both.each[0], busy, at(3, 17, 0));
+    for (std::uint64_t i = 0; i < 5; ++i) look(both.each[1], busy, at(i, i, 1));  // others in between do not matter
+    CHECK(look(both.each[0], busy, at(3, 17, 0)) == first);
+    CHECK(look(View(both.each[0]), busy, at(3, 17, 0)) == first);
+    CHECK(look(both.each[1], busy, at(3, 17, 1)) != first);
+    CHECK(look(both.each[0], busy, at(4, 17, 0)) != first);
+    CHECK(look(both.each[0], busy, at(3, 18, 0)) != first);
+    CHECK(look(both.each[0], busy, at(3, 17, 0, 2)) != first);
+}
+
+TEST_CASE("the views of one image differ") {
+    const auto both = views::sim_clr_small();
+    int equal = 0;
+    for (std::uint64_t i = 0; i < 50; ++i)
+        equal += both.each[0].render(expected("source/busy"), at(0, i, 0)) ==
+                 both.each[1].render(expected("source/busy"), at(0, i, 1));
+    CHECK(equal == 0);
+}
+
+TEST_CASE("a view writes planes of (x/255 - mean) / std") {
+    Image pixels(2, 2, 3);
+    for (std::size_t i = 0; i < 12; ++i) pixels.pixels[i] = static_cast<std::uint8_t>(20 * i);
+    const augment::Normalize by{.mean = {0.5, 0.25, 0.1}, .std = {0.5, 0.2, 2}};
+    const auto out = look(View({.size = 2, .normalize = by}), pixels, at(0, 0, 0));
+    REQUIRE(out.size() == 12);
+    for (std::size_t c = 0; c < 3; ++c)
+        for (std::size_t i = 0; i < 4; ++i)
+            CHECK(out[4 * c + i] == Approx((pixels.pixels[3 * i + c] / 255.0 - by.mean[c]) / by.std[c]).margin(1e-6));
+}
+
+TEST_CASE("render is the view before normalisation") {
+    const View view = views::sim_clr({.size = 16, .normalize = augment::unit_normalize}).each[0];
+    const Image image = view.render(expected("source/busy"), at(1, 2, 0));
+    const auto out = look(view, expected("source/busy"), at(1, 2, 0));
+    REQUIRE(image.pixels.size() == out.size());
+    for (std::size_t c = 0; c < 3; ++c)
+        for (std::size_t i = 0; i < 256; ++i) CHECK(out[256 * c + i] * 255 == Approx(image.pixels[3 * i + c]).margin(1e-3));
+}
+
+TEST_CASE("a view brings its source to its channels") {
+    const auto colour = views::sim_clr({.size = 16}), gray = views::sim_clr({.size = 16, .channels = 1});
+    CHECK(gray.each[0].values() == 256);
+    const Image three = colour.plain.render(expected("source/gray"), at(0, 0, 0));
+    REQUIRE(three.channels == 3);
+    const Image one = gray.plain.render(expected("source/busy"), at(0, 0, 0));
+    REQUIRE(one.channels == 1);
+    CHECK(image::with_channels(three, 1) == one);  // source/gray is the luma of source/busy
+    CHECK(gray.each[1].render(expected("source/busy"), at(0, 0, 1)).pixels.size() == 256);
+}
+
+TEST_CASE("operations act in the order they stand in") {
+    const auto half = [](Image& image, random::Stream&) { image::brightness(image, 0.5); };
+    const View solar_last({.size = 1, .operations = {half, augment::Solarize{.p = 1}}, .channels = 1});
+    const View solar_first({.size = 1, .operations = {augment::Solarize{.p = 1}, half}, .channels = 1});
+    Image pixel(1, 1, 1);
+    pixel.pixels = {200};
+    CHECK(solar_last.render(pixel, at(0, 0, 0)).pixels[0] == 100);
+    CHECK(solar_first.render(pixel, at(0, 0, 0)).pixels[0] == 27);
+    CHECK(pixel.pixels[0] == 200);
+}
+
+TEST_CASE("sim_clr stands in the paper's order with the paper's values") {
+    const auto pair = views::sim_clr({.strength = 0.5});
+    CHECK(pair.name == "sim_clr");
+    CHECK(pair.each.size() == 2);
+    CHECK(pair.globals == 2);
+    CHECK(pair.each[0].size() == 224);
+    CHECK(pair.each[0].channels() == 3);
+    CHECK(pair.each[0].describe() ==
+          "random_resized_crop(size=224, scale=[0.08, 1], ratio=[0.75, 1.33333], filter=bicubic) > "
+          "horizontal_flip(p=0.5) > color_jitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, p=0.8) > "
+          "grayscale(p=0.2) > gaussian_blur(p=0.5, sigma=[0.1, 2], kind=gaussian) > "
+          "normalize(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])");
+}
+
+TEST_CASE("sim_clr_small has CIFAR's values and no blur") {
+    const auto pair = views::sim_clr_small();
+    CHECK(pair.each[0].size() == 32);
+    CHECK(pair.each[0].describe() ==
+          "random_resized_crop(size=32, scale=[0.08, 1], ratio=[0.75, 1.33333], filter=bilinear) > "
+          "horizontal_flip(p=0.5) > color_jitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, p=0.8) > "
+          "grayscale(p=0.2) > normalize(mean=[0.4914, 0.4822, 0.4465], std=[0.2023, 0.1994, 0.201])");
+    CHECK(pair.plain.normalize() == augment::cifar10_normalize);
+}
+
+TEST_CASE("the plain view is a fixed resize and centre crop") {
+    CHECK(test::mentions(views::sim_clr().plain.describe(), {"resize(size=256", "center_crop(size=224)"}));
+    CHECK(test::mentions(views::sim_clr_small().plain.describe(), {"resize(size=32", "center_crop(size=32)"}));
+    const View plain = views::sim_clr({.size = 17}).plain;
+    const Image& busy = expected("source/busy");
+    CHECK(plain.render(busy, at(0, 1, 0)) == image::center_crop(busy, 17, 17));
+    CHECK(plain.render(busy, at(5, 2, 3)) == plain.render(busy, at(0, 1, 0)));
+}
+
+TEST_CASE("multi_crop has global views first, then local ones of their own size and area") {
+    const auto crops = views::multi_crop({.global_size = 32, .local_size = 16, .globals = 2, .locals = 3});
+    REQUIRE(crops.each.size() == 5);
+    CHECK(crops.globals == 2);
+    CHECK(crops.plain.size() == 32);
+    for (std::size_t v = 0; v < 5; ++v) {
+        CHECK(crops.each[v].size() == (v < 2 ? 32 : 16));
+        CHECK(test::mentions(crops.each[v].describe(), {v < 2 ? "scale=[0.4, 1]" : "scale=[0.05, 0.4]"}));
+        CHECK(look(crops.each[v], expected("source/busy"), at(0, 0, v)).size() == (v < 2 ? 3072U : 768U));
+    }
+}
+
+TEST_CASE("a line leaves out stages of probability 0 and follows its order") {
+    const views::Line line{.size = 8, .jitter = {.p = 0}, .blur = {.p = 0},
+                           .order = {views::Stage::crop, views::Stage::gray, views::Stage::jitter, views::Stage::flip}};
+    CHECK(views::view(line).describe() ==
+          "random_resized_crop(size=8, scale=[0.08, 1], ratio=[0.75, 1.33333], filter=bilinear) > grayscale(p=0.2) > "
+          "horizontal_flip(p=0.5) > normalize(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])");
+}
+
+TEST_CASE("views say what is wrong") {
+    const Image& busy = expected("source/busy");
+    CHECK(test::mentions(test::message_of([&] { look(View({.size = 9}), busy, at(0, 0, 0)); }),
+                         {"View", "9x9x3", "24x17x3"}));
+    CHECK(test::mentions(test::message_of([] { View({.size = 0}); }), {"View", "size", "0"}));
+    CHECK(test::mentions(test::message_of([] { View({.size = 4, .channels = 2}); }), {"View", "channels", "2"}));
+    CHECK(test::mentions(test::message_of([] { View({.normalize = {.std = {1, 0, 1}}}); }), {"Normalize", "std", "0"}));
+    CHECK(test::mentions(test::message_of([&] { View().render(busy, at(0, 0, 0)); }), {"View", "default"}));
+    std::vector<float> small(3);
+    CHECK(test::mentions(test::message_of([&] { views::sim_clr_small().plain(busy, at(0, 0, 0), small); }),
+                         {"View", "3072", "3"}));
+    CHECK(test::mentions(test::message_of([] { views::sim_clr({.strength = -1}); }), {"sim_clr", "strength", "-1"}));
+    CHECK(test::mentions(test::message_of([] { views::sim_clr({.blur = 2}); }), {"GaussianBlur", "2"}));
+    CHECK(test::mentions(test::message_of([] { views::sim_clr({.views = 0}); }), {"sim_clr", "views", "0"}));
+    CHECK(test::mentions(test::message_of([] { views::multi_crop({.globals = 0}); }), {"multi_crop", "0"}));
+}
