@@ -25,6 +25,15 @@ if(NOT _doppel_torch_hints AND Torch_DIR)
   list(APPEND _doppel_torch_hints "${_value}")
 endif()
 
+# Another folder than last time: what was found there must not stick.
+if(_doppel_torch_hints AND NOT "${_doppel_torch_hints}" STREQUAL "${LibTorch_HINTS}")
+  unset(LibTorch_ROOT_DIR CACHE)
+  foreach(_name IN ITEMS torch torch_cpu c10 torch_cuda c10_cuda)
+    unset(LibTorch_${_name}_LIBRARY CACHE)
+  endforeach()
+  set(LibTorch_HINTS "${_doppel_torch_hints}" CACHE INTERNAL "The folder that LibTorch was asked for in")
+endif()
+
 find_path(LibTorch_ROOT_DIR include/torch/csrc/api/include/torch/torch.h
           HINTS ${_doppel_torch_hints} NO_DEFAULT_PATH)
 find_path(LibTorch_ROOT_DIR include/torch/csrc/api/include/torch/torch.h PATH_SUFFIXES torch libtorch)
@@ -76,8 +85,12 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
   add_library(LibTorch::LibTorch INTERFACE IMPORTED)
   target_include_directories(LibTorch::LibTorch SYSTEM INTERFACE "${LibTorch_ROOT_DIR}/include"
                                                                  "${LibTorch_ROOT_DIR}/include/torch/csrc/api/include")
-  # The CUDA libraries register themselves when they are loaded, so the linker must not drop them.
+  # The wheel's libtorch.so exports parts of std::filesystem (one of them crashes: remove_all), so libstdc++ itself must
+  # come before it. The CUDA libraries register themselves when they are loaded, so the linker must not drop them.
   set(_libraries "-Wl,--no-as-needed")
+  if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+    list(APPEND _libraries "-lstdc++")
+  endif()
   if(LibTorch_CUDA)
     list(APPEND _libraries "${LibTorch_torch_cuda_LIBRARY}" "${LibTorch_c10_cuda_LIBRARY}")
   endif()

@@ -50,7 +50,8 @@ for name, (pil, tv) in filters.items():
         put(f"resize/{name}/{size[0]}x{size[1]}", busy.resize(size, pil))
     put(f"resize/{name}/box", busy.resize((11, 13), pil, box=(2.5, 1.25, 20.75, 15.5)))
     put(f"resize/{name}/gray", gray.resize((10, 23), pil))
-    put(f"resized_crop/{name}", F.resized_crop(busy, top=3, left=5, height=9, width=12, size=[16, 16], interpolation=tv))
+    put(f"resize/{name}/x-then-y", busy.resize((30, H), pil).resize((30, 6), pil))
+    put(f"resized_crop/{name}", F.resized_crop(busy, 3, 5, height=9, width=12, size=[16, 16], interpolation=tv))
 put("resize/short", F.resize(busy, 12))
 put("center_crop/11x8", F.center_crop(busy, [8, 11]))
 put("center_crop/9x9", F.center_crop(busy, [9, 9]))
@@ -83,5 +84,6 @@ for sigma in (0.3, 0.8, 2.0, 12.0):
 put("blur/boxes/gray", gray.filter(ImageFilter.GaussianBlur(1.0)))
 
 target = pathlib.Path(__file__).with_name("augment.txt")
-target.write_text(f"# Pillow {PIL.__version__}, torchvision {torchvision.__version__.split('+')[0]}\n" + "\n".join(lines) + "\n")
+made_with = f"# Pillow {PIL.__version__}, torchvision {torchvision.__version__.split('+')[0]}"
+target.write_text("\n".join([made_with, *lines]) + "\n")
 print(target, target.stat().st_size, "bytes,", len(lines), "pictures")

@@ -63,7 +63,8 @@ TEST_CASE("the sampled Gaussian's weights sum to one, are symmetric and have var
 
 TEST_CASE("the gaussian kind is within 1 level of torchvision on the same kernel") {
     for (const std::string sigma : {"0.3", "0.8", "2.0"})
-        CHECK(difference(changed(expected("source/busy"), [&](Image& image) { image::gaussian_blur(image, std::stod(sigma)); }),
+        CHECK(difference(changed(expected("source/busy"),
+                                 [&](Image& image) { image::gaussian_blur(image, std::stod(sigma)); }),
                          expected("blur/gaussian/" + sigma)) <= 1);
     CHECK(difference(changed(expected("source/gray"), [](Image& image) { image::gaussian_blur(image, 1); }),
                      expected("blur/gaussian/gray")) <= 1);
@@ -74,7 +75,8 @@ TEST_CASE("the boxes kind equals Pillow bit for bit, also when the box is wider 
         CHECK(difference(changed(expected("source/busy"),
                                  [&](Image& image) { image::gaussian_blur(image, std::stod(sigma), Blur::boxes); }),
                          expected("blur/boxes/" + sigma)) == 0);
-    CHECK(difference(changed(expected("source/gray"), [](Image& image) { image::gaussian_blur(image, 1, Blur::boxes); }),
+    CHECK(difference(changed(expected("source/gray"),
+                             [](Image& image) { image::gaussian_blur(image, 1, Blur::boxes); }),
                      expected("blur/boxes/gray")) == 0);
 }
 

@@ -49,6 +49,14 @@ TEST_CASE("hue turns the pure colours into each other and leaves gray alone") {
     CHECK(three.pixels == std::vector<std::uint8_t>{0, 255, 0, 0, 0, 255, 255, 0, 0, 77, 77, 77});
 }
 
+TEST_CASE("hue rounds whole steps down where Pillow's float arithmetic does") {
+    Image pixel(1, 1, 3);
+    pixel.pixels = {0, 6, 255};  // 168.999999 steps of 255 in floats, 169 exactly
+    const auto turned = [&](double turns) { return changed(pixel, [&](Image& i) { image::hue(i, turns); }).pixels; };
+    CHECK(turned(0) == std::vector<std::uint8_t>{0, 12, 255});
+    CHECK(turned(0.1) == std::vector<std::uint8_t>{138, 0, 255});
+}
+
 TEST_CASE("grayscale, its one-channel form and solarize equal Pillow") {
     CHECK(changed(expected("source/busy"), image::grayscale) == expected("grayscale"));
     CHECK(image::with_channels(expected("source/busy"), 1) == expected("source/gray"));

@@ -92,7 +92,7 @@ TEST_CASE("ColorJitter applies fixed factors in the given order as torchvision d
     CHECK(applied() == expected("jitter/brightness-contrast-saturation-hue"));
     drawn.order = {Jitter::hue, Jitter::contrast, Jitter::brightness, Jitter::saturation};
     CHECK(applied() == expected("jitter/hue-contrast-brightness-saturation"));
-    CHECK(expected("jitter/brightness-contrast-saturation-hue") != expected("jitter/hue-contrast-brightness-saturation"));
+    CHECK(applied() != expected("jitter/brightness-contrast-saturation-hue"));
 }
 
 TEST_CASE("ColorJitter draws factors in range, all 24 orders, and nothing with probability 1 - p") {

@@ -144,8 +144,21 @@ TEST_CASE("A bar that was never finished leaves the cursor on a fresh line") {
 TEST_CASE("A resumed run counts only its own steps for the time left") {
     Display display({.epochs = 10, .steps_per_epoch = 100, .start_step = 900, .mode = train::ProgressMode::lines});
     display.wait(20);
-    display.progress->update(910, std::nan(""), 640);
-    CHECK(display.text() == "epoch 10/10  step 910/1000  loss nan  32.0 images/s  3 min 00 s left\n");
+    display.progress->update(910, 1, 640);
+    CHECK(display.text() == "epoch 10/10  step 910/1000  loss 1.0000  32.0 images/s  3 min 00 s left\n");
+}
+
+TEST_CASE("A loss that is not known yet is left out, one that became NaN is shown") {
+    Display display({.epochs = 1, .steps_per_epoch = 100, .mode = train::ProgressMode::lines});
+    for (const double loss : {std::nan(""), 2.0, std::nan("")}) {
+        display.wait(10);
+        display.progress->update(10, loss, 10);
+    }
+    const auto lines = lines_of(display.text());
+    REQUIRE(lines.size() == 3);
+    CHECK_FALSE(mentions(lines[0], {"loss"}));
+    CHECK(mentions(lines[1], {"loss 2.0000"}));
+    CHECK(mentions(lines[2], {"loss nan"}));
 }
 
 TEST_CASE("The rate follows a change of speed within seconds") {

@@ -23,9 +23,9 @@ TEST_CASE("streams of different addresses differ, equal addresses give equal str
     int streams = 0;
     for (std::uint64_t seed : {0ull, 1ull, 1ull << 40})
         for (auto purpose : {Purpose::view, Purpose::order})
-            for (std::uint64_t epoch : {0, 1})
+            for (std::uint64_t epoch : {0ull, 1ull})
                 for (std::uint64_t index : {0ull, 1ull, (1ull << 32)})
-                    for (std::uint64_t view : {0, 1}) {
+                    for (std::uint64_t view : {0ull, 1ull}) {
                         const Stream::Address at{seed, purpose, epoch, index, view};
                         Stream a(at), b(at);
                         const auto first = std::uint64_t{a.bits()} << 32 | a.bits();

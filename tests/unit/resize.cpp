@@ -26,6 +26,12 @@ TEST_CASE("resize reads a box with fractions as Pillow does") {
                          expected(std::string("resize/") + name_of(filter) + "/box")) == 0);
 }
 
+TEST_CASE("resize goes along x first, also where Pillow 13 does not") {
+    for (const Filter filter : {Filter::bilinear, Filter::bicubic})
+        CHECK(difference(image::resize(expected("source/busy"), 30, 6, filter),
+                         expected(std::string("resize/") + name_of(filter) + "/x-then-y")) == 0);
+}
+
 TEST_CASE("resize of gray equals Pillow bit for bit") {
     for (const Filter filter : {Filter::bilinear, Filter::bicubic})
         CHECK(difference(image::resize(expected("source/gray"), 10, 23, filter),

@@ -163,6 +163,10 @@ TEST_CASE("ResNet's width multiplies every number of channels and rounds to eigh
     CHECK(net->forward_map(at::zeros({2, 1, 32, 32})).sizes() == at::IntArrayRef({2, 128, 4, 4}));
     CHECK(net->forward(at::zeros({2, 1, 29, 31})).sizes() == at::IntArrayRef({2, 128}));
 
+    auto strided = ResNet{.depth = 18, .stem = Stem::strided, .width = 0.125}.build();
+    CHECK(strided->forward_map(at::zeros({2, 3, 32, 32})).sizes() == at::IntArrayRef({2, 64, 2, 2}));
+    CHECK(strided->named_parameters()["conv1.weight"].sizes() == at::IntArrayRef({8, 3, 3, 3}));
+
     auto bottlenecks = ResNet{.depth = 50, .width = 0.125}.build();
     CHECK(bottlenecks->feature_dim() == ResNet{.depth = 50, .width = 0.125}.feature_dim());
     CHECK(bottlenecks->forward_map(at::zeros({2, 3, 64, 64})).sizes() == at::IntArrayRef({2, 256, 2, 2}));

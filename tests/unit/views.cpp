@@ -36,11 +36,16 @@ TEST_CASE("a view is a pure function of seed, epoch, index and view number") {
 
 TEST_CASE("the views of one image differ") {
     const auto both = views::sim_clr_small();
-    int equal = 0;
-    for (std::uint64_t i = 0; i < 50; ++i)
+    const View only_crop({.size = 8, .operations = {augment::RandomResizedCrop{.size = 8}}});
+    int equal = 0, equal_crops = 0;
+    for (std::uint64_t i = 0; i < 50; ++i) {
+        equal_crops += only_crop.render(expected("source/busy"), at(0, i, 0)) ==
+                       only_crop.render(expected("source/busy"), at(0, i, 1));
         equal += both.each[0].render(expected("source/busy"), at(0, i, 0)) ==
                  both.each[1].render(expected("source/busy"), at(0, i, 1));
+    }
     CHECK(equal == 0);
+    CHECK(equal_crops == 0);
 }
 
 TEST_CASE("a view writes planes of (x/255 - mean) / std") {
@@ -60,7 +65,8 @@ TEST_CASE("render is the view before normalisation") {
     const auto out = look(view, expected("source/busy"), at(1, 2, 0));
     REQUIRE(image.pixels.size() == out.size());
     for (std::size_t c = 0; c < 3; ++c)
-        for (std::size_t i = 0; i < 256; ++i) CHECK(out[256 * c + i] * 255 == Approx(image.pixels[3 * i + c]).margin(1e-3));
+        for (std::size_t i = 0; i < 256; ++i)
+            CHECK(out[256 * c + i] * 255 == Approx(image.pixels[3 * i + c]).margin(1e-3));
 }
 
 TEST_CASE("a view brings its source to its channels") {

@@ -46,7 +46,9 @@ struct RandomResizedCrop {
             const double aspect = std::exp(stream.uniform(low, high));
             const double w = std::nearbyint(std::sqrt(target * aspect)), h = std::nearbyint(std::sqrt(target / aspect));
             if (w < 1 || h < 1 || w > width || h > height) continue;
-            const auto upto = [&](double n) { return static_cast<int>(stream.below(static_cast<std::uint64_t>(n) + 1)); };
+            const auto upto = [&](double n) {
+                return static_cast<int>(stream.below(static_cast<std::uint64_t>(n) + 1));
+            };
             const int top = upto(height - h), left = upto(width - w);
             return {left, top, static_cast<int>(w), static_cast<int>(h)};
         }

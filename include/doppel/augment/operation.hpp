@@ -92,7 +92,9 @@ std::string called(std::string_view name, const Pairs&... pairs) {
     std::ostringstream text;
     const char* separator = "(";
     text << name;
-    const auto one = [&](const auto& pair) { text << std::exchange(separator, ", ") << pair.first << '=' << pair.second; };
+    const auto one = [&](const auto& pair) {
+        text << std::exchange(separator, ", ") << pair.first << '=' << pair.second;
+    };
     (one(pairs), ...);
     text << ')';
     return text.str();

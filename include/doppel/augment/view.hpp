@@ -33,7 +33,7 @@ struct ViewOptions {
 /// callable from several threads at once; cheap to copy.
 /// Errors: an option out of range; operations that do not end in size × size pixels.
 ///
-///     augment::View view({.size = 32, .operations = {augment::RandomResizedCrop{.size = 32}, augment::HorizontalFlip{}}});
+///     augment::View view({.size = 32, .operations = {augment::RandomResizedCrop{.size = 32}, augment::Grayscale{}}});
 ///     view(photo, random::Stream({.seed = 1, .index = 7, .view = 0}), row);  // row: 3 · 32 · 32 floats
 class View {
 public:
@@ -45,7 +45,8 @@ public:
     int channels() const { return state_ ? state_->options.channels : 0; }
     /// Floats of one result.
     std::size_t values() const {
-        return static_cast<std::size_t>(channels()) * static_cast<std::size_t>(size()) * static_cast<std::size_t>(size());
+        const auto side = static_cast<std::size_t>(size());
+        return static_cast<std::size_t>(channels()) * side * side;
     }
     Normalize normalize() const { return state().options.normalize; }
 
@@ -61,9 +62,9 @@ public:
                 result = operations[i].made_from(source, draw);
             else
                 operations[i](result, draw);
-        require(result.width == size && result.height == size && result.channels == channels,
-                "View: the operations must end in a ", size, "x", size, "x", channels, " image, got ", result.width, "x",
-                result.height, "x", result.channels, " from ", describe());
+        if (result.width != size || result.height != size || result.channels != channels)
+            fail("View: the operations must end in a ", size, "x", size, "x", channels, " image, got ",
+                 result.width, "x", result.height, "x", result.channels, " from ", describe());
         return result;
     }
 
@@ -84,7 +85,8 @@ private:
     struct State {
         explicit State(ViewOptions given) : options(std::move(given)), table(options.normalize) {
             detail::require_size("View", options.size);
-            require(options.channels == 1 || options.channels == 3, "View: channels must be 1 or 3, got ", options.channels);
+            require(options.channels == 1 || options.channels == 3, "View: channels must be 1 or 3, got ",
+                    options.channels);
         }
         ViewOptions options;
         NormalizeTable table;

@@ -115,14 +115,15 @@ struct SimClrOptions {
 ///
 ///     auto pair = views::sim_clr({.size = 96, .strength = 0.5});
 inline Views sim_clr(const SimClrOptions& options = {}) {
-    require(options.strength >= 0 && options.strength <= 2.5, "sim_clr: strength must be in [0, 2.5], got ", options.strength);
+    require(options.strength >= 0 && options.strength <= 2.5, "sim_clr: strength must be in [0, 2.5], got ",
+            options.strength);
     require(options.views >= 1, "sim_clr: views must be at least 1, got ", options.views);
     const double s = options.strength;
     const Line line{.size = options.size,
                     .scale = options.scale,
                     .ratio = options.ratio,
                     .filter = options.filter,
-                    .jitter = {.brightness = 0.8 * s, .contrast = 0.8 * s, .saturation = 0.8 * s, .hue = 0.2 * s, .p = 0.8},
+                    .jitter = {.brightness = 0.8 * s, .contrast = 0.8 * s, .saturation = 0.8 * s, .hue = 0.2 * s},
                     .blur = {.p = options.blur},
                     .order = {Stage::crop, Stage::flip, Stage::jitter, Stage::gray, Stage::blur},
                     .normalize = options.normalize,
@@ -133,7 +134,8 @@ inline Views sim_clr(const SimClrOptions& options = {}) {
 /// SimCLR's views for 32-px images: strength 0.5 (jitter 0.4, 0.4, 0.4, 0.1), no blur, bilinear, CIFAR-10's mean and
 /// std. The paper's appendix B.9.
 inline Views sim_clr_small(int size = 32, const Normalize& normalize = augment::cifar10_normalize) {
-    return sim_clr({.size = size, .strength = 0.5, .blur = 0, .filter = image::Filter::bilinear, .normalize = normalize});
+    return sim_clr(
+        {.size = size, .strength = 0.5, .blur = 0, .filter = image::Filter::bilinear, .normalize = normalize});
 }
 
 struct MultiCropOptions {

@@ -50,7 +50,8 @@ void describe_data(Common& o, Field&& field) {
 template <class Field>
 void describe_encoder(Common& o, Field&& field) {
     field("arch", o.arch, "encoder: resnet18, resnet34, resnet50, resnet101, and a width as in resnet18x0.25");
-    field("stem", o.stem, "how the ResNet begins; auto: cifar for views below 64 px", Choices{"auto", "cifar", "imagenet"});
+    field("stem", o.stem, "how the ResNet begins; auto: cifar for views below 64 px; strided: a quarter of its work",
+          Choices{"auto", "cifar", "imagenet", "strided"});
 }
 template <class Field>
 void describe_run(Common& o, Field&& field) {
@@ -81,7 +82,7 @@ inline encoders::ResNet encoder_from(const Common& o, int size) {
         const auto [end, wrong] = std::from_chars(width.data() + 1, width.data() + width.size(), net.width);
         if (width.front() != 'x' || wrong != std::errc{} || end != width.data() + width.size()) refuse();
     }
-    net.stem = o.stem == "cifar" || (o.stem == "auto" && size < 64) ? Stem::cifar : Stem::imagenet;
+    net.stem = o.stem == "strided" ? Stem::strided : o.stem == "cifar" || (o.stem == "auto" && size < 64) ? Stem::cifar : Stem::imagenet;
     net.base();  // refuses a width out of range
     return net;
 }

@@ -14,16 +14,16 @@ namespace doppel::cli {
 
 /// A prepared run, without the types of its recipe.
 struct Job {
-    About about;
-    Common common;
-    data::Splits data;
-    encoders::ResNet encoder;
+    About about{};
+    Common common{};
+    data::Splits data{};
+    encoders::ResNet encoder{};
     int size = 0;
-    AnyMethod method;
-    train::Plan plan;
-    train::TrainOptions options;
+    AnyMethod method{};
+    train::Plan plan{};
+    train::TrainOptions options{};
     Network evaluate = Network::online;
-    nlohmann::ordered_json config;
+    nlohmann::ordered_json config{};
 };
 
 }  // namespace doppel::cli

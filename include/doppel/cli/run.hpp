@@ -36,88 +36,99 @@ inline std::string default_folder(const std::string& name) {
 }
 
 /// Makes the run folder, or refuses one that holds another run.
-inline void prepare_folder(const Job& run) {
-    const auto& out = run.options.out;
+inline void prepare_folder(const Job& job) {
+    const auto& out = job.options.out;
     const bool used = std::filesystem::exists(out / "config.json") || std::filesystem::exists(out / "checkpoints");
-    require(!used || !run.common.resume.empty(), "--out: ", out.string(), " holds a run already; go on with it by --resume auto, or give another folder");
+    require(!used || !job.common.resume.empty(), "--out: ", out.string(),
+            " holds a run already; go on with it by --resume auto, or give another folder");
     io::create_folders(out);
-    if (run.common.resume.empty() || (run.common.resume == "auto" && !train::Checkpoints(out / "checkpoints", 1).newest()))
+    if (job.common.resume.empty() || (job.common.resume == "auto" && !train::Checkpoints(out / "checkpoints", 1).newest()))
         std::filesystem::remove(out / "metrics.jsonl");
-    io::write_atomically(out / "config.json", run.config.dump(2) + "\n");
+    io::write_atomically(out / "config.json", job.config.dump(2) + "\n");
+}
+
+inline double knn_top1(const Job& job, const eval::Features& bank, const eval::Features& queries) {
+    return eval::knn(queries.rows, bank.rows, bank.labels, queries.labels, static_cast<std::int64_t>(job.data.train.classes().size()),
+                     {.k = job.common.k})
+        .top1;
+}
+
+inline eval::Features features(const Job& job, const data::Dataset& images) {
+    return eval::features(job.method, images, job.plan.views.plain, {.workers = static_cast<int>(job.common.workers), .network = job.evaluate});
+}
+
+inline eval::Features pixels(const Job& job, const data::Dataset& images) {
+    return eval::pixels(images, job.plan.views.plain, {.workers = static_cast<int>(job.common.workers)});
+}
+
+/// What the trained encoder must beat: k-NN on raw pixels and on the encoder as initialised. A resumed run has them in
+/// its metrics.
+inline nlohmann::ordered_json baselines(Job& job) {
+    const auto path = job.options.out / "metrics.jsonl";
+    if (std::filesystem::exists(path))
+        for (const auto& line : io::read_json_lines(path))
+            if (line.value("step", -1) == 0 && line.contains("knn_top1_random")) return line;
+    nlohmann::ordered_json line{{"step", 0}, {"epoch", 0}};
+    line["knn_top1_pixels"] = knn_top1(job, pixels(job, job.data.train), pixels(job, job.data.validation));
+    job.method.module().to(job.options.device);
+    line["knn_top1_random"] = knn_top1(job, features(job, job.data.train), features(job, job.data.validation));
+    io::JsonLines(path).append(line);
+    return line;
 }
 
 }  // namespace detail
 
-/// k-NN accuracy of the method's encoder as it is: bank = un-augmented training images.
-inline double knn_top1(const Job& run) {
-    const eval::FeatureOptions how{.workers = static_cast<int>(run.common.workers), .network = run.evaluate};
-    const auto bank = eval::features(run.method, run.data.train, run.plan.views.plain, how);
-    const auto queries = eval::features(run.method, run.data.validation, run.plan.views.plain, how);
-    return eval::knn(queries.rows, bank.rows, bank.labels, queries.labels, static_cast<std::int64_t>(run.data.train.classes().size()),
-                     {.k = run.common.k})
-        .top1;
-}
-
 /// Trains, evaluates, writes everything into the run folder. Gives the exit status: 0, or 130 / 143 after Ctrl-C / SIGTERM.
-inline int execute(Job& run) {
-    const auto& out = run.options.out;
-    const bool labelled = run.data.train.labelled() && run.data.validation.labelled();
-    detail::prepare_folder(run);
-    say_plan(run, labelled);
+inline int execute(Job& job) {
+    const auto& out = job.options.out;
+    const bool labelled = job.data.train.labelled() && job.data.validation.labelled();
+    detail::prepare_folder(job);
+    say_plan(job, labelled);
 
-    // Before training: what the trained encoder must beat. A resumed run has them in its metrics.
-    nlohmann::ordered_json start{{"step", 0}, {"epoch", 0}};
+    nlohmann::ordered_json start;
     if (labelled) {
-        for (const auto& line : std::filesystem::exists(out / "metrics.jsonl") ? io::read_json_lines(out / "metrics.jsonl")
-                                                                               : std::vector<nlohmann::ordered_json>{})
-            if (line.contains("knn_top1_random") && line.contains("knn_top1_pixels") && line.value("step", -1) == 0) start = line;
-        if (!start.contains("knn_top1_random")) {
-            const auto bank = eval::pixels(run.data.train, run.plan.views.plain), queries = eval::pixels(run.data.validation, run.plan.views.plain);
-            start["knn_top1_pixels"] = eval::knn(queries.rows, bank.rows, bank.labels, queries.labels,
-                                                 static_cast<std::int64_t>(run.data.train.classes().size()), {.k = run.common.k})
-                                           .top1;
-            run.method.module().to(run.options.device);
-            start["knn_top1_random"] = knn_top1(run);
-            io::JsonLines(out / "metrics.jsonl").append(start);
-        }
+        start = detail::baselines(job);
         say("before training: k-NN {:.1f} % on raw pixels, {:.1f} % with the untrained encoder", 100 * start["knn_top1_pixels"].get<double>(),
             100 * start["knn_top1_random"].get<double>());
     }
 
     train::Hooks hooks;
-    if (labelled && run.common.knn_every > 0)
+    if (labelled && job.common.knn_every > 0)
         hooks.after_epoch = [&](std::int64_t epoch) {
             nlohmann::ordered_json extra = nlohmann::ordered_json::object();
-            if (epoch % run.common.knn_every == 0 && epoch < run.options.epochs) extra["knn_top1"] = knn_top1(run);
+            if (epoch % job.common.knn_every == 0 && epoch < job.options.epochs)
+                extra["knn_top1"] =
+                    detail::knn_top1(job, detail::features(job, job.data.train), detail::features(job, job.data.validation));
             return extra;
         };
-    const auto result = train::train(run.method, run.data.train, run.plan, run.options, hooks);
+    const auto result = train::train(job.method, job.data.train, job.plan, job.options, hooks);
     if (result.signal != 0) {
         say("stopped at step {}; {} holds everything. Go on with the same command and --out {} --resume auto", result.steps,
             result.checkpoint.string(), out.string());
         return 128 + result.signal;
     }
 
-    const eval::FeatureOptions how{.workers = static_cast<int>(run.common.workers), .network = run.evaluate};
-    const auto bank = eval::features(run.method, run.data.train, run.plan.views.plain, how);
-    const auto queries = eval::features(run.method, run.data.validation, run.plan.views.plain, how);
-    nlohmann::ordered_json end{{"step", result.steps}, {"epoch", run.options.epochs}};
-    const auto classes = static_cast<std::int64_t>(run.data.train.classes().size());
-    const auto nearest = eval::knn(queries.rows, bank.rows, labelled ? bank.labels : at::zeros({bank.rows.size(0)}, at::TensorOptions(at::kLong).device(bank.rows.device())),
-                                   labelled ? queries.labels : at::zeros({queries.rows.size(0)}, at::TensorOptions(at::kLong).device(queries.rows.device())), labelled ? classes : 1, {.k = run.common.k});
+    const auto bank = detail::features(job, job.data.train), queries = detail::features(job, job.data.validation);
+    nlohmann::ordered_json end{{"step", result.steps}, {"epoch", job.options.epochs}};
+    eval::Neighbours nearest;
     if (labelled) {
-        end["knn_top1"] = nearest.top1;
+        const auto classes = static_cast<std::int64_t>(job.data.train.classes().size());
+        const auto knn = eval::knn(queries.rows, bank.rows, bank.labels, queries.labels, classes, {.k = job.common.k});
+        nearest = knn.neighbours;
+        end["knn_top1"] = knn.top1;
         end["knn_top1_random"] = start["knn_top1_random"];
         end["knn_top1_pixels"] = start["knn_top1_pixels"];
+    } else {
+        nearest = eval::nearest(queries.rows, bank.rows, {.k = job.common.k});
     }
     end["feature_std"] = eval::feature_std(queries.rows).item<double>();
     end["effective_rank"] = eval::effective_rank(queries.rows).item<double>();
     end["train_seconds"] = result.seconds;
     end["train_images_per_second"] = result.images_per_second;
     io::JsonLines(out / "metrics.jsonl").append(end);
-    save_encoder(run, result.steps);
-    eval::write_report(out / "report.html", report_of(run, nearest, end, labelled));
-    say_result(run, end, labelled);
+    save_encoder(job, result.steps);
+    eval::write_report(out / "report.html", report_of(job, nearest, end, labelled));
+    say_result(job, end, labelled);
     return 0;
 }
 

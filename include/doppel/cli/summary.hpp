@@ -115,7 +115,7 @@ inline std::string label_of(const data::Dataset& images, std::int64_t i) {
 }  // namespace detail
 
 /// The report of a finished run.
-inline eval::Report report_of(const Job& job, const eval::KnnResult& nearest, const nlohmann::ordered_json& end, bool labelled) {
+inline eval::Report report_of(const Job& job, const eval::Neighbours& nearest, const nlohmann::ordered_json& end, bool labelled) {
     const auto& [train, validation, kind, how] = job.data;
     eval::Report report{.title = job.about.title + " on " + (job.common.data == "embedded" ? "the embedded images" : std::filesystem::path(job.common.data).filename().string())};
     report.summary = fmt::format("{} was trained without labels on {} images for {} epochs ({} steps, {}). {}", job.encoder.name(), train.size(), job.options.epochs,
@@ -128,14 +128,14 @@ inline eval::Report report_of(const Job& job, const eval::KnnResult& nearest, co
                     {"encoder", fmt::format("{}, {} stem, {} features", job.encoder.name(), name_of(job.encoder.stem), job.method.feature_dim())},
                     {"images", fmt::format("{} to train on, {} to evaluate on ({})", train.size(), validation.size(), kind)},
                     {"split", how},
-                    {"view", job.plan.views.each.front().describe()},
                     {"optimiser", job.plan.optimiser.describe()},
                     {"learning rate", job.plan.lr.describe()},
                     {"batch size", std::to_string(job.options.batch_size)},
                     {"seed", std::to_string(job.options.seed)},
                     {"device", job.options.device.str() + ", " + std::string(name_of(job.options.precision))},
                     {"speed", fmt::format("{:.0f} images/s", end["train_images_per_second"].get<double>())},
-                    {"version", std::string("doppel ") + version}};
+                    {"version", std::string("doppel ") + version},
+                    {"view", job.plan.views.each.front().describe()}};
 
     const auto lines = io::read_json_lines(job.options.out / "metrics.jsonl");
     for (auto curve : {detail::curve_of(lines, "loss", "Loss", "NT-Xent"), detail::curve_of(lines, "lr", "Learning rate", "learning rate"),
@@ -148,7 +148,7 @@ inline eval::Report report_of(const Job& job, const eval::KnnResult& nearest, co
         report.curves.push_back(std::move(curve));
     }
 
-    eval::ContactSheet sheet{.title = "What the network saw", .note = "Left: an image. Right: views of it as in training, a new pair each epoch.", .rows = {}};
+    eval::ContactSheet sheet{.title = "What the network saw", .note = "Left: an image. Right: the views of it that the first epochs used, a new pair each epoch.", .rows = {}};
     for (const std::int64_t i : detail::examples_of(train, 6)) {
         const Image image = train.image(i);
         eval::ContactSheet::Row row{.source = {image, detail::label_of(train, i)}, .views = {}};
@@ -156,17 +156,17 @@ inline eval::Report report_of(const Job& job, const eval::KnnResult& nearest, co
             for (std::size_t v = 0; v < job.plan.views.each.size(); ++v)
                 row.views.push_back({job.plan.views.each[v].render(image, random::Stream({.seed = job.options.seed, .epoch = epoch,
                                                                                          .index = static_cast<std::uint64_t>(i), .view = v})),
-                                     fmt::format("epoch {}, view {}", epoch + 1, v + 1)});
+                                     fmt::format("epoch {}", epoch + 1)});
         sheet.rows.push_back(std::move(row));
     }
     report.sheets.push_back(std::move(sheet));
 
-    eval::Neighbours neighbours{.title = "Nearest neighbours",
+    eval::NeighbourSheet neighbours{.title = "Nearest neighbours",
                                 .note = "Left: a validation image. Right: the training images that the encoder finds most alike, with the cosine of their features.",
                                 .rows = {}};
-    const Tensor indices = nearest.neighbours.cpu(), similarities = nearest.similarities.cpu();
+    const Tensor indices = nearest.indices.cpu(), similarities = nearest.similarities.cpu();
     for (const std::int64_t i : detail::examples_of(validation, 10)) {
-        eval::Neighbours::Row row{.query = {validation.image(i), detail::label_of(validation, i)}, .nearest = {}};
+        eval::NeighbourSheet::Row row{.query = {validation.image(i), detail::label_of(validation, i)}, .nearest = {}};
         for (std::int64_t j = 0; j < std::min<std::int64_t>(6, indices.size(1)); ++j) {
             const auto n = indices[i][j].item<std::int64_t>();
             row.nearest.push_back({.image = train.image(n), .label = detail::label_of(train, n), .similarity = similarities[i][j].item<double>(),

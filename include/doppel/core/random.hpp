@@ -95,7 +95,7 @@ public:
 
 private:
     std::array<std::uint32_t, 4> key_, counter_, block_{};
-    int used_ = 4;
+    std::size_t used_ = 4;
 };
 
 }  // namespace doppel::random

@@ -14,7 +14,7 @@
 namespace doppel::data {
 
 struct EmbeddedOptions {
-    /// Width and height in pixels, 8 to 4096; default 32. The same scene at another size is the same picture.
+    /// Width and height in pixels, 8 to 4096; default 32. Another size shows the same scenes.
     int size = 32;
     /// Number of images, at least 1; default 4000.
     std::int64_t count = 4000;
@@ -37,9 +37,13 @@ struct EmbeddedOptions {
 class Embedded {
 public:
     explicit Embedded(EmbeddedOptions options = {}) : options_(options) {
-        require(options.size >= 8 && options.size <= 4096, "Embedded: size must be 8 to 4096 pixels, got ", options.size);
+        require(options.size >= 8 && options.size <= 4096, "Embedded: size must be 8 to 4096 pixels, got ",
+                options.size);
         require(options.count >= 1, "Embedded: count must be at least 1, got ", options.count);
         require(options.first >= 0, "Embedded: first must be at least 0, got ", options.first);
+        constexpr auto scenes = std::int64_t{1} << 48;  // as many as a random::Stream can number
+        require(options.first < scenes && options.count <= scenes - options.first,
+                "Embedded: first + count must be at most 2^48, got ", options.first, " + ", options.count);
     }
 
     std::int64_t size() const { return options_.count; }

@@ -68,7 +68,8 @@ inline Splits open(const std::filesystem::path& path, const std::optional<std::f
     if (validation) {
         const auto other = detail::layout_of(*validation);
         part = other.validation ? other.validation : other.train;
-        part->name = validation->string() + (std::filesystem::equivalent(part->path, *validation) && !other.validation ? "" : ", " + part->name);
+        const bool whole = !other.validation && part->path == *validation;
+        part->name = whole ? validation->string() : part->name + " of " + validation->string();
     }
     if (!part) {
         detail::split_off(splits, options.seed);

@@ -20,9 +20,12 @@ namespace doppel {
 enum class Stem {
     imagenet,  ///< 7×7 convolution of stride 2, then 3×3 max-pooling of stride 2: for images of 64 px and more
     cifar,     ///< 3×3 convolution of stride 1, no pooling: for images of about 32 px
+    strided,   ///< 3×3 convolution of stride 2, no pooling: a quarter of the cifar stem's work, for small images
 };
 
-inline std::string_view name_of(Stem stem) { return stem == Stem::cifar ? "cifar" : "imagenet"; }
+inline std::string_view name_of(Stem stem) {
+    return stem == Stem::imagenet ? "imagenet" : stem == Stem::cifar ? "cifar" : "strided";
+}
 
 }  // namespace doppel
 
@@ -31,8 +34,7 @@ namespace doppel::encoders {
 namespace detail {
 
 inline torch::nn::Conv2d convolution(std::int64_t in, std::int64_t out, std::int64_t size, std::int64_t stride = 1) {
-    torch::nn::Conv2d layer(
-        torch::nn::Conv2dOptions(in, out, size).stride(stride).padding(size / 2).bias(false));
+    torch::nn::Conv2d layer(torch::nn::Conv2dOptions(in, out, size).stride(stride).padding(size / 2).bias(false));
     torch::nn::init::kaiming_normal_(layer->weight, 0, torch::kFanOut, torch::kReLU);
     return layer;
 }
@@ -41,8 +43,8 @@ inline torch::nn::Conv2d convolution(std::int64_t in, std::int64_t out, std::int
 class ResidualImpl : public torch::nn::Module {
 public:
     ResidualImpl(std::int64_t in, std::int64_t inner, std::int64_t out, std::int64_t stride, bool bottleneck) {
-        const std::int64_t wide = bottleneck ? 1 : 3;  // kernel of the first convolution
-        conv1_ = register_module("conv1", convolution(in, inner, wide, bottleneck ? 1 : stride));
+        const std::int64_t kernel = bottleneck ? 1 : 3;  // of the first convolution
+        conv1_ = register_module("conv1", convolution(in, inner, kernel, bottleneck ? 1 : stride));
         bn1_ = register_module("bn1", torch::nn::BatchNorm2d(inner));
         conv2_ = register_module("conv2", convolution(inner, inner, 3, bottleneck ? stride : 1));
         bn2_ = register_module("bn2", torch::nn::BatchNorm2d(inner));
@@ -100,10 +102,11 @@ public:
     /// The last feature map averaged over its places: [B, C, H, W] → [B, F].
     Tensor forward(const Tensor& images) { return forward_map(images).mean({2, 3}); }
 
-    /// The last feature map: [B, C, H, W] → [B, F, H/32, W/32] (H/8, W/8 with the CIFAR stem), rounded up.
+    /// The last feature map: [B, C, H, W] → [B, F, H/32, W/32], rounded up (H/8 with the CIFAR stem, H/16 with the
+    /// strided one).
     Tensor forward_map(const Tensor& images) {
-        require(images.dim() == 4 && images.size(1) == channels_, "ResNet: images must be [B, ", channels_,
-                ", H, W], got ", images.sizes());
+        require(images.dim() == 4 && images.size(1) == channels_,
+                "ResNet: images must be [B, ", channels_, ", H, W], got ", images.sizes());
         Tensor x = bn1_(conv1_(images)).relu_();
         if (stem_ == Stem::imagenet) x = at::max_pool2d(x, {3, 3}, {2, 2}, {1, 1});
         for (auto& stage : stages_) x = stage->forward(x);
@@ -138,7 +141,7 @@ struct ResNet {
     std::int64_t depth = 50;          ///< layers: 18, 34, 50 or 101
     Stem stem = Stem::imagenet;       ///< what comes before the four stages
     double width = 1;                 ///< multiplies every number of channels; above 0, at most 64
-    bool zero_init_residual = false;  ///< start each block as the identity (SimCLR, SimSiam, Barlow Twins, VICReg: true)
+    bool zero_init_residual = false;  ///< start each block as the identity; SimCLR, SimSiam, Barlow Twins: true
     std::int64_t channels = 3;        ///< channels of the images, ≥ 1
 
     /// Channels of the stem and of the first stage.
@@ -165,8 +168,8 @@ inline ResNetModuleImpl::ResNetModuleImpl(const ResNet& spec) : channels_(spec.c
     require(spec.channels >= 1, "ResNet: channels must be at least 1, got ", spec.channels);
     const std::int64_t base = spec.base(), expansion = bottleneck ? 4 : 1;
 
-    const bool small = spec.stem == Stem::cifar;
-    conv1_ = register_module("conv1", detail::convolution(spec.channels, base, small ? 3 : 7, small ? 1 : 2));
+    const std::int64_t kernel = spec.stem == Stem::imagenet ? 7 : 3, step = spec.stem == Stem::cifar ? 1 : 2;
+    conv1_ = register_module("conv1", detail::convolution(spec.channels, base, kernel, step));
     bn1_ = register_module("bn1", torch::nn::BatchNorm2d(base));
 
     std::int64_t in = base;

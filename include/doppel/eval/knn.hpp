@@ -44,21 +44,23 @@ inline Tensor knn_rows(std::string_view name, const Tensor& features) {
     require(features.is_floating_point(), "knn: ", name, " must be of a floating type, got ", features.scalar_type());
     const Tensor rows = features.detach().to(at::kFloat);
     const Tensor norms = rows.norm(2, 1, true);
-    require(at::isfinite(norms).all().item<bool>(), "knn: ", name, " have rows that are not finite, or overflow float32");
+    require(at::isfinite(norms).all().item<bool>(), "knn: ", name, " must be finite and not overflow float32");
     return rows / norms.clamp_min(1e-12);
 }
 
 /// [rows] int64 class indices, on the device of the features.
-inline Tensor knn_labels(std::string_view name, const Tensor& labels, std::int64_t rows, std::int64_t classes, at::Device device) {
-    require(labels.defined() && labels.dim() == 1 && labels.size(0) == rows, "knn: ", name, " must be [", rows, "], got ",
-            labels.defined() ? labels.sizes() : at::IntArrayRef{});
+inline Tensor knn_labels(std::string_view name, const Tensor& labels, std::int64_t rows, std::int64_t classes,
+                         at::Device device) {
+    require(labels.defined() && labels.dim() == 1 && labels.size(0) == rows, "knn: ", name, " must be [", rows,
+            "], got ", labels.defined() ? labels.sizes() : at::IntArrayRef{});
     require(labels.scalar_type() == at::kLong, "knn: ", name, " must be int64, got ", labels.scalar_type());
     const auto least = labels.min().item<std::int64_t>(), most = labels.max().item<std::int64_t>();
-    require(least >= 0 && most < classes, "knn: ", name, " must be from 0 to ", classes - 1, ", got ", least < 0 ? least : most);
+    require(least >= 0 && most < classes, "knn: ", name, " must be from 0 to ", classes - 1, ", got ",
+            least < 0 ? least : most);
     return labels.to(device);
 }
 
-inline void check(const KnnOptions& options) {
+inline void check_knn(const KnnOptions& options) {
     require(options.k >= 1, "knn: k must be at least 1, got ", options.k);
     require(options.temperature > 0 && std::isfinite(options.temperature),
             "knn: temperature must be positive and finite, got ", options.temperature);
@@ -95,7 +97,7 @@ inline Neighbours nearest_of_chunk(const Tensor& q, const Tensor& bank, std::int
 ///     auto [rows, cosines] = eval::nearest(features, bank, {.k = 8});
 inline Neighbours nearest(const Tensor& queries, const Tensor& bank, const KnnOptions& options = {}) {
     const at::NoGradGuard no_grad;
-    detail::check(options);
+    detail::check_knn(options);
     const Tensor unit_queries = detail::knn_rows("queries", queries), unit_bank = detail::knn_rows("bank", bank);
     require(queries.size(1) == bank.size(1), "knn: queries and bank must have the same number of features, got ",
             queries.size(1), " and ", bank.size(1));
@@ -115,9 +117,9 @@ inline Neighbours nearest(const Tensor& queries, const Tensor& bank, const KnnOp
 ///
 ///     score_c = Σ_n exp(q̂ · b̂_n / T) · [label_n = c],   q̂ = q / ‖q‖
 ///
-/// of equal scores the lower class wins. Scores are summed in float64, in the order of the neighbours, with the
-/// largest similarity taken out, so any T is safe. The protocol of doppel's knn_top1: encoder output in evaluation mode,
-/// bank = un-augmented training images, k = 20, T = 0.1.
+/// of equal scores the lower class wins. Scores are summed in float64, in the order of the neighbours, with the largest
+/// similarity taken out, so any T is safe. doppel's knn_top1: encoder output in evaluation mode, bank = un-augmented
+/// training images, k = 20, T = 0.1.
 /// Shapes: queries [Q, F], bank [N, F] as for nearest(); labels [N] and [Q] int64, from 0 to classes − 1.
 /// Throws Error for wrong shapes, types, labels or options, and for features that are not finite.
 /// Source: Wu, Xiong, Yu, Lin, "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", 2018,

@@ -51,7 +51,7 @@ struct ContactSheet {
 };
 
 /// Rows of query images, each with the images whose features are nearest to it.
-struct Neighbours {
+struct NeighbourSheet {
     struct Neighbour {
         Image image{};
         std::string label{};
@@ -74,7 +74,7 @@ struct Report {
     std::vector<std::pair<std::string, std::string>> facts{};  ///< what was run: name, value
     std::vector<Curve> curves{};
     std::vector<ContactSheet> sheets{};
-    std::vector<Neighbours> neighbours{};
+    std::vector<NeighbourSheet> neighbours{};
     std::vector<Figure> figures{};
 };
 
@@ -134,7 +134,7 @@ inline void write_sheet(std::ostream& out, const ContactSheet& sheet) {
     out << "</div></section>\n";
 }
 
-inline void write_neighbours(std::ostream& out, const Neighbours& neighbours) {
+inline void write_neighbours(std::ostream& out, const NeighbourSheet& neighbours) {
     out << "<section>" << heading(neighbours.title, neighbours.note) << "<div class=\"scroll\">\n";
     for (const auto& row : neighbours.rows) {
         out << "<div class=\"row\">" << figure_tag(row.query.image, row.query.caption, "first");

@@ -35,32 +35,33 @@ inline int reflected(int i, int n) {
     return i < n ? i : period - i;
 }
 
-inline constexpr int gaussian_bits = 14;  // fixed-point weights; 8.8-bit sums between the two passes
+inline constexpr int gaussian_bits = 14;  // fixed-point weights; 8.7-bit sums between the two passes: all in 16 bits
 
 /// Symmetric weights of Blur::gaussian, [2⌈4σ⌉ + 1], sum exactly 2^14.
-inline std::vector<std::int32_t> gaussian_weights(double sigma) {
+inline std::vector<std::int16_t> gaussian_weights(double sigma) {
     const int radius = static_cast<int>(std::ceil(4 * sigma));
     std::vector<double> exact;
     double sum = 0;
     for (int x = -radius; x <= radius; ++x) sum += exact.emplace_back(std::exp(-0.5 * (x / sigma) * (x / sigma)));
-    std::vector<std::int32_t> weights;
-    std::int32_t rest = 1 << gaussian_bits;
+    std::vector<std::int16_t> weights;
+    int rest = 1 << gaussian_bits;
     for (const double w : exact)
-        rest -= weights.emplace_back(static_cast<std::int32_t>(std::lround(w / sum * (1 << gaussian_bits))));
-    weights[static_cast<std::size_t>(radius)] += rest;
+        rest -= weights.emplace_back(static_cast<std::int16_t>(std::lround(w / sum * (1 << gaussian_bits))));
+    auto& middle = weights[static_cast<std::size_t>(radius)];
+    middle = static_cast<std::int16_t>(middle + rest);
     return weights;
 }
 
 /// out[x] = (Σ_t weights[t] · lines(t)[x]) / 2^shift, rounded, for x < n; blocks of constant width become vectors.
 template <class Out, class Lines>
-void weigh(const std::vector<std::int32_t>& weights, Lines lines, int n, int shift, Out* out) {
+void weigh(const std::vector<std::int16_t>& weights, Lines lines, int n, int shift, Out* out) {
     const auto at = [&]<std::size_t Width>(int x) {
         Out* target = out + x;
         std::int32_t sums[Width];
         for (auto& sum : sums) sum = 1 << (shift - 1);
         for (std::size_t t = 0; t < weights.size(); ++t) {
             const auto* in = lines(t) + x;
-            const std::int32_t w = weights[t];
+            const std::int16_t w = weights[t];
             for (std::size_t lane = 0; lane < Width; ++lane) sums[lane] += in[lane] * w;
         }
         for (std::size_t lane = 0; lane < Width; ++lane) target[lane] = static_cast<Out>(sums[lane] >> shift);
@@ -76,7 +77,7 @@ inline void blur_gaussian(Image& image, double sigma) {
     const int taps = static_cast<int>(weights.size()), radius = taps / 2;
     const int channels = image.channels, bytes = image.width * channels;
     std::vector<std::uint8_t> row(static_cast<std::size_t>((image.width + 2 * radius) * channels));
-    std::vector<std::uint16_t> between(image.pixels.size());  // 8.8 bits
+    std::vector<std::int16_t> between(image.pixels.size());  // 8.7 bits
     for (int y = 0; y < image.height; ++y) {
         std::uint8_t* padded = row.data();
         for (int x = -radius; x < 0; ++x)
@@ -85,14 +86,14 @@ inline void blur_gaussian(Image& image, double sigma) {
         for (int x = 0; x < radius; ++x)
             padded = std::copy_n(image.at(reflected(image.width + x, image.width), y), channels, padded);
         weigh(weights, [&](std::size_t t) { return row.data() + t * static_cast<std::size_t>(channels); }, bytes,
-              gaussian_bits - 8, between.data() + std::ptrdiff_t{y} * bytes);
+              gaussian_bits - 7, between.data() + std::ptrdiff_t{y} * bytes);
     }
-    std::vector<const std::uint16_t*> rows(static_cast<std::size_t>(taps));
+    std::vector<const std::int16_t*> rows(static_cast<std::size_t>(taps));
     for (int y = 0; y < image.height; ++y) {
         for (int t = 0; t < taps; ++t)
             rows[static_cast<std::size_t>(t)] =
                 between.data() + std::ptrdiff_t{reflected(y + t - radius, image.height)} * bytes;
-        weigh(weights, [&](std::size_t t) { return rows[t]; }, bytes, gaussian_bits + 8, image.at(0, y));
+        weigh(weights, [&](std::size_t t) { return rows[t]; }, bytes, gaussian_bits + 7, image.at(0, y));
     }
 }
 
@@ -124,7 +125,8 @@ void box_pass(const FractionalBox& box, const std::uint8_t* in, std::uint8_t* ou
     for (int i = -1 - box.radius; i < box.radius; ++i)
         for (std::size_t lane = 0; lane < Lanes; ++lane) sums[lane] += at(i)[lane];
     for (int i = 0; i < n; ++i, out += step) {
-        const std::uint8_t *left = at(i - box.radius - 1), *enters = at(i + box.radius), *right = at(i + box.radius + 1);
+        const std::uint8_t *left = at(i - box.radius - 1), *enters = at(i + box.radius);
+        const std::uint8_t* right = at(i + box.radius + 1);
         for (std::size_t lane = 0; lane < Lanes; ++lane) {
             sums[lane] += static_cast<std::uint32_t>(enters[lane] - left[lane]);
             const auto edges = static_cast<std::uint32_t>(left[lane] + right[lane]);

@@ -48,10 +48,10 @@ private:
     std::uint64_t factor_ = 0;
 };
 
-template <int Scale>
-inline constexpr auto dividers = [] {
+/// By 6c, for c = 1 … 255.
+inline constexpr auto by_six_times = [] {
     std::array<Divider, 256> each{};
-    for (std::uint32_t d = 1; d < 256; ++d) each[d] = Divider(d * Scale);
+    for (std::uint32_t c = 1; c < 256; ++c) each[c] = Divider(6 * c);
     return each;
 }();
 
@@ -85,11 +85,9 @@ inline void turn_hue(std::uint8_t* rgb, int turn) {
     if (chroma == 0) return;  // gray has no saturation: any hue gives the same pixel
     int sector = r == value ? g - b : g == value ? 2 * chroma + b - r : 4 * chroma + r - g;
     sector += sector < 0 ? 6 * chroma : 0;
-    int hue = dividers<6>[static_cast<std::size_t>(chroma)](255 * sector);
+    int hue = by_six_times[static_cast<std::size_t>(chroma)](255 * sector);
     if (hue * 6 * chroma == 255 * sector) hue = whole_hue(r, g, b, value, chroma);
-    int saturation = dividers<1>[static_cast<std::size_t>(value)](255 * chroma);
-    if (saturation * value == 255 * chroma)
-        saturation = static_cast<int>(static_cast<float>(chroma) / static_cast<float>(value) * 255.0);
+    const int saturation = static_cast<int>(static_cast<float>(chroma) / static_cast<float>(value) * 255.0);
     const auto& fades = hue_fades[static_cast<std::size_t>((hue + turn) & 255)];
     const auto depth = static_cast<std::uint32_t>(value * saturation);  // [0, 255²]
     for (std::size_t c = 0; c < 3; ++c)  // value · (1 − saturation · fade), rounded to nearest; 255² is odd: no ties

@@ -15,9 +15,9 @@ struct Image {
 
     Image() = default;
     /// Black pixels.
-    Image(int width, int height, int channels)
-        : width(width), height(height), channels(channels),
-          pixels(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * static_cast<std::size_t>(channels)) {}
+    Image(int columns, int rows, int planes)
+        : width(columns), height(rows), channels(planes),
+          pixels(static_cast<std::size_t>(columns) * static_cast<std::size_t>(rows) * static_cast<std::size_t>(planes)) {}
 
     /// First channel of the pixel in column x, row y.
     std::uint8_t* at(int x, int y) { return pixels.data() + offset(x, y); }

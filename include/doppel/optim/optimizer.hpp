@@ -41,7 +41,8 @@ class AnyOptimizer {
 public:
     template <class O>
         requires(!std::same_as<O, AnyOptimizer> && Optimizer<O>)
-    AnyOptimizer(O optimizer) : self_(std::make_unique<Model<O>>(std::move(optimizer))) {}  // NOLINT: implicit by intent
+    AnyOptimizer(O optimizer)  // NOLINT: implicit by intent
+        : self_(std::make_unique<Model<O>>(std::move(optimizer))) {}
 
     void step(double lr) { self_->step(lr); }
     void zero_grad() { self_->zero_grad(); }

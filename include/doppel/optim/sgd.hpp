@@ -29,13 +29,21 @@ namespace doppel::optim {
 ///     auto sgd = optim::Sgd{.momentum = 0.9, .weight_decay = 5e-4}.build(method.trainable());
 ///     loss.backward(); sgd.step(lr); sgd.zero_grad();
 struct Sgd {
-    double lr = 0.1;                   ///< learning rate of step() without one, and what a preset's schedule peaks at; ≥ 0
+    double lr = 0.1;                   ///< learning rate of step() without one; a preset's schedule peaks at it; ≥ 0
     double momentum = 0.9;             ///< from 0 to below 1
     double weight_decay = 1e-4;        ///< ≥ 0
     bool nesterov = false;             ///< look ahead; needs momentum > 0
     bool decay_norm_and_bias = false;  ///< decay parameters of at most one dimension too
 
     class State;
+
+    /// One line for logs and config.json.
+    std::string describe() const {
+        std::ostringstream text;
+        text << "SGD, momentum " << momentum << (nesterov ? " (Nesterov)" : "") << ", weight decay " << weight_decay
+             << (decay_norm_and_bias ? "" : ", not on biases and normalisation");
+        return text.str();
+    }
 
     /// The optimiser at work, with a group that decays and one that does not.
     State build(const NamedParameters& parameters) const;
@@ -86,7 +94,7 @@ private:
         for (std::size_t j = 0; j < groups_[i].parameters.size(); ++j) {
             const auto& [name, w] = groups_[i].parameters[j];
             if (!w.grad().defined()) continue;
-            require(w.grad().layout() == at::kStrided, "Sgd: the gradient of ", name, " is sparse; only dense ones are supported");
+            require(w.grad().layout() == at::kStrided, "Sgd: the gradient of ", name, " must be dense, it is sparse");
             parameters.push_back(w);
             gradients.push_back(laid_out_as(w, w.grad()));
             if (velocities_.empty()) continue;
@@ -95,8 +103,8 @@ private:
             velocities.push_back(velocity);
         }
         if (parameters.empty()) return;
-        at::_fused_sgd_(parameters, gradients, velocities, groups_[i].weight_decay, options_.momentum, lr, /*dampening=*/0,
-                        options_.nesterov, /*maximize=*/false, /*is_first_step=*/false);
+        at::_fused_sgd_(parameters, gradients, velocities, groups_[i].weight_decay, options_.momentum, lr,
+                        /*dampening=*/0, options_.nesterov, /*maximize=*/false, /*is_first_step=*/false);
     }
 
     /// The fused kernel walks through memory, so all its tensors must lie as the parameter does (it may have become
@@ -125,8 +133,8 @@ private:
                 require(w.is_non_overlapping_and_dense(), "Sgd: parameter ", name, " is a view with gaps or overlaps");
                 if (!first.defined()) first = w;
                 require(w.device() == first.device() && w.scalar_type() == first.scalar_type(),
-                        "Sgd: parameters must share type and device, ", name, " is ", w.scalar_type(), " on ", w.device(),
-                        ", others are ", first.scalar_type(), " on ", first.device());
+                        "Sgd: parameters must share type and device, ", name, " is ", w.scalar_type(), " on ",
+                        w.device(), ", others are ", first.scalar_type(), " on ", first.device());
             }
         }
         require(first.defined(), "Sgd: there are no parameters to train");
@@ -138,7 +146,6 @@ private:
 };
 
 inline Sgd::State Sgd::build(const NamedParameters& parameters) const {
-    require(weight_decay >= 0 && std::isfinite(weight_decay), "Sgd: weight_decay must be finite and not negative, got ", weight_decay);
     if (decay_norm_and_bias) return State(*this, {{.parameters = parameters, .weight_decay = weight_decay}});
     return State(*this, split_by_decay(parameters, weight_decay));
 }

@@ -13,7 +13,6 @@
 #include <numbers>
 #include <sstream>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -29,9 +28,13 @@ concept Schedule = requires(const S& schedule, const Progress& at) {
 
 namespace detail {
 
-/// The share of the run that is over, in [0, 1]; 1 from the last step's end on.
+inline void require_length(const char* who, std::int64_t steps) {
+    require(steps > 0, who, ": the length of the run is not known (Progress.of.steps is ", steps, ")");
+}
+
+/// The share of the steps after `from` that is over, in [0, 1].
 inline double share(const char* who, const Progress& at, std::int64_t from = 0) {
-    require(at.of.steps > 0, who, ": the length of the run is not known (Progress.of.steps is ", at.of.steps, ")");
+    require_length(who, at.of.steps);
     if (at.step >= at.of.steps) return 1;
     return static_cast<double>(std::max(at.step - from, std::int64_t{0})) / static_cast<double>(at.of.steps - from);
 }
@@ -110,7 +113,7 @@ struct WarmupCosine {
         require(warmup_steps == 0 || warmup_fraction == 0, "WarmupCosine: give warmup_steps or warmup_fraction, got ",
                 warmup_steps, " and ", warmup_fraction);
         if (warmup_fraction == 0) return warmup_steps;
-        require(steps > 0, "WarmupCosine: the length of the run is not known (Progress.of.steps is ", steps, ")");
+        detail::require_length("WarmupCosine", steps);
         return std::llround(warmup_fraction * static_cast<double>(steps));
     }
 
@@ -128,7 +131,7 @@ struct MultiStep {
     double factor = 0.1;                        ///< what each milestone multiplies by
 
     double operator()(const Progress& at) const {
-        require(at.of.steps > 0, "MultiStep: the length of the run is not known (Progress.of.steps is ", at.of.steps, ")");
+        detail::require_length("MultiStep", at.of.steps);
         double result = value;
         for (const double share : milestones) {
             require(share >= 0 && share <= 1, "MultiStep: milestones are shares of the run from 0 to 1, got ", share);

@@ -93,8 +93,8 @@ inline void restore(const std::filesystem::path& path, AnyMethod method, optim::
                 "', expected a whole number");
         counters.emplace_back(value, number);
     }
-    for (const auto& [name, tensor] : file.tensors) known -= name.rfind("generator.", 0) == 0 ? 0 : 1;
-    require(known == 0, who, ": holds tensors that this method does not have");
+    for (const auto& [name, tensor] : file.tensors) if (name.starts_with("generator.")) ++known;
+    require(known == file.tensors.size(), who, ": holds tensors that this method does not have");
 
     const at::NoGradGuard no_grad;
     for (auto& [to, from] : copies) to.copy_(from);

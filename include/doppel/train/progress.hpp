@@ -75,13 +75,15 @@ public:
         if (drawn_) print("\n");
     }
 
-    /// After an optimiser step: how many are done in the whole run (from 1), the last known loss, and how
+    /// After an optimiser step: how many are done in the whole run (from 1), the last known loss (NaN is shown
+    /// only after a number was: till then it means "not known yet"), and how
     /// many images this object's run has used so far.
     void update(std::int64_t step, double loss, std::int64_t images_done) {
         const std::lock_guard lock(mutex_);
         const auto now = options_.clock();
         step_ = step;
         loss_ = loss;
+        loss_known_ = loss_known_ || std::isfinite(loss);
         images_ = images_done;
         const double since = seconds(now - counted_at_);
         if (since >= 0.1) count(now, since);
@@ -151,7 +153,7 @@ private:
         const auto epoch = std::clamp<std::int64_t>((step_ - 1) / per_epoch + 1, 1, options_.epochs);
         std::string parts[] = {format("epoch %lld/%lld", static_cast<long long>(epoch), static_cast<long long>(options_.epochs)),
                                format("step %lld/%lld", static_cast<long long>(step_), static_cast<long long>(steps())),
-                               step_ > options_.start_step ? format("loss %.4f", loss_) : "",
+                               loss_known_ ? format("loss %.4f", loss_) : "",
                                image_rate_.rate() > 0 ? format(image_rate_.rate() < 100 ? "%.1f images/s" : "%.0f images/s",
                                                                image_rate_.rate())
                                                       : "",
@@ -203,7 +205,7 @@ private:
     Recent image_rate_, step_rate_;
     Time begin_, counted_at_, shown_;
     std::int64_t shown_epoch_;
-    bool drawn_ = false, finished_ = false;
+    bool loss_known_ = false, drawn_ = false, finished_ = false;
 };
 
 }  // namespace doppel::train

@@ -9,6 +9,7 @@
 #include <doppel/io/tensorboard.hpp>
 #include <doppel/methods/any_method.hpp>
 #include <doppel/methods/preset.hpp>
+#include <doppel/optim/sgd.hpp>
 #include <doppel/optim/spec.hpp>
 #include <doppel/train/checkpoint.hpp>
 #include <doppel/train/interrupt.hpp>
@@ -19,6 +20,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -63,9 +65,9 @@ struct TrainResult {
 
 /// Parts that training needs of a preset, without its recipe's type.
 struct Plan {
-    views::Views views;
-    optim::AnySpec optimiser;
-    schedules::Any lr;
+    views::Views views{};
+    optim::AnySpec optimiser = optim::Sgd{};
+    schedules::Any lr{};
 };
 template <class R>
 Plan plan_of(const Preset<R>& preset) {
@@ -155,7 +157,7 @@ inline TrainResult train(AnyMethod method, const data::Dataset& images, const Pl
     Progress progress({.epochs = options.epochs, .steps_per_epoch = steps_per_epoch, .start_step = step, .mode = options.progress});
     if (from) progress.note("going on from " + from->string() + " (step " + std::to_string(step) + " of " + std::to_string(total) + ")");
 
-    TrainResult result{.steps = step};
+    TrainResult result{.steps = step, .loss = std::numeric_limits<double>::quiet_NaN()};
     const auto save = [&] {
         if (writes) result.checkpoint = checkpoints.save(step, snapshot(method, optimizer, identity));
     };

@@ -61,7 +61,7 @@ inline Direction direction(random::Stream& draw) {
 /// A colour of the given luma (Rec. 601). Colours are muted: else they would be the easy answer to "which two
 /// views show the same image", and nothing about shapes would be learned.
 inline Colour colour(random::Stream& draw, int luma) {
-    Colour c{between(draw, -48, 48), between(draw, -48, 48), between(draw, -48, 48)};
+    Colour c{between(draw, -64, 64), between(draw, -64, 64), between(draw, -64, 64)};
     const int shift = luma - (77 * c[0] + 150 * c[1] + 29 * c[2]) / 256;
     for (auto& level : c) level = std::clamp(level + shift, 0, 255);
     return c;
@@ -76,8 +76,8 @@ inline Scene draw_scene(random::Stream& draw) {
     auto& object = scene.object;
     object.shape = static_cast<Shape>(scene.kind);
     object.pattern = static_cast<Pattern>(scene.kind);
-    object.radius = between(draw, side * 30 / 100, side * 44 / 100);
-    const int margin = object.radius * 9 / 10;
+    object.radius = between(draw, side * 25 / 100, side * 42 / 100);
+    const int margin = object.radius * 7 / 10;
     object.x = between(draw, margin, side - margin);
     object.y = between(draw, margin, side - margin);
     object.right = direction(draw);
@@ -86,10 +86,10 @@ inline Scene draw_scene(random::Stream& draw) {
     object.colours = draw.chance(0.5) ? std::array{dark, light} : std::array{light, dark};
 
     const int luma = between(draw, 90, 165);
-    scene.ground = {colour(draw, luma), colour(draw, std::clamp(luma + between(draw, -30, 30), 85, 170))};
+    scene.ground = {colour(draw, luma), colour(draw, std::clamp(luma + between(draw, -40, 40), 75, 180))};
     scene.ground_towards = direction(draw);
     scene.texture_cells = between(draw, 2, 8);
-    const int amplitude = between(draw, 0, 24);
+    const int amplitude = between(draw, 4, 32);
     for (auto& level : scene.texture) level = between(draw, -amplitude, amplitude);
     scene.clutter.resize(draw.below(4));
     for (auto& thing : scene.clutter) {
@@ -111,7 +111,7 @@ inline Scene draw_scene(random::Stream& draw) {
 
 /// Levels of a picture being painted, before lighting.
 struct Canvas {
-    explicit Canvas(int pixels) : size(pixels), levels(static_cast<std::size_t>(pixels) * static_cast<std::size_t>(pixels)) {}
+    explicit Canvas(int width) : size(width), levels(static_cast<std::size_t>(width * width)) {}
     Colour& at(int x, int y) { return levels[static_cast<std::size_t>(y * size + x)]; }
     int size;
     std::vector<Colour> levels;
@@ -124,7 +124,8 @@ void rasterise(const Thing& thing, int size, Pixel&& pixel) {
     const std::int64_t right = std::int64_t{thing.right.x} * 4096 / thing.radius;
     const std::int64_t down = std::int64_t{thing.right.y} * 4096 / thing.radius;
     const auto point = [&](std::int64_t dx, std::int64_t dy) {
-        return Point{static_cast<int>((dx * right + dy * down) >> 16), static_cast<int>((dy * right - dx * down) >> 16)};
+        return Point{static_cast<int>((dx * right + dy * down) >> 16),
+                     static_cast<int>((dy * right - dx * down) >> 16)};
     };
     const auto first = [&](int centre) { return std::max(0, (centre - thing.radius) * size / side - 1); };
     const auto last = [&](int centre) { return std::min(size - 1, (centre + thing.radius) * size / side + 1); };

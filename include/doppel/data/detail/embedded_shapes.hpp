@@ -46,7 +46,8 @@ inline bool holds(Shape shape, Point p) {
     // Multiples of 120°, 72° and 60° from "up".
     static constexpr std::array<Point, 3> three{{{0, 1024}, {887, -512}, {-887, -512}}};
     static constexpr std::array<Point, 5> five{{{0, 1024}, {974, 316}, {602, -828}, {-602, -828}, {-974, 316}}};
-    static constexpr std::array<Point, 6> six{{{0, 1024}, {887, 512}, {887, -512}, {0, -1024}, {-887, -512}, {-887, 512}}};
+    static constexpr std::array<Point, 6> six{
+        {{0, 1024}, {887, 512}, {887, -512}, {0, -1024}, {-887, -512}, {-887, 512}}};
     const int across = std::abs(p.u), along = std::abs(p.v);
     switch (shape) {
         case Shape::disc: return within(p, {}, 900);
