@@ -41,11 +41,10 @@ set_property(GLOBAL APPEND PROPERTY JOB_POOLS "compile=${_jobs}")
 set(CMAKE_JOB_POOL_COMPILE compile)
 
 # The one precompiled header; the targets below reuse it.
-file(WRITE "${CMAKE_CURRENT_BINARY_DIR}/doppel_pch.cpp.in" "// Carries the precompiled header.\n")
-configure_file("${CMAKE_CURRENT_BINARY_DIR}/doppel_pch.cpp.in" "${CMAKE_CURRENT_BINARY_DIR}/doppel_pch.cpp" COPYONLY)
+file(CONFIGURE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/doppel_pch.cpp" CONTENT "// Carries the precompiled header.\n")
 add_library(doppel_pch OBJECT "${CMAKE_CURRENT_BINARY_DIR}/doppel_pch.cpp")
 target_link_libraries(doppel_pch PRIVATE doppel_developer)
-target_precompile_headers(doppel_pch PRIVATE <torch/torch.h> <nlohmann/json.hpp>)
+target_precompile_headers(doppel_pch PRIVATE <torch/torch.h> <nlohmann/json.hpp> <CLI/CLI.hpp> <fmt/format.h>)
 
 # doppel_program(name SOURCES ...): an executable that shares the precompiled header.
 function(doppel_program name)

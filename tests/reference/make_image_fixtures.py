@@ -37,23 +37,23 @@ def saved(image, form, **options):
 def show(name, file, pixels=None):
     if pixels is None:
         image = ImageOps.exif_transpose(Image.open(io.BytesIO(file)))
-        gray = image.mode in ("1", "L", "LA")
-        pixels = np.asarray(image.convert("L" if image.mode == "1" else image.mode)) if gray else np.asarray(image.convert("RGB"))
         if image.mode == "LA":
-            pixels = pixels[:, :, 0]  # the alpha is dropped
+            image = image.getchannel(0)  # the alpha is dropped
+        pixels = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
     height, width = pixels.shape[:2]
-    print(name, width, height, 1 if pixels.ndim == 2 else 3, file.hex(), np.ascontiguousarray(pixels, np.uint8).tobytes().hex())
+    channels = 1 if pixels.ndim == 2 else 3
+    print(name, width, height, channels, file.hex(), pixels.astype(np.uint8).tobytes().hex())
 
 
 def png(colour, depth, pixels, interlaced=False):
     """A PNG that Pillow itself does not write: big-endian samples, no filter."""
     def chunk(name, data):
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-    passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)] if interlaced else [(0, 0, 1, 1)]
+    adam7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
     rows = b""
-    for left, top, across, down in passes:
-        part = pixels[top::down, left::across]
-        rows += b"".join(b"\0" + np.ascontiguousarray(row).astype(">u2" if depth == 16 else "u1").tobytes() for row in part if part.shape[1])
+    for left, top, across, down in adam7 if interlaced else [(0, 0, 1, 1)]:
+        for row in pixels[top::down, left::across]:
+            rows += b"\0" + row.astype(">u2" if depth == 16 else "u1").tobytes()
     header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, depth, colour, 0, 0, 1 if interlaced else 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 

@@ -113,7 +113,8 @@ TEST_CASE("A path that cannot be written is named with the reason") {
     CHECK(mentions(message_of([&] { io::write_atomically(folder / "no/such/file", "x"); }),
                    {(folder / "no/such/file").string(), "No such file or directory"}));
     std::filesystem::create_directory(folder / "taken");
-    CHECK(mentions(message_of([&] { io::write_atomically(folder / "taken", "x"); }), {(folder / "taken").string(), "directory"}));
+    CHECK(mentions(message_of([&] { io::write_atomically(folder / "taken", "x"); }),
+                   {(folder / "taken").string(), "directory"}));
     CHECK(mentions(message_of([&] { io::write_atomically(folder / "taken/", "x"); }), {"names a folder"}));
     CHECK(files_in(folder.path()) == 1);
 }
@@ -125,6 +126,8 @@ TEST_CASE("Folders are made with those above them, and a file in the way is name
     io::create_folders("");
     CHECK(std::filesystem::is_directory(folder / "a/b/c"));
     test::write_bytes(folder / "file", "x");
-    CHECK(mentions(message_of([&] { io::create_folders(folder / "file"); }), {"create_folders", (folder / "file").string()}));
-    CHECK(mentions(message_of([&] { io::create_folders(folder / "file/below"); }), {(folder / "file/below").string(), "directory"}));
+    CHECK(mentions(message_of([&] { io::create_folders(folder / "file"); }),
+                   {"create_folders", (folder / "file").string()}));
+    CHECK(mentions(message_of([&] { io::create_folders(folder / "file/below"); }),
+                   {(folder / "file/below").string(), "directory"}));
 }

@@ -55,17 +55,20 @@ TEST_CASE("one batch is a data set, and names come from batches.meta.txt") {
     CHECK(images.size() == 1);
     CHECK(images.classes() == std::vector<std::string>{"A", "B", "C", "D", "E", "F", "G", "H", "I", "J"});
     test::write_bytes(folder / "batches.meta.txt", "A\nB\n");
-    CHECK(mentions(message_of([&] { data::Cifar10(folder / "some.bin"); }), {"batches.meta.txt", "2 class names, expected 10"}));
+    CHECK(mentions(message_of([&] { data::Cifar10(folder / "some.bin"); }),
+                   {"batches.meta.txt", "2 class names, expected 10"}));
 }
 
 TEST_CASE("files that are no CIFAR-10 batches are refused with path and value") {
     const test::TemporaryFolder folder;
-    CHECK(mentions(message_of([&] { data::Cifar10(folder.path()); }), {"no data_batch_*.bin in ", folder.path().string()}));
+    CHECK(mentions(message_of([&] { data::Cifar10(folder.path()); }),
+                   {"no data_batch_*.bin in ", folder.path().string()}));
     CHECK(mentions(message_of([&] { data::Cifar10(folder.path(), data::Split::test); }), {"no test_batch.bin in "}));
     CHECK(mentions(message_of([&] { data::Cifar10(folder / "none"); }), {"no such folder", "none"}));
     const auto file = folder / "data_batch_1.bin";
     test::write_bytes(file, record(1) + "x");
-    CHECK(mentions(message_of([&] { data::Cifar10(folder.path()); }), {file.string(), "3074 bytes", "multiple of 3073"}));
+    CHECK(
+        mentions(message_of([&] { data::Cifar10(folder.path()); }), {file.string(), "3074 bytes", "multiple of 3073"}));
     test::write_bytes(file, "");
     CHECK(mentions(message_of([&] { data::Cifar10(folder.path()); }), {file.string(), ": 0 bytes"}));
     test::write_bytes(file, record(1) + record(10));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/image/decode.hpp>
+#include <doppel/image/detail/exif.hpp>
 #include <doppel/image/encode.hpp>
 
 #include "support.hpp"
@@ -76,7 +77,8 @@ TEST_CASE("every format gives the very pixels that Pillow gives") {
         if (readable(name))
             CHECK(image::decode(fixture.file, name) == fixture.pixels);
         else
-            CHECK(mentions(message_of([&] { image::decode(fixture.file, name); }), {name, "this build has no", "install lib"}));
+            CHECK(mentions(message_of([&] { image::decode(fixture.file, name); }),
+                           {name, "this build has no", "install lib"}));
     }
 }
 
@@ -89,7 +91,8 @@ TEST_CASE("a truncated file is an error that names it, wherever it ends") {
             const auto cut = std::span(fixture.file).first(size);
             // The picture of a WebP stands before its other chunks, so it may be there whole.
             const auto message = message_of([&] {
-                if (image::decode(cut, name) == fixture.pixels && name.starts_with("webp_orientation")) fail("decode: ", name);
+                if (image::decode(cut, name) == fixture.pixels && name.starts_with("webp_orientation"))
+                    fail("decode: ", name);
             });
             CHECK(message.starts_with("decode: " + name));
             CHECK(message.find('\n') == std::string::npos);
@@ -129,7 +132,8 @@ TEST_CASE("sizes that no image has are refused before memory is taken for them")
     png[16] = png[20] = 0x40;  // 2^30 + 4 pixels a side; the checksum of the header follows
     const std::uint32_t check = static_cast<std::uint32_t>(crc32_z(0, png.data() + 12, 17));
     for (std::size_t i = 0; i < 4; ++i) png[29 + i] = static_cast<std::uint8_t>(check >> (24 - 8 * i));
-    CHECK(mentions(message_of([&] { image::decode(png, "huge.png"); }), {"huge.png", "1073741828 x 1073741828", "expected at most"}));
+    CHECK(mentions(message_of([&] { image::decode(png, "huge.png"); }),
+                   {"huge.png", "1073741828 x 1073741828", "expected at most"}));
 #endif
 #if DOPPEL_JPEG
     Bytes jpeg = image::encode_jpeg(gradient(8, 8, 1), 90);
@@ -137,13 +141,15 @@ TEST_CASE("sizes that no image has are refused before memory is taken for them")
     auto size = std::search(jpeg.begin(), jpeg.end(), start.begin(), start.end());
     REQUIRE(size != jpeg.end());
     size[5] = size[7] = 0xFF;
-    CHECK(mentions(message_of([&] { image::decode(jpeg, "huge.jpg"); }), {"huge.jpg", "65288 x 65288", "expected at most"}));
+    CHECK(mentions(message_of([&] { image::decode(jpeg, "huge.jpg"); }),
+                   {"huge.jpg", "65288 x 65288", "expected at most"}));
 #endif
 }
 
 TEST_CASE("what is not an image is said not to be one") {
     const auto text = [](std::string_view t) { return Bytes(t.begin(), t.end()); };
-    CHECK(mentions(message_of([&] { image::decode(text("GIF89a......"), "a.gif"); }), {"a.gif", "not an image", "JPEG, PNG or WebP"}));
+    CHECK(mentions(message_of([&] { image::decode(text("GIF89a......"), "a.gif"); }),
+                   {"a.gif", "not an image", "JPEG, PNG or WebP"}));
     CHECK(mentions(message_of([&] { image::decode({}, "empty"); }), {"empty", "no bytes"}));
     CHECK_FALSE(image::looks_like_image(text("RIFF....WAVE")));
     CHECK_FALSE(image::looks_like_image(text("RIFF....WEB")));
@@ -201,7 +207,8 @@ TEST_CASE("PNG files that are written are read back without loss") {
     const auto bytes = test::read_bytes(folder / "Ünï.png");
     CHECK(bytes == image::encode_png(smooth));
     CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
-    CHECK(mentions(message_of([&] { image::write_png(folder / "none" / "a.png", smooth); }), {"a.png", "No such file"}));
+    CHECK(
+        mentions(message_of([&] { image::write_png(folder / "none" / "a.png", smooth); }), {"a.png", "No such file"}));
 }
 
 TEST_CASE("images that do not fit their size, and absurd qualities, are not encoded") {

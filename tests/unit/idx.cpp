@@ -76,13 +76,15 @@ TEST_CASE("IDX files that are not what they must be are refused with path, value
     refused(images(0), {"sizes 0 x 2 x 3"});
     const auto huge = big_endian(0xFFFFFFFF);
     refused(big_endian(0x803) + huge + huge + huge, {"4294967295 x 4294967295 x 4294967295"});
-    refused(big_endian(0x803) + big_endian(1000000) + big_endian(1000) + big_endian(1000) + "abc", {"3 bytes", "= 1000000000000"});
+    refused(big_endian(0x803) + big_endian(1000000) + big_endian(1000) + big_endian(1000) + "abc",
+            {"3 bytes", "= 1000000000000"});
     CHECK(mentions(message_of([&] { data::Idx{folder / "none"}; }), {"cannot read ", "none", "No such file"}));
     CHECK(mentions(message_of([&] { data::Idx{folder.path()}; }), {"cannot read ", folder.path().string()}));
 
     test::write_bytes(file, images(2));
     test::write_bytes(folder / "labels", labels("\1"));
-    CHECK(mentions(message_of([&] { data::Idx(file, folder / "labels"); }), {"labels: 1 labels, expected 2", file.string()}));
+    CHECK(mentions(message_of([&] { data::Idx(file, folder / "labels"); }),
+                   {"labels: 1 labels, expected 2", file.string()}));
 }
 
 TEST_CASE("damaged and truncated gzip data are refused") {
@@ -118,14 +120,16 @@ TEST_CASE("images and labels find one another by name") {
             test::write_bytes(folder / label_name, labels("\1\3"));
         const data::Idx digits = data::idx_folder(folder.path());
         CHECK(digits.label(1) == 3);
-        CHECK(mentions(message_of([&] { data::idx_folder(folder.path(), data::Split::test); }), {"no t10k-images", folder.path().string()}));
+        CHECK(mentions(message_of([&] { data::idx_folder(folder.path(), data::Split::test); }),
+                       {"no t10k-images", folder.path().string()}));
         test::write_bytes(folder / "t10k-images-idx3-ubyte", images(5));
         CHECK(data::idx_folder(folder.path(), data::Split::test).size() == 5);
         CHECK(data::idx_folder(folder.path(), data::Split::test).classes().empty());
         write_gzip(folder / (image_name + ".gz"), images(7));
         CHECK(data::idx_folder(folder.path()).size() == 2);  // the plain one of the two
         test::write_bytes(folder / "other-train-images-idx3-ubyte", images(2));
-        CHECK(mentions(message_of([&] { data::idx_folder(folder.path()); }), {"both", "other-train", "expected one file"}));
+        CHECK(mentions(message_of([&] { data::idx_folder(folder.path()); }),
+                       {"both", "other-train", "expected one file"}));
     }
 }
 

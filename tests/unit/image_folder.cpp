@@ -25,7 +25,8 @@ void put(const fs::path& path, int level = 0) {
 /// Paths below the root and labels, in order.
 std::vector<std::pair<std::string, std::int64_t>> content(const data::ImageFolder& images, const fs::path& root) {
     std::vector<std::pair<std::string, std::int64_t>> all;
-    for (std::int64_t i = 0; i < images.size(); ++i) all.emplace_back(fs::relative(images.path(i), root).string(), images.label(i));
+    for (std::int64_t i = 0; i < images.size(); ++i)
+        all.emplace_back(fs::relative(images.path(i), root).string(), images.label(i));
     return all;
 }
 
@@ -76,7 +77,8 @@ TEST_CASE("files are recognised by content, hidden ones are left out") {
     test::write_bytes(folder / "labels.csv", "a,b");
     const data::ImageFolder images(folder.path());
     CHECK(images.classes() == std::vector<std::string>{"a"});
-    CHECK(content(images, folder.path()) == Content{{"a/called.txt", 0}, {"a/no-extension", 0}, {"a/ğrün 日本.png", 0}});
+    CHECK(content(images, folder.path()) ==
+          Content{{"a/called.txt", 0}, {"a/no-extension", 0}, {"a/ğrün 日本.png", 0}});
 }
 
 TEST_CASE("links are followed, but not in a circle") {
@@ -101,11 +103,13 @@ TEST_CASE("links are followed, but not in a circle") {
 TEST_CASE("folders that cannot be a data set are refused in one line with the path") {
     const test::TemporaryFolder folder;
     CHECK(mentions(message_of([&] { data::ImageFolder(folder / "none"); }), {"ImageFolder: no such folder: ", "none"}));
-    CHECK(mentions(message_of([&] { data::ImageFolder(folder.path()); }), {"no JPEG, PNG or WebP image in ", folder.path().string()}));
+    CHECK(mentions(message_of([&] { data::ImageFolder(folder.path()); }),
+                   {"no JPEG, PNG or WebP image in ", folder.path().string()}));
     put(folder / "1.png");
     CHECK(mentions(message_of([&] { data::ImageFolder(folder / "1.png"); }), {"not a folder: ", "1.png"}));
     put(folder / "cats/1.png");
-    CHECK(mentions(message_of([&] { data::ImageFolder(folder.path()); }), {folder.path().string(), "beside", "1.png", "cats"}));
+    CHECK(mentions(message_of([&] { data::ImageFolder(folder.path()); }),
+                   {folder.path().string(), "beside", "1.png", "cats"}));
     CHECK(data::ImageFolder(folder.path(), {.labels = false}).size() == 2);
 }
 

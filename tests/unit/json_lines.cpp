@@ -36,7 +36,8 @@ TEST_CASE("JSON lines keep the order of keys and are on disk at once") {
 TEST_CASE("What is not finite becomes null, what is not UTF-8 stays readable") {
     const test::TemporaryFolder folder;
     const auto path = folder / "metrics.jsonl";
-    io::JsonLines(path).append({{"nan", std::nan("")}, {"inf", std::numeric_limits<double>::infinity()}, {"name", "caf\xE9"}});
+    io::JsonLines(path).append(
+        {{"nan", std::nan("")}, {"inf", std::numeric_limits<double>::infinity()}, {"name", "caf\xE9"}});
     const auto read = io::read_json_lines(path);
     REQUIRE(read.size() == 1);
     CHECK(read[0]["nan"].is_null());
@@ -47,7 +48,8 @@ TEST_CASE("What is not finite becomes null, what is not UTF-8 stays readable") {
 TEST_CASE("Only objects go into JSON lines") {
     const test::TemporaryFolder folder;
     io::JsonLines lines(folder / "metrics.jsonl");
-    CHECK(mentions(message_of([&] { lines.append(nlohmann::ordered_json(3)); }), {"metrics.jsonl", "object", "number"}));
+    CHECK(
+        mentions(message_of([&] { lines.append(nlohmann::ordered_json(3)); }), {"metrics.jsonl", "object", "number"}));
     CHECK(text_of(folder / "metrics.jsonl").empty());
 }
 
@@ -89,7 +91,9 @@ TEST_CASE("A damaged line is named by its number, blank lines do not matter") {
 
 TEST_CASE("A file that cannot be opened is named with the reason") {
     const test::TemporaryFolder folder;
-    CHECK(mentions(message_of([&] { io::read_json_lines(folder / "none"); }), {(folder / "none").string(), "No such file"}));
+    CHECK(mentions(message_of([&] { io::read_json_lines(folder / "none"); }),
+                   {(folder / "none").string(), "No such file"}));
     CHECK(mentions(message_of([&] { io::read_json_lines(folder.path()); }), {folder.path().string(), "directory"}));
-    CHECK(mentions(message_of([&] { io::JsonLines lines(folder / "no/file"); }), {(folder / "no/file").string(), "No such file"}));
+    CHECK(mentions(message_of([&] { io::JsonLines lines(folder / "no/file"); }),
+                   {(folder / "no/file").string(), "No such file"}));
 }

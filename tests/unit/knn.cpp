@@ -2,6 +2,7 @@
 // eval::knn against a brute-force double loop, its edge cases and its errors.
 #include <doppel/eval/knn.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <random>
@@ -33,9 +34,10 @@ Points clouds(std::int64_t count, std::int64_t dim, std::int64_t classes, unsign
         const std::int64_t label = static_cast<std::int64_t>(random() % static_cast<unsigned>(classes));
         points.labels.data_ptr<std::int64_t>()[i] = label;
         const float length = 0.1f + 10 * std::abs(normal(random));
-        for (std::int64_t d = 0; d < dim; ++d)
-            points.rows.data_ptr<float>()[i * dim + d] =
-                length * (centres[static_cast<std::size_t>(label * dim + d)] + static_cast<float>(spread) * normal(random));
+        for (std::int64_t d = 0; d < dim; ++d) {
+            const float centre = centres[static_cast<std::size_t>(label * dim + d)];
+            points.rows.data_ptr<float>()[i * dim + d] = length * (centre + static_cast<float>(spread) * normal(random));
+        }
     }
     return points;
 }
@@ -46,39 +48,41 @@ struct Expected {
     double top1 = 0, top5 = 0;
 };
 
+/// The first `count` places of `values`, the largest first, of equal ones the earlier.
+std::vector<std::size_t> largest(const std::vector<double>& values, std::size_t count) {
+    std::vector<std::size_t> order(values.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return values[a] > values[b]; });
+    order.resize(std::min(count, order.size()));
+    return order;
+}
+
 Expected brute_force(const Points& queries, const Points& bank, std::int64_t classes, const KnnOptions& options) {
-    const auto dim = queries.rows.size(1);
-    auto value = [&](const Tensor& t, std::int64_t i, std::int64_t d) { return static_cast<double>(t.data_ptr<float>()[i * dim + d]); };
+    const auto dim = queries.rows.size(1), n = bank.rows.size(0), total = queries.rows.size(0);
     auto cosine = [&](std::int64_t i, std::int64_t j) {
-        double dot = 0, a = 0, b = 0;
+        const float *q = queries.rows.data_ptr<float>() + i * dim, *b = bank.rows.data_ptr<float>() + j * dim;
+        double dot = 0, qq = 0, bb = 0;
         for (std::int64_t d = 0; d < dim; ++d) {
-            const double x = value(queries.rows, i, d), y = value(bank.rows, j, d);
-            dot += x * y, a += x * x, b += y * y;
+            const double x = q[d], y = b[d];
+            dot += x * y, qq += x * x, bb += y * y;
         }
-        return dot / std::sqrt(a * b);
+        return dot / std::sqrt(qq * bb);
     };
     Expected expected;
-    const auto n = bank.rows.size(0), total = queries.rows.size(0);
     for (std::int64_t i = 0; i < total; ++i) {
-        std::vector<double> similarity;
+        std::vector<double> similarity, scores(static_cast<std::size_t>(classes));
         for (std::int64_t j = 0; j < n; ++j) similarity.push_back(cosine(i, j));
-        std::vector<std::int64_t> order(static_cast<std::size_t>(n));
-        std::iota(order.begin(), order.end(), 0);
-        std::sort(order.begin(), order.end(), [&](auto a, auto b) { return similarity[static_cast<std::size_t>(a)] > similarity[static_cast<std::size_t>(b)]; });
-        order.resize(static_cast<std::size_t>(std::min(options.k, n)));
-        std::vector<double> scores(static_cast<std::size_t>(classes));
-        for (const auto j : order)
-            scores[static_cast<std::size_t>(bank.labels.data_ptr<std::int64_t>()[j])] +=
-                std::exp(similarity[static_cast<std::size_t>(j)] / options.temperature);
-        std::vector<std::int64_t> ranking(static_cast<std::size_t>(classes));
-        std::iota(ranking.begin(), ranking.end(), 0);
-        std::stable_sort(ranking.begin(), ranking.end(), [&](auto a, auto b) { return scores[static_cast<std::size_t>(a)] > scores[static_cast<std::size_t>(b)]; });
-        const auto label = queries.labels.data_ptr<std::int64_t>()[i];
+        auto& voters = expected.neighbours.emplace_back();
+        for (const auto j : largest(similarity, static_cast<std::size_t>(options.k))) {
+            voters.push_back(static_cast<std::int64_t>(j));
+            const auto label = static_cast<std::size_t>(bank.labels.data_ptr<std::int64_t>()[j]);
+            scores[label] += std::exp(similarity[j] / options.temperature);
+        }
+        const auto label = static_cast<std::size_t>(queries.labels.data_ptr<std::int64_t>()[i]);
+        const auto ranking = largest(scores, 5);
         expected.top1 += ranking[0] == label;
-        for (std::size_t r = 0; r < std::min<std::size_t>(5, ranking.size()); ++r)
-            expected.top5 += ranking[r] == label && scores[static_cast<std::size_t>(label)] > 0;
-        expected.predictions.push_back(ranking[0]);
-        expected.neighbours.push_back(order);
+        for (const auto c : ranking) expected.top5 += c == label && scores[c] > 0;
+        expected.predictions.push_back(static_cast<std::int64_t>(ranking[0]));
     }
     expected.top1 /= static_cast<double>(total);
     expected.top5 /= static_cast<double>(total);
@@ -90,13 +94,15 @@ void equals_brute_force(const Points& queries, const Points& bank, std::int64_t 
     const auto got = knn(queries.rows, bank.rows, bank.labels, queries.labels, classes, options);
     CHECK(got.top1 == Approx(expected.top1).epsilon(1e-12));
     CHECK(got.top5 == Approx(expected.top5).epsilon(1e-12));
-    REQUIRE(got.neighbours.indices.sizes() == at::IntArrayRef({queries.rows.size(0), std::min(options.k, bank.rows.size(0))}));
+    const std::int64_t total = queries.rows.size(0), k = std::min(options.k, bank.rows.size(0));
+    REQUIRE(got.predictions.numel() == total);
+    REQUIRE(got.neighbours.indices.sizes() == at::IntArrayRef({total, k}));
+    const auto* prediction = got.predictions.data_ptr<std::int64_t>();
+    const auto* neighbour = got.neighbours.indices.data_ptr<std::int64_t>();
     std::int64_t wrong = 0;
     for (std::size_t i = 0; i < expected.predictions.size(); ++i) {
-        const auto row = static_cast<std::int64_t>(i);
-        wrong += got.predictions[row].item<std::int64_t>() != expected.predictions[i];
-        for (std::size_t j = 0; j < expected.neighbours[i].size(); ++j)
-            wrong += got.neighbours.indices[row][static_cast<std::int64_t>(j)].item<std::int64_t>() != expected.neighbours[i][j];
+        wrong += *prediction++ != expected.predictions[i];
+        for (const auto j : expected.neighbours[i]) wrong += *neighbour++ != j;
     }
     CHECK(wrong == 0);
 }
@@ -144,11 +150,11 @@ TEST_CASE("knn does not depend on the chunk size, on the rows' lengths or on the
 }
 
 TEST_CASE("knn over a bank of several tiles finds neighbours in each") {
-    const std::int64_t n = 2 * doppel::eval::detail::bank_tile + 5;
+    const std::int64_t tile = doppel::eval::detail::bank_tile, n = 2 * tile + 5;
     Tensor bank = at::zeros({n, 2});
     bank.select(1, 0).fill_(1);
     bank.select(1, 1).fill_(10);
-    const std::vector<std::int64_t> places = {3, doppel::eval::detail::bank_tile, 2 * doppel::eval::detail::bank_tile + 4};
+    const std::vector<std::int64_t> places = {3, tile, 2 * tile + 4};
     for (std::size_t i = 0; i < places.size(); ++i) {
         bank[places[i]][0] = 10;
         bank[places[i]][1] = static_cast<double>(places.size() - i) * 0.1;  // the last is the nearest
@@ -168,7 +174,8 @@ TEST_CASE("knn gives equal scores to the lower class") {
     const Tensor bank = at::tensor({1.f, 0.f, 1.f, 0.f, 0.f, 1.f}).view({3, 2});
     const Tensor query = at::tensor({2.f, 0.f}).view({1, 2});
     const auto predict = [&](std::vector<std::int64_t> labels) {
-        return knn(query, bank, at::tensor(labels, at::kLong), at::zeros({1}, at::kLong), 4, {.k = 2}).predictions.item<std::int64_t>();
+        const auto got = knn(query, bank, at::tensor(labels, at::kLong), at::zeros({1}, at::kLong), 4, {.k = 2});
+        return got.predictions.item<std::int64_t>();
     };
     CHECK(predict({3, 1, 0}) == 1);
     CHECK(predict({1, 3, 0}) == 1);

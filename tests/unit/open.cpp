@@ -70,7 +70,8 @@ TEST_CASE("a tenth of each class is held out, the same for one seed, another for
 }
 
 TEST_CASE("each side gets an image whenever there are two") {
-    for (const auto& sizes : std::vector<std::vector<int>>{{2}, {1, 1}, {1, 2}, {3, 1}, {9}, {1, 1, 1, 1}, {10}, {19}}) {
+    for (const auto& sizes :
+         std::vector<std::vector<int>>{{2}, {1, 1}, {1, 2}, {3, 1}, {9}, {1, 1, 1, 1}, {10}, {19}}) {
         const auto parts = data::hold_out(labelled(sizes), 0);
         CHECK(parts.validation.size() == 1);
         CHECK(parts.train.size() >= 1);
@@ -123,7 +124,8 @@ TEST_CASE("folders named train, val, validation and test are splits, in whatever
     put(folder / "extra/a", 1);
     CHECK(mentions(data::open(folder.path()).how, {"not used: extra"}));
     put(folder / "val/a", 1);
-    CHECK(mentions(message_of([&] { data::open(folder.path()); }), {folder.path().string(), "VALIDATION", "val", "one of them"}));
+    CHECK(mentions(message_of([&] { data::open(folder.path()); }),
+                   {folder.path().string(), "VALIDATION", "val", "one of them"}));
 }
 
 TEST_CASE("a train folder alone is split, a test folder alone is refused") {
@@ -132,7 +134,8 @@ TEST_CASE("a train folder alone is split, a test folder alone is refused") {
     put(folder / "train/b", 10);
     CHECK(data::open(folder.path()).how == "held out 2 of 20 images: no validation split found");
     fs::rename(folder / "train", folder / "test");
-    CHECK(mentions(message_of([&] { data::open(folder.path()); }), {folder.path().string(), "folder test", "no training images"}));
+    CHECK(mentions(message_of([&] { data::open(folder.path()); }),
+                   {folder.path().string(), "folder test", "no training images"}));
 }
 
 TEST_CASE("a validation path is used whole, or its validation split when it has splits") {
@@ -157,7 +160,8 @@ TEST_CASE("a validation class that training lacks is named") {
     put(folder / "train/b");
     put(folder / "val/a");
     put(folder / "val/socks");
-    CHECK(mentions(message_of([&] { data::open(folder.path()); }), {(folder / "val").string(), "class socks", "2 classes"}));
+    CHECK(mentions(message_of([&] { data::open(folder.path()); }),
+                   {(folder / "val").string(), "class socks", "2 classes"}));
 }
 
 TEST_CASE("where one side has no labels, that is said") {
@@ -208,7 +212,8 @@ TEST_CASE("IDX files are recognised, as a folder and as a file") {
     found = data::open(folder / "train-images-idx3-ubyte");
     CHECK(found.train.size() == 3);
     CHECK(found.train.labelled());
-    CHECK(mentions(message_of([&] { data::open(folder / "train-labels-idx1-ubyte"); }), {"holds labels, expected images"}));
+    CHECK(mentions(message_of([&] { data::open(folder / "train-labels-idx1-ubyte"); }),
+                   {"holds labels, expected images"}));
     test::write_bytes(folder / "t10k-labels-idx1-ubyte", idx_labels(std::string("\1\5", 2)));
     CHECK(mentions(message_of([&] { data::open(folder.path()); }), {"class 5 is not among the 3 classes"}));
 }
@@ -253,5 +258,6 @@ TEST_CASE("the real data sets are recognised") {
     CHECK(fashion.kind == "IDX files");
     CHECK(fashion.train.size() == 60000);
     CHECK(fashion.how == "validation: t10k-images-idx3-ubyte.gz, 10000 images");
-    CHECK(mentions(message_of([&] { data::open(*real / "cifar10-jpeg" / "cifar10-jpeg-test.tar.gz"); }), {"unpack it first"}));
+    CHECK(mentions(message_of([&] { data::open(*real / "cifar10-jpeg" / "cifar10-jpeg-test.tar.gz"); }),
+                   {"unpack it first"}));
 }

@@ -54,7 +54,8 @@ std::vector<std::string> lines_of(const std::string& text) {
 std::vector<std::string> drawings_of(const std::string& text) {
     std::vector<std::string> drawings;
     for (std::size_t at = 0; (at = text.find('\r', at)) != std::string::npos; ++at)
-        if (const auto drawn = text.substr(at + 1, text.find("\x1b[K", at) - at - 1); !drawn.empty()) drawings.push_back(drawn);
+        if (const auto drawn = text.substr(at + 1, text.find("\x1b[K", at) - at - 1); !drawn.empty())
+            drawings.push_back(drawn);
     return drawings;
 }
 
@@ -117,7 +118,8 @@ TEST_CASE("The bar redraws one line, at most ten times a second, no wider than t
     display.progress->update(500, 4.5, 5000);
     const auto drawings = drawings_of(display.text());
     REQUIRE(drawings.size() == 1);
-    CHECK(drawings[0] == "epoch 5/10 [===============               ]  50%  step 500/1000  loss 4.5000  1000 images/s  5 s left");
+    CHECK(drawings[0] ==
+          "epoch 5/10 [===============               ]  50%  step 500/1000  loss 4.5000  1000 images/s  5 s left");
 }
 
 TEST_CASE("A note stands on its own line and the bar comes back below it") {

@@ -52,21 +52,24 @@ bool well_formed(std::string_view text) {
 
 eval::Report everything() {
     const std::string nasty = "<script>alert('x')</script>&\"";
-    return {.title = "Title " + nasty,
-            .summary = nasty,
-            .measures = eval::knn_headline({.trained = 0.712, .untrained = 0.2, .pixels = 0.3, .k = 7, .classes = 8}),
-            .facts = {{nasty, nasty}},
-            .curves = {{.name = nasty, .x_label = nasty, .y_label = nasty, .series = {{nasty, {{0, 1}, {1, 2}}}, {"b", {}}}}},
-            .sheets = {{.title = nasty,
-                        .note = nasty,
-                        .rows = {{.source = {gradient(3, 2, 3), nasty}, .views = {{gradient(2, 2, 1), nasty}}}}}},
-            .neighbours = {{.title = nasty,
-                            .note = nasty,
-                            .rows = {{.query = {gradient(4, 4, 3), nasty},
-                                      .nearest = {{.image = gradient(4, 4, 3), .label = nasty, .similarity = 0.9876, .right = true},
-                                                  {.image = gradient(4, 4, 3), .label = "b", .similarity = 0.5, .right = false},
-                                                  {.image = gradient(4, 4, 3), .label = "c", .similarity = -1, .right = {}}}}}}},
-            .figures = {{nasty, nasty, nasty}}};
+    return {
+        .title = "Title " + nasty,
+        .summary = nasty,
+        .measures = eval::knn_headline({.trained = 0.712, .untrained = 0.2, .pixels = 0.3, .k = 7, .classes = 8}),
+        .facts = {{nasty, nasty}},
+        .curves =
+            {{.name = nasty, .x_label = nasty, .y_label = nasty, .series = {{nasty, {{0, 1}, {1, 2}}}, {"b", {}}}}},
+        .sheets = {{.title = nasty,
+                    .note = nasty,
+                    .rows = {{.source = {gradient(3, 2, 3), nasty}, .views = {{gradient(2, 2, 1), nasty}}}}}},
+        .neighbours =
+            {{.title = nasty,
+              .note = nasty,
+              .rows = {{.query = {gradient(4, 4, 3), nasty},
+                        .nearest = {{.image = gradient(4, 4, 3), .label = nasty, .similarity = 0.9876, .right = true},
+                                    {.image = gradient(4, 4, 3), .label = "b", .similarity = 0.5, .right = false},
+                                    {.image = gradient(4, 4, 3), .label = "c", .similarity = -1, .right = {}}}}}}},
+        .figures = {{nasty, nasty, nasty}}};
 }
 
 }  // namespace
@@ -80,7 +83,8 @@ TEST_CASE("A report asks for nothing from outside and runs nothing") {
     CHECK(count(page, "@import") == 0);
     CHECK(count(page, "url(") == 0);
     CHECK(count(page, "src=\"") == count(page, "src=\"data:image/png;base64,"));
-    CHECK(mentions(page, {"<!doctype html>", "charset=\"utf-8\"", "name=\"viewport\"", "default-src 'none'", "prefers-color-scheme"}));
+    CHECK(mentions(page, {"<!doctype html>", "charset=\"utf-8\"", "name=\"viewport\"", "default-src 'none'",
+                          "prefers-color-scheme"}));
 }
 
 TEST_CASE("Everything that is given appears, escaped, in well-formed elements") {
@@ -90,7 +94,8 @@ TEST_CASE("Everything that is given appears, escaped, in well-formed elements") 
     CHECK(count(page, "<img") == 6);
     CHECK(count(page, "class=\"right\"") == 1);
     CHECK(count(page, "class=\"wrong\"") == 1);
-    CHECK(mentions(page, {"0.988", "0.500", "-1.000", "71.2", "width:71.20%", "width:12.50%", "7 nearest", "One of 8 classes"}));
+    CHECK(mentions(
+        page, {"0.988", "0.500", "-1.000", "71.2", "width:71.20%", "width:12.50%", "7 nearest", "One of 8 classes"}));
 }
 
 TEST_CASE("An empty report is a page all the same, without empty sections") {
@@ -143,7 +148,8 @@ TEST_CASE("What cannot be shown is refused, and no report is left") {
         CHECK(std::filesystem::is_empty(folder.path()));
         return text;
     };
-    CHECK(mentions(refuses({.measures = {{.name = "k-NN", .share = 71.2}}}), {"write_report", "k-NN", "71.2", "between 0 and 1"}));
+    CHECK(mentions(refuses({.measures = {{.name = "k-NN", .share = 71.2}}}),
+                   {"write_report", "k-NN", "71.2", "between 0 and 1"}));
     CHECK(mentions(refuses({.measures = {{.name = "k-NN", .share = std::nan("")}}}), {"k-NN", "nan"}));
     Image broken(4, 4, 3);
     broken.pixels.pop_back();
@@ -172,10 +178,12 @@ TEST_CASE("Ticks are round numbers inside the range") {
 }
 
 TEST_CASE("A line chart puts points where the axes say") {
-    const auto svg = eval::line_chart({.name = "Loss", .x_label = "step", .y_label = "nats", .series = {{"", {{0, 0}, {5, 1}, {10, 2}}}}});
+    const auto svg = eval::line_chart(
+        {.name = "Loss", .x_label = "step", .y_label = "nats", .series = {{"", {{0, 0}, {5, 1}, {10, 2}}}}});
     CHECK(well_formed(svg));
     CHECK(mentions(svg, {"d=\"M70.0 250.0L249.0 145.0L428.0 40.0\"", ">Loss<", ">step<", ">nats<", "1 at 5"}));
-    const auto logarithmic = eval::line_chart({.series = {{"", {{1, 1}, {10, 0.01}, {100, 0.0001}}}}, .log_x = true, .log_y = true});
+    const auto logarithmic =
+        eval::line_chart({.series = {{"", {{1, 1}, {10, 0.01}, {100, 0.0001}}}}, .log_x = true, .log_y = true});
     CHECK(mentions(logarithmic, {"d=\"M70.0 40.0L249.0 145.0L428.0 250.0\""}));
 }
 
@@ -184,7 +192,8 @@ TEST_CASE("Values that have no place interrupt the line and leave no number that
     CHECK(count(svg, "M") == 3);
     CHECK(count(svg, "nan") == 0);
     CHECK(count(svg, "inf") == 0);
-    const auto logarithmic = eval::line_chart({.series = {{"a", {{0, 1}, {1, -1}, {2, 0}, {3, 1}}}}, .log_x = true, .log_y = true});
+    const auto logarithmic =
+        eval::line_chart({.series = {{"a", {{0, 1}, {1, -1}, {2, 0}, {3, 1}}}}, .log_x = true, .log_y = true});
     CHECK(count(logarithmic, "nan") == 0);
     CHECK(count(logarithmic, "inf") == 0);
     CHECK(mentions(eval::line_chart({.series = {{"a", {}}}}), {"no values"}));

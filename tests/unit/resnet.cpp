@@ -236,6 +236,7 @@ TEST_CASE("ResNet says which option or shape is wrong") {
     CHECK(mentions(message_of([] { ResNet{.width = std::nan("")}.build(); }), {"ResNet: width", "nan"}));
     CHECK(mentions(message_of([] { ResNet{.channels = 0}.build(); }), {"ResNet: channels", "got 0"}));
     auto net = ResNet{.depth = 18, .width = 0.125}.build();
-    CHECK(mentions(message_of([&] { net->forward(at::zeros({2, 1, 32, 32})); }), {"[B, 3, H, W]", "got [2, 1, 32, 32]"}));
-    CHECK(mentions(message_of([&] { net->forward(at::zeros({3, 32, 32})); }), {"[B, 3, H, W]", "got [3, 32, 32]"}));
+    const auto given = [&](at::IntArrayRef shape) { return message_of([&] { net->forward(at::zeros(shape)); }); };
+    CHECK(mentions(given({2, 1, 32, 32}), {"ResNet: images must be [B, 3, H, W]", "got [2, 1, 32, 32]"}));
+    CHECK(mentions(given({3, 32, 32}), {"ResNet: images must be [B, 3, H, W]", "got [3, 32, 32]"}));
 }

@@ -99,7 +99,8 @@ TEST_CASE("The data begins at a multiple of eight bytes, wide types first, so th
     std::memcpy(&length, bytes.data(), sizeof length);
     CHECK(length % 8 == 0);
     CHECK(bytes[8] == '{');
-    const auto header = io::detail::parse_safetensors_header("test", bytes.substr(8, length), bytes.size() - 8 - length);
+    const auto header =
+        io::detail::parse_safetensors_header("test", bytes.substr(8, length), bytes.size() - 8 - length);
     for (const auto& entry : header.tensors) CHECK(entry.begin % io::detail::bytes_of_type(entry.type) == 0);
 }
 
@@ -132,8 +133,10 @@ TEST_CASE("Loaded tensors own their memory: writing over the file changes nothin
 
 TEST_CASE("A file with a checksum is refused when any single bit of it changed") {
     const test::TemporaryFolder folder;
-    io::save_safetensors(folder / "good", {.tensors = {{"w", at::arange(3, at::kFloat)}, {"b", at::ones({2}, at::kBool)}},
-                                           .metadata = {{"arch", "x"}}}, io::Checksum::crc32);
+    io::save_safetensors(
+        folder / "good",
+        {.tensors = {{"w", at::arange(3, at::kFloat)}, {"b", at::ones({2}, at::kBool)}}, .metadata = {{"arch", "x"}}},
+        io::Checksum::crc32);
     const auto good = text_of(folder / "good");
     for (std::size_t bit = 0; bit < 8 * good.size(); ++bit) {
         auto bad = good;
@@ -147,15 +150,18 @@ TEST_CASE("A file is refused when it is cut short anywhere or longer than it say
     const test::TemporaryFolder folder;
     io::save_safetensors(folder / "good", {.tensors = {{"w", at::arange(3, at::kFloat)}}, .metadata = {{"arch", "x"}}});
     const auto good = text_of(folder / "good");
-    for (std::size_t size = 0; size < good.size(); ++size) CHECK_FALSE(complaint_about(folder, good.substr(0, size)).empty());
+    for (std::size_t size = 0; size < good.size(); ++size)
+        CHECK_FALSE(complaint_about(folder, good.substr(0, size)).empty());
     CHECK(mentions(complaint_about(folder, good + '\0'), {"describes 12 bytes", "has 13"}));
 }
 
 TEST_CASE("A checksum that is missing where it is asked for, or that is none, is refused") {
     const test::TemporaryFolder folder;
     io::save_safetensors(folder / "plain", example());
-    CHECK(mentions(message_of([&] { io::load_safetensors(folder / "plain", io::Checksum::crc32); }), {"no checksum", "doppel.crc32"}));
-    CHECK(mentions(complaint_about(folder, file_of(R"({"__metadata__":{"doppel.crc32":"zz"}})")), {"\"zz\"", "8 hexadecimal digits"}));
+    CHECK(mentions(message_of([&] { io::load_safetensors(folder / "plain", io::Checksum::crc32); }),
+                   {"no checksum", "doppel.crc32"}));
+    CHECK(mentions(complaint_about(folder, file_of(R"({"__metadata__":{"doppel.crc32":"zz"}})")),
+                   {"\"zz\"", "8 hexadecimal digits"}));
 }
 
 TEST_CASE("A wrong header is refused with what it says and what was expected") {
@@ -169,26 +175,43 @@ TEST_CASE("A wrong header is refused with what it says and what was expected") {
     CHECK(mentions(refusal(file_of("\xFF\xFE")), {"not JSON"}));
     CHECK(mentions(refusal(file_of(std::string(100000, '['))), {"nests too deeply"}));
     CHECK(mentions(refusal(std::string(8, '\xFF') + "{}"), {"18446744073709551615", "truncated"}));
-    CHECK(mentions(refusal(file_of(entry(R"("dtype":"F32","shape":[1])"), four)), {"\"w\"", "expected {dtype, shape, data_offsets}"}));
+    CHECK(mentions(refusal(file_of(entry(R"("dtype":"F32","shape":[1])"), four)),
+                   {"\"w\"", "expected {dtype, shape, data_offsets}"}));
     CHECK(mentions(refusal(file_of(R"({"w":3})")), {"\"w\"", "expected {dtype"}));
-    CHECK(mentions(refusal(file_of(entry(R"("dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4])"), four)), {"F8_E4M3", "BF16"}));
-    CHECK(mentions(refusal(file_of(entry(R"("dtype":"F32","shape":[2],"data_offsets":[0,4])"), four)), {"ask for 8 bytes", "0 to 4"}));
-    CHECK(mentions(refusal(file_of(entry(R"("dtype":"F32","shape":[1],"data_offsets":[4,0])"), four)), {"ask for 4 bytes", "4 to 0"}));
-    CHECK(mentions(refusal(file_of(entry(R"("dtype":"F32","shape":[-1],"data_offsets":[0,4])"), four)), {"shape", "[-1]"}));
-    CHECK(mentions(refusal(file_of(entry(R"("dtype":"F32","shape":[1.0],"data_offsets":[0,4])"), four)), {"shape", "[1.0]"}));
+    CHECK(mentions(refusal(file_of(entry(R"("dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4])"), four)),
+                   {"F8_E4M3", "BF16"}));
+    CHECK(mentions(refusal(file_of(entry(R"("dtype":"F32","shape":[2],"data_offsets":[0,4])"), four)),
+                   {"ask for 8 bytes", "0 to 4"}));
+    CHECK(mentions(refusal(file_of(entry(R"("dtype":"F32","shape":[1],"data_offsets":[4,0])"), four)),
+                   {"ask for 4 bytes", "4 to 0"}));
+    CHECK(mentions(refusal(file_of(entry(R"("dtype":"F32","shape":[-1],"data_offsets":[0,4])"), four)),
+                   {"shape", "[-1]"}));
+    CHECK(mentions(refusal(file_of(entry(R"("dtype":"F32","shape":[1.0],"data_offsets":[0,4])"), four)),
+                   {"shape", "[1.0]"}));
     CHECK(mentions(refusal(file_of(entry(R"("dtype":"F32","shape":1,"data_offsets":[0,4])"), four)), {"shape"}));
-    CHECK(mentions(refusal(file_of(entry(R"("dtype":"F32","shape":[1],"data_offsets":[0,4,8])"), four)), {"data_offsets", "[0,4,8]"}));
-    CHECK(mentions(refusal(file_of(entry(R"("dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0])"))), {"larger than memory"}));
-    CHECK(mentions(refusal(file_of(entry(R"("dtype":"U8","shape":[9223372036854775807,0,9],"data_offsets":[0,0])"))), {"larger than memory"}));
-    CHECK(mentions(refusal(file_of(entry(R"("dtype":"U8","shape":[18446744073709551615],"data_offsets":[0,0])"))), {"shape"}));
-    CHECK(mentions(refusal(file_of(entry(R"("dtype":"F32","shape":[1],"data_offsets":[4,8])"), eight)), {"begins at data byte 4", "expected 0"}));
-    CHECK(mentions(refusal(file_of(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}})",
-                                   std::string(6, '\0'))), {"begins at data byte 2", "no overlaps"}));
-    CHECK(mentions(refusal(file_of(R"({"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}})")),
-                   {"\"a\" twice"}));
+    CHECK(mentions(refusal(file_of(entry(R"("dtype":"F32","shape":[1],"data_offsets":[0,4,8])"), four)),
+                   {"data_offsets", "[0,4,8]"}));
+    CHECK(mentions(refusal(file_of(entry(R"("dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0])"))),
+                   {"larger than memory"}));
+    CHECK(mentions(refusal(file_of(entry(R"("dtype":"U8","shape":[9223372036854775807,0,9],"data_offsets":[0,0])"))),
+                   {"larger than memory"}));
+    CHECK(mentions(refusal(file_of(entry(R"("dtype":"U8","shape":[18446744073709551615],"data_offsets":[0,0])"))),
+                   {"shape"}));
+    CHECK(mentions(refusal(file_of(entry(R"("dtype":"F32","shape":[1],"data_offsets":[4,8])"), eight)),
+                   {"begins at data byte 4", "expected 0"}));
+    CHECK(mentions(
+        refusal(file_of(
+            R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}})",
+            std::string(6, '\0'))),
+        {"begins at data byte 2", "no overlaps"}));
+    CHECK(mentions(
+        refusal(file_of(
+            R"({"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}})")),
+        {"\"a\" twice"}));
     CHECK(mentions(refusal(file_of(R"({"__metadata__":{"n":1}})")), {"__metadata__", "\"n\"", "number"}));
     CHECK(mentions(refusal(file_of(R"({"__metadata__":[]})")), {"__metadata__", "array"}));
-    CHECK(mentions(refusal(file_of(entry(R"("dtype":"BOOL","shape":[1],"data_offsets":[0,1])"), "\x02")), {"BOOL", "neither 0 nor 1"}));
+    CHECK(mentions(refusal(file_of(entry(R"("dtype":"BOOL","shape":[1],"data_offsets":[0,1])"), "\x02")),
+                   {"BOOL", "neither 0 nor 1"}));
     CHECK(mentions(refusal(file_of("{}", "x")), {"describes 0 bytes", "has 1"}));
 }
 
@@ -202,10 +225,12 @@ TEST_CASE("Random bytes and random damage end in an error or a sound file, never
         auto bytes = good;
         if (trial % 3 == 0) {
             bytes = file_of(std::string(draw.below(60), '\0'));
-            for (std::size_t at = trial % 2 == 0 ? 0 : 8; at < bytes.size(); ++at) bytes[at] = static_cast<char>(draw.bits());
+            for (std::size_t at = trial % 2 == 0 ? 0 : 8; at < bytes.size(); ++at)
+                bytes[at] = static_cast<char>(draw.bits());
         } else {
             for (std::uint64_t change = draw.below(4); change < 4; ++change)
-                bytes[draw.below(trial % 2 == 0 ? 900 : bytes.size())] = static_cast<char>(trial % 5 == 0 ? '0' + draw.below(10) : draw.bits());
+                bytes[draw.below(trial % 2 == 0 ? 900 : bytes.size())] =
+                    static_cast<char>(trial % 5 == 0 ? '0' + draw.below(10) : draw.bits());
         }
         refused += complaint_about(folder, bytes).empty() ? 0 : 1;
     }
@@ -230,7 +255,9 @@ TEST_CASE("What the format cannot hold is refused by name, and no file is left")
 
 TEST_CASE("A file that cannot be opened is named with the reason") {
     const test::TemporaryFolder folder;
-    CHECK(mentions(message_of([&] { io::load_safetensors(folder / "none"); }), {(folder / "none").string(), "No such file"}));
+    CHECK(mentions(message_of([&] { io::load_safetensors(folder / "none"); }),
+                   {(folder / "none").string(), "No such file"}));
     CHECK(mentions(message_of([&] { io::load_safetensors(folder.path()); }), {folder.path().string(), "directory"}));
-    CHECK(mentions(message_of([&] { io::save_safetensors(folder / "no/file", {}); }), {(folder / "no/file").string(), "No such file"}));
+    CHECK(mentions(message_of([&] { io::save_safetensors(folder / "no/file", {}); }),
+                   {(folder / "no/file").string(), "No such file"}));
 }

@@ -42,7 +42,8 @@ Tensor noise(at::IntArrayRef shape, std::int64_t stream) {
 
 NamedParameters five_parameters(at::ScalarType type = at::kDouble) {
     const std::vector<std::pair<std::string, std::vector<std::int64_t>>> shapes = {
-        {"conv.weight", {2, 3, 3, 3}}, {"bn.weight", {4}}, {"bn.bias", {4}}, {"fc.weight", {3, 4}}, {"late.weight", {2, 2}}};
+        {"conv.weight", {2, 3, 3, 3}}, {"bn.weight", {4}}, {"bn.bias", {4}}, {"fc.weight", {3, 4}},
+        {"late.weight", {2, 2}}};
     NamedParameters parameters;
     for (const auto& [name, shape] : shapes)
         parameters.emplace_back(
@@ -54,8 +55,8 @@ void set_gradients(NamedParameters& parameters, std::int64_t step) {
     for (std::size_t i = 0; i < parameters.size(); ++i) {
         auto& [name, p] = parameters[i];
         const bool skipped = name == "late.weight" && (step == 0 || step == 1 || step == 7);
-        p.mutable_grad() = skipped ? Tensor{}
-                                   : noise(p.sizes(), 100 + 10 * step + static_cast<std::int64_t>(i)).to(p.scalar_type());
+        const Tensor gradient = noise(p.sizes(), 100 + 10 * step + static_cast<std::int64_t>(i)).to(p.scalar_type());
+        p.mutable_grad() = skipped ? Tensor{} : gradient;
     }
 }
 

@@ -138,6 +138,7 @@ namespace detail {
 template <class Options>
 std::optional<int> parse(int argc, char** argv, const About& about, Common& common, Options& options) {
     CLI::App app(about.title + ": " + about.text, argc > 0 ? std::filesystem::path(argv[0]).filename().string() : about.name);
+    app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);  // the last one counts
     app.set_help_flag("-h,--help", "show this and stop")->group("Run");
     app.get_formatter()->column_width(34);
     app.set_version_flag("--version", std::string("doppel ") + version)->group("Run");

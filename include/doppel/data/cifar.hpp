@@ -28,8 +28,8 @@ inline std::vector<std::filesystem::path> cifar_files(const std::filesystem::pat
     std::vector<std::filesystem::path> files;
     for (const auto& [path, is_folder] : list(folder, "Cifar10")) {
         const auto name = path.filename().string();
-        const bool wanted = split == Split::test ? name == "test_batch.bin" : name.starts_with("data_batch") && name.ends_with(".bin");
-        if (!is_folder && wanted) files.push_back(path);
+        const bool train = name.starts_with("data_batch") && name.ends_with(".bin"), test = name == "test_batch.bin";
+        if (!is_folder && (split == Split::test ? test : train)) files.push_back(path);
     }
     return files;
 }
@@ -73,7 +73,8 @@ public:
         }
         detail::require_folder(path, "Cifar10");
         const auto files = detail::cifar_files(path, split);
-        require(!files.empty(), "Cifar10: no ", split == Split::test ? "test_batch.bin" : "data_batch_*.bin", " in ", path.string());
+        require(!files.empty(), "Cifar10: no ", split == Split::test ? "test_batch.bin" : "data_batch_*.bin", " in ",
+                path.string());
         for (const auto& file : files) append(file);
         classes_ = detail::cifar_classes(path);
     }
@@ -97,8 +98,8 @@ private:
 
     void append(const std::filesystem::path& file) {
         const auto bytes = image::detail::read_whole(file, "Cifar10");
-        require(!bytes.empty() && bytes.size() % detail::cifar_record == 0, "Cifar10: ", file.string(), ": ", bytes.size(),
-                " bytes, expected a multiple of ", detail::cifar_record);
+        require(!bytes.empty() && bytes.size() % detail::cifar_record == 0, "Cifar10: ", file.string(), ": ",
+                bytes.size(), " bytes, expected a multiple of ", detail::cifar_record);
         for (std::size_t at = 0; at < bytes.size(); at += detail::cifar_record)
             require(bytes[at] <= 9, "Cifar10: ", file.string(), ": image ", at / detail::cifar_record, " has label ",
                     static_cast<int>(bytes[at]), ", expected 0 to 9");

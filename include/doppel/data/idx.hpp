@@ -17,7 +17,7 @@
 #include <iomanip>
 #include <sstream>
 #include <string>
-#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace doppel::data {
@@ -33,12 +33,15 @@ struct IdxArray {
     explicit IdxArray(const std::filesystem::path& path) {
         Inflated file(path, "Idx");
         const auto head = file.read(4 + 4 * N);
-        require(head.size() == 4 + 4 * N, "Idx: ", path.string(), ": ", head.size(), " bytes, expected a header of ", 4 + 4 * N);
+        require(head.size() == 4 + 4 * N, "Idx: ", path.string(), ": ", head.size(), " bytes, expected a header of ",
+                4 + 4 * N);
         const auto number = [&](std::size_t at) {
-            return std::size_t{head[at]} << 24 | std::size_t{head[at + 1]} << 16 | std::size_t{head[at + 2]} << 8 | head[at + 3];
+            return std::size_t{head[at]} << 24 | std::size_t{head[at + 1]} << 16 | std::size_t{head[at + 2]} << 8 |
+                   head[at + 3];
         };
-        require(number(0) == 0x800 + N, "Idx: ", path.string(), ": magic number ", hexadecimal(number(0)), ", expected ",
-                hexadecimal(0x800 + N), " (unsigned bytes in ", N, N == 1 ? " dimension)" : " dimensions)");
+        require(number(0) == 0x800 + N, "Idx: ", path.string(), ": magic number ", hexadecimal(number(0)),
+                ", expected ", hexadecimal(0x800 + N), " (unsigned bytes in ", N,
+                N == 1 ? " dimension)" : " dimensions)");
         std::size_t total = 1;
         std::string shape;
         for (std::size_t d = 0; d < N; ++d) {
@@ -51,9 +54,10 @@ struct IdxArray {
             total *= size;
         }
         bytes = file.read(total);
-        require(bytes.size() == total, "Idx: ", path.string(), ": ", bytes.size(), " bytes after the header, expected ", shape,
-                " = ", total);
-        require(file.read(1).empty(), "Idx: ", path.string(), ": more bytes after the header than ", shape, " = ", total);
+        require(bytes.size() == total, "Idx: ", path.string(), ": ", bytes.size(), " bytes after the header, expected ",
+                shape, " = ", total);
+        require(file.read(1).empty(), "Idx: ", path.string(), ": more bytes after the header than ", shape, " = ",
+                total);
     }
 
     static std::string hexadecimal(std::size_t value) {
@@ -78,17 +82,18 @@ public:
     explicit Idx(const std::filesystem::path& images, const std::filesystem::path& labels = {}) {
         detail::IdxArray<3> pixels(images);
         count_ = pixels.sizes[0];
-        require(pixels.sizes[1] <= 65535 && pixels.sizes[2] <= 65535, "Idx: ", images.string(), ": images of ", pixels.sizes[2],
-                " x ", pixels.sizes[1], " pixels, expected at most 65535 x 65535");
+        require(pixels.sizes[1] <= 65535 && pixels.sizes[2] <= 65535, "Idx: ", images.string(), ": images of ",
+                pixels.sizes[2], " x ", pixels.sizes[1], " pixels, expected at most 65535 x 65535");
         height_ = static_cast<int>(pixels.sizes[1]);
         width_ = static_cast<int>(pixels.sizes[2]);
         pixels_ = std::move(pixels.bytes);
         if (labels.empty()) return;
         detail::IdxArray<1> numbers(labels);
-        require(numbers.sizes[0] == count_, "Idx: ", labels.string(), ": ", numbers.sizes[0], " labels, expected ", count_,
-                ", as many as images in ", images.string());
+        require(numbers.sizes[0] == count_, "Idx: ", labels.string(), ": ", numbers.sizes[0], " labels, expected ",
+                count_, ", as many as images in ", images.string());
         labels_ = std::move(numbers.bytes);
-        for (int i = 0; i <= *std::max_element(labels_.begin(), labels_.end()); ++i) classes_.push_back(std::to_string(i));
+        const int highest = *std::max_element(labels_.begin(), labels_.end());
+        for (int i = 0; i <= highest; ++i) classes_.push_back(std::to_string(i));
     }
 
     std::int64_t size() const { return static_cast<std::int64_t>(count_); }
@@ -125,7 +130,8 @@ static_assert(ImageSource<Idx>);
 inline Idx idx_folder(const std::filesystem::path& folder, Split split = Split::train) {
     detail::require_folder(folder, "Idx");
     const auto images = detail::idx_images(folder, split);
-    require(!images.empty(), "Idx: no ", split == Split::train ? "train" : "t10k", "-images-idx3-ubyte or .gz in ", folder.string());
+    require(!images.empty(), "Idx: no ", split == Split::train ? "train" : "t10k", "-images-idx3-ubyte or .gz in ",
+            folder.string());
     return Idx(images, detail::idx_labels_of(images));
 }
 

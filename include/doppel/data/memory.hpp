@@ -21,13 +21,15 @@ namespace doppel::data {
 ///     data::Dataset dots = data::Memory(images, {0, 1, 0}, {"light", "dark"});
 class Memory {
 public:
-    explicit Memory(std::vector<Image> images, std::vector<std::int64_t> labels = {}, std::vector<std::string> classes = {})
+    explicit Memory(std::vector<Image> images, std::vector<std::int64_t> labels = {},
+                    std::vector<std::string> classes = {})
         : images_(std::move(images)), labels_(std::move(labels)), classes_(std::move(classes)) {
         if (labels_.empty()) labels_.assign(images_.size(), unlabelled);
-        require(labels_.size() == images_.size(), "Memory: ", labels_.size(), " labels for ", images_.size(), " images");
+        require(labels_.size() == images_.size(), "Memory: ", labels_.size(), " labels for ", images_.size(),
+                " images");
         for (const auto label : labels_)
-            require(label == unlabelled || (label >= 0 && label < static_cast<std::int64_t>(classes_.size())), "Memory: label ",
-                    label, " is not an index into the ", classes_.size(), " classes");
+            require(label == unlabelled || (label >= 0 && label < static_cast<std::int64_t>(classes_.size())),
+                    "Memory: label ", label, " is not an index into the ", classes_.size(), " classes");
     }
 
     std::int64_t size() const { return static_cast<std::int64_t>(images_.size()); }

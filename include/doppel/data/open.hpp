@@ -30,7 +30,9 @@ struct OpenOptions {
 
 namespace detail {
 
-inline std::string counted(std::int64_t images) { return std::to_string(images) + (images == 1 ? " image" : " images"); }
+inline std::string counted(std::int64_t images) {
+    return std::to_string(images) + (images == 1 ? " image" : " images");
+}
 
 /// Holds a tenth back from splits.train.
 inline void split_off(Splits& splits, std::uint64_t seed) {
@@ -56,11 +58,11 @@ inline void split_off(Splits& splits, std::uint64_t seed) {
 /// split, a validation class that the training set lacks, and what the readers throw.
 ///
 ///     auto [train, validation, kind, how] = data::open("photos");
-inline Splits open(const std::filesystem::path& path, const std::optional<std::filesystem::path>& validation = std::nullopt,
-                   OpenOptions options = {}) {
+inline Splits open(const std::filesystem::path& path,
+                   const std::optional<std::filesystem::path>& validation = std::nullopt, OpenOptions options = {}) {
     const auto layout = detail::layout_of(path);
-    require(layout.train.has_value(), "data: ", path.string(), " has ", layout.validation ? layout.validation->name : "no split",
-            ", but no training images beside it");
+    require(layout.train.has_value(), "data: ", path.string(), " has ",
+            layout.validation ? layout.validation->name : "no split", ", but no training images beside it");
     auto [train, kind] = detail::load(*layout.train);
     Splits splits{std::move(train), {}, std::move(kind), {}};
 

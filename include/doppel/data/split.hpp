@@ -39,7 +39,8 @@ inline HeldOut hold_out(const Dataset& whole, std::uint64_t seed) {
     std::size_t left = size < 2 ? 0 : std::max<std::size_t>(size / 10, 1);
     std::vector<Class*> order;
     for (auto& [label, group] : by_label) {
-        random::Stream draw({.seed = seed, .purpose = random::Purpose::split, .index = static_cast<std::uint64_t>(label + 1)});
+        random::Stream draw(
+            {.seed = seed, .purpose = random::Purpose::split, .index = static_cast<std::uint64_t>(label + 1)});
         draw.shuffle(group.images);
         group.take = group.images.size() / 10;
         left -= group.take;

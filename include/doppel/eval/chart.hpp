@@ -36,19 +36,22 @@ namespace detail {
 
 /// At most about `most` points that look like all of them: of each stretch the lowest and the highest stay,
 /// and whatever interrupts the line.
-inline std::vector<std::pair<double, double>> thinned(const std::vector<std::pair<double, double>>& points, std::size_t most) {
+inline std::vector<std::pair<double, double>> thinned(const std::vector<std::pair<double, double>>& points,
+                                                      std::size_t most) {
     if (points.size() <= most) return points;
     std::vector<std::pair<double, double>> kept{points.front()};
     const std::size_t stretch = (2 * points.size() + most - 1) / most;
     for (std::size_t begin = 1; begin + 1 < points.size(); begin += stretch) {
         const auto from = points.begin() + static_cast<std::ptrdiff_t>(begin);
         const auto to = points.begin() + static_cast<std::ptrdiff_t>(std::min(begin + stretch, points.size() - 1));
-        const auto gap = std::find_if(from, to, [](const auto& p) { return !std::isfinite(p.first) || !std::isfinite(p.second); });
+        const auto gap =
+            std::find_if(from, to, [](const auto& p) { return !std::isfinite(p.first) || !std::isfinite(p.second); });
         if (gap != to) {
             kept.insert(kept.end(), from, to);
             continue;
         }
-        auto [low, high] = std::minmax_element(from, to, [](const auto& a, const auto& b) { return a.second < b.second; });
+        auto [low, high] =
+            std::minmax_element(from, to, [](const auto& a, const auto& b) { return a.second < b.second; });
         if (high < low) std::swap(low, high);
         kept.push_back(*low);
         if (high != low) kept.push_back(*high);
@@ -58,13 +61,13 @@ inline std::vector<std::pair<double, double>> thinned(const std::vector<std::pai
 }
 
 inline std::string text_tag(double x, double y, const char* anchor, const std::string& text, const char* more = "") {
-    return "<text x=\"" + fixed(x, 1) + "\" y=\"" + fixed(y, 1) + "\" text-anchor=\"" + anchor + "\" fill=\"currentColor\" " +
-           more + ">" + escaped(text) + "</text>";
+    return "<text x=\"" + fixed(x, 1) + "\" y=\"" + fixed(y, 1) + "\" text-anchor=\"" + anchor +
+           "\" fill=\"currentColor\" " + more + ">" + escaped(text) + "</text>";
 }
 
 inline std::string line_tag(double x0, double y0, double x1, double y1, const char* opacity) {
-    return "<line x1=\"" + fixed(x0, 1) + "\" y1=\"" + fixed(y0, 1) + "\" x2=\"" + fixed(x1, 1) + "\" y2=\"" + fixed(y1, 1) +
-           "\" stroke=\"currentColor\" stroke-opacity=\"" + opacity + "\"/>";
+    return "<line x1=\"" + fixed(x0, 1) + "\" y1=\"" + fixed(y0, 1) + "\" x2=\"" + fixed(x1, 1) + "\" y2=\"" +
+           fixed(y1, 1) + "\" stroke=\"currentColor\" stroke-opacity=\"" + opacity + "\"/>";
 }
 
 /// The colour of a series: the page's variable --line-N, else one that can be told from the others on light
@@ -93,8 +96,9 @@ inline std::string legend_tags(const std::vector<Series>& series, double left, d
     for (std::size_t i = 0; i < series.size(); ++i) {
         const double wide = 36 + 6.8 * static_cast<double>(series[i].name.size());
         if (x > left && x + wide > right) x = left, top += 18;
-        svg += "<rect x=\"" + fixed(x, 1) + "\" y=\"" + fixed(top - 10, 1) + "\" width=\"14\" height=\"4\" rx=\"2\" style=\"fill:" +
-               series_colour(i) + "\"/>" + text_tag(x + 19, top - 4, "start", series[i].name);
+        svg += "<rect x=\"" + fixed(x, 1) + "\" y=\"" + fixed(top - 10, 1) +
+               "\" width=\"14\" height=\"4\" rx=\"2\" style=\"fill:" + series_colour(i) + "\"/>" +
+               text_tag(x + 19, top - 4, "start", series[i].name);
         x += wide;
     }
     return svg;
@@ -110,8 +114,9 @@ inline std::string axis_tags(const Curve& curve, const Frame& frame) {
         svg += line_tag(frame.column(tick), frame.bottom, frame.column(tick), frame.bottom + 5, "0.5") +
                text_tag(frame.column(tick), frame.bottom + 18, "middle", number_text(tick), "fill-opacity=\"0.75\"");
     return svg + line_tag(frame.left, frame.bottom, frame.right, frame.bottom, "0.5") +
-           text_tag((frame.left + frame.right) / 2, frame.bottom + 37, "middle", curve.x_label) + "<g transform=\"translate(11 " +
-           fixed(middle, 1) + ") rotate(-90)\">" + text_tag(0, 0, "middle", curve.y_label) + "</g>";
+           text_tag((frame.left + frame.right) / 2, frame.bottom + 37, "middle", curve.x_label) +
+           "<g transform=\"translate(11 " + fixed(middle, 1) + ") rotate(-90)\">" +
+           text_tag(0, 0, "middle", curve.y_label) + "</g>";
 }
 
 /// The line of a series, dots where points are few or stand alone, and what the pointer finds.
@@ -137,7 +142,8 @@ inline std::string series_tags(const Series& series, std::size_t number, const F
         pen = shown;
     }
     return "<path d=\"" + path + "\" fill=\"none\" stroke-width=\"" + (points.size() > 300 ? "1.2" : "2") +
-           "\" stroke-linejoin=\"round\" stroke-linecap=\"round\" style=\"stroke:" + series_colour(number) + "\"/>" + marks;
+           "\" stroke-linejoin=\"round\" stroke-linecap=\"round\" style=\"stroke:" + series_colour(number) + "\"/>" +
+           marks;
 }
 
 }  // namespace detail
@@ -162,8 +168,9 @@ inline std::string line_chart(const Curve& curve) {
     frame.top += 10;
     frame.bottom = frame.top + 210;
     auto svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 440 " + fixed(frame.bottom + 46, 0) +
-               "\" role=\"img\" font-family=\"system-ui,sans-serif\" font-size=\"12.5\"><title>" + escaped(curve.name) + "</title>" +
-               text_tag(frame.left, 20, "start", curve.name, "font-size=\"15\" font-weight=\"600\"") + legend + axis_tags(curve, frame);
+               "\" role=\"img\" font-family=\"system-ui,sans-serif\" font-size=\"12.5\"><title>" + escaped(curve.name) +
+               "</title>" + text_tag(frame.left, 20, "start", curve.name, "font-size=\"15\" font-weight=\"600\"") +
+               legend + axis_tags(curve, frame);
     if (empty) svg += text_tag((frame.left + frame.right) / 2, (frame.top + frame.bottom) / 2, "middle", "no values");
     for (std::size_t i = 0; i < curve.series.size(); ++i) svg += series_tags(curve.series[i], i, frame);
     return svg + "</svg>";

@@ -91,13 +91,20 @@ struct KnnScores {
 inline std::vector<Measure> knn_headline(const KnnScores& scores) {
     const auto k = std::to_string(scores.k);
     std::vector<Measure> measures{
-        {.name = "Trained encoder", .share = scores.trained,
-         .explanation = "k-NN: the share of validation images whose " + k + " nearest training images vote for the right "
-                        "class, where near means that the trained encoder sees them as alike.", .highlight = true},
-        {.name = "Raw pixels", .share = scores.pixels,
-         .explanation = "The same vote, where near means that the pixels are alike: what can be had without any learning."},
-        {.name = "Untrained encoder", .share = scores.untrained,
-         .explanation = "The same vote with the same network before its first step: what the architecture gives by itself."}};
+        {.name = "Trained encoder",
+         .share = scores.trained,
+         .explanation = "k-NN: the share of validation images whose " + k +
+                        " nearest training images vote for the right class, "
+                        "where near means that the trained encoder sees them as alike.",
+         .highlight = true},
+        {.name = "Raw pixels",
+         .share = scores.pixels,
+         .explanation =
+             "The same vote, where near means that the pixels are alike: what can be had without any learning."},
+        {.name = "Untrained encoder",
+         .share = scores.untrained,
+         .explanation =
+             "The same vote with the same network before its first step: what the architecture gives by itself."}};
     if (scores.classes > 0)
         measures.push_back({.name = "Guessing", .share = 1.0 / static_cast<double>(scores.classes),
                             .explanation = "One of " + std::to_string(scores.classes) + " classes, picked blindly."});
@@ -106,9 +113,10 @@ inline std::vector<Measure> knn_headline(const KnnScores& scores) {
 
 namespace detail {
 
-inline std::string figure_tag(const Image& image, const std::string& caption, const char* classes, const std::string& after = "") {
-    return std::string("<figure class=\"") + classes + "\">" + image_tag(image, caption) + "<figcaption>" + escaped(caption) +
-           after + "</figcaption></figure>";
+inline std::string figure_tag(const Image& image, const std::string& caption, const char* classes,
+                              const std::string& after = "") {
+    return std::string("<figure class=\"") + classes + "\">" + image_tag(image, caption) + "<figcaption>" +
+           escaped(caption) + after + "</figcaption></figure>";
 }
 
 inline std::string heading(const std::string& title, const std::string& note) {
@@ -119,9 +127,10 @@ inline void write_measure(std::ostream& out, const Measure& measure) {
     require(measure.share >= 0 && measure.share <= 1, "write_report: measure \"", measure.name, "\" is ", measure.share,
             ", expected a share between 0 and 1");
     const auto percent = fixed(100 * measure.share, 1) + "\u00a0%";
-    out << "<div class=\"measure" << (measure.highlight ? " main" : "") << "\"><div class=\"top\"><span>" << escaped(measure.name)
-        << "</span><span class=\"value\">" << percent << "</span></div><div class=\"track\"><div class=\"fill\" style=\"width:"
-        << fixed(100 * measure.share, 2) << "%\"></div></div><p class=\"soft\">" << escaped(measure.explanation) << "</p></div>\n";
+    out << "<div class=\"measure" << (measure.highlight ? " main" : "") << "\"><div class=\"top\"><span>"
+        << escaped(measure.name) << "</span><span class=\"value\">" << percent
+        << "</span></div><div class=\"track\"><div class=\"fill\" style=\"width:" << fixed(100 * measure.share, 2)
+        << "%\"></div></div><p class=\"soft\">" << escaped(measure.explanation) << "</p></div>\n";
 }
 
 inline void write_sheet(std::ostream& out, const ContactSheet& sheet) {
@@ -140,8 +149,9 @@ inline void write_neighbours(std::ostream& out, const NeighbourSheet& neighbours
         out << "<div class=\"row\">" << figure_tag(row.query.image, row.query.caption, "first");
         for (const auto& each : row.nearest) {
             // The mark says in words what the frame says in colour.
-            const auto mark = !each.right ? "" : *each.right ? " <span class=\"mark\" title=\"right class\">\u2713</span>"
-                                                             : " <span class=\"mark\" title=\"wrong class\">\u2717</span>";
+            const auto mark = !each.right   ? ""
+                              : *each.right ? " <span class=\"mark\" title=\"right class\">\u2713</span>"
+                                            : " <span class=\"mark\" title=\"wrong class\">\u2717</span>";
             out << figure_tag(each.image, each.label, !each.right ? "" : *each.right ? "right" : "wrong",
                               mark + std::string("<br><span class=\"soft\">") + fixed(each.similarity, 3) + "</span>");
         }
@@ -164,8 +174,10 @@ inline void write_report(const std::filesystem::path& path, const Report& report
         using namespace detail;
         out << "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
                "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
-               "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
-               "<title>" << escaped(report.title) << "</title><style>" << page_style << "</style></head><body><main>\n<h1>"
+               "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src "
+               "'unsafe-inline'\">"
+               "<title>"
+            << escaped(report.title) << "</title><style>" << page_style << "</style></head><body><main>\n<h1>"
             << escaped(report.title) << "</h1>\n";
         if (!report.summary.empty()) out << "<p class=\"lead\">" << escaped(report.summary) << "</p>\n";
         if (!report.measures.empty()) {
@@ -189,8 +201,8 @@ inline void write_report(const std::filesystem::path& path, const Report& report
         if (!report.figures.empty()) {
             out << "<section><h2>Figures</h2><table><tr><th>name</th><th>value</th><th>what it means</th></tr>\n";
             for (const auto& figure : report.figures)
-                out << "<tr><td>" << escaped(figure.name) << "</td><td>" << escaped(figure.value) << "</td><td class=\"soft\">"
-                    << escaped(figure.explanation) << "</td></tr>\n";
+                out << "<tr><td>" << escaped(figure.name) << "</td><td>" << escaped(figure.value)
+                    << "</td><td class=\"soft\">" << escaped(figure.explanation) << "</td></tr>\n";
             out << "</table></section>\n";
         }
         out << "</main></body></html>\n";

@@ -81,8 +81,6 @@ inline Image decode(std::span<const std::uint8_t> bytes, std::string_view name) 
 }
 
 /// decode() of a file. Throws Error, with the path, also when it cannot be read.
-inline Image read(const std::filesystem::path& path) {
-    return decode(detail::read_whole(path, "read"), path.string());
-}
+inline Image read(const std::filesystem::path& path) { return decode(detail::read_whole(path, "read"), path.string()); }
 
 }  // namespace doppel::image

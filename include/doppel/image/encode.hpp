@@ -26,11 +26,11 @@ namespace doppel::image {
 namespace detail {
 
 inline void require_whole(const Image& image, std::string_view who) {
-    require(image.width > 0 && image.height > 0 && (image.channels == 1 || image.channels == 3) &&
-                image.pixels.size() / static_cast<std::size_t>(image.channels) / static_cast<std::size_t>(image.width) ==
-                    static_cast<std::size_t>(image.height) &&
-                image.pixels.size() % (static_cast<std::size_t>(image.channels) * static_cast<std::size_t>(image.width)) == 0,
-            who, ": an image of ", image.width, " x ", image.height, " x ", image.channels, " with ", image.pixels.size(),
+    const bool sized = image.width > 0 && image.height > 0 && (image.channels == 1 || image.channels == 3);
+    const std::size_t row =
+        sized ? static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.channels) : 0;
+    require(sized && image.pixels.size() == row * static_cast<std::size_t>(image.height), who, ": an image of ",
+            image.width, " x ", image.height, " x ", image.channels, " with ", image.pixels.size(),
             " bytes, expected height * width * channels bytes, channels 1 or 3");
 }
 
@@ -39,7 +39,8 @@ inline void append_number(std::vector<std::uint8_t>& out, std::size_t value) {
 }
 
 /// Length, name, data, and the CRC of the last two.
-inline void append_png_chunk(std::vector<std::uint8_t>& out, std::string_view name, std::span<const std::uint8_t> data) {
+inline void append_png_chunk(std::vector<std::uint8_t>& out, std::string_view name,
+                             std::span<const std::uint8_t> data) {
     append_number(out, data.size());
     const std::size_t start = out.size();
     out.insert(out.end(), name.begin(), name.end());
@@ -51,7 +52,8 @@ inline void append_png_chunk(std::vector<std::uint8_t>& out, std::string_view na
 inline int png_prediction(int type, int left, int above, int corner) {
     if (type < 3) return type == 0 ? 0 : type == 1 ? left : above;
     if (type == 3) return (left + above) / 2;
-    const int by_left = std::abs(above - corner), by_above = std::abs(left - corner), by_corner = std::abs(left + above - 2 * corner);
+    const int by_left = std::abs(above - corner), by_above = std::abs(left - corner);
+    const int by_corner = std::abs(left + above - 2 * corner);
     return by_left <= by_above && by_left <= by_corner ? left : by_above <= by_corner ? above : corner;
 }
 
@@ -70,7 +72,8 @@ inline std::vector<std::uint8_t> filtered_rows(const Image& image) {
             std::size_t sum = 0;
             for (std::size_t i = 0; i < row; ++i) {
                 const bool first = i < step;
-                const int guess = png_prediction(type, first ? 0 : here[i - step], over ? over[i] : 0, first || !over ? 0 : over[i - step]);
+                const int guess = png_prediction(type, first ? 0 : here[i - step], over ? over[i] : 0,
+                                                 first || !over ? 0 : over[i - step]);
                 const auto rest = static_cast<std::uint8_t>(here[i] - guess);
                 candidate[i + 1] = rest;
                 sum += rest < 128 ? rest : std::size_t{256} - rest;
@@ -96,7 +99,7 @@ inline std::vector<std::uint8_t> encode_png(const Image& image) {
     std::vector<std::uint8_t> header;
     detail::append_number(header, static_cast<std::size_t>(image.width));
     detail::append_number(header, static_cast<std::size_t>(image.height));
-    const std::uint8_t kind[] = {8, static_cast<std::uint8_t>(image.channels == 1 ? 0 : 2), 0, 0, 0};  // 8 bits; gray or RGB
+    const std::uint8_t kind[] = {8, static_cast<std::uint8_t>(image.channels == 1 ? 0 : 2), 0, 0, 0};  // bits, colour
     header.insert(header.end(), kind, kind + 5);
 
     const auto rows = detail::filtered_rows(image);

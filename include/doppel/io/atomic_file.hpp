@@ -65,7 +65,7 @@ inline void write_atomically(const std::filesystem::path& path, const std::funct
     if (::fsync(file.get()) != 0 || !file.close()) give_up(errno);
     if (std::rename(temporary.c_str(), path.c_str()) != 0) give_up(errno);
     cleaner.armed = false;
-    // The new name itself must reach the disk too. Some file systems cannot flush a folder; the file is whole all the same.
+    // The new name itself must reach the disk too. Some file systems cannot flush a folder; the file is whole anyway.
     const auto parent = path.parent_path();
     if (detail::Descriptor folder(parent.empty() ? "." : parent, O_RDONLY | O_DIRECTORY); folder) ::fsync(folder.get());
 }
@@ -79,7 +79,8 @@ inline void write_atomically(const std::filesystem::path& path, std::span<const 
 
 /// The same for text that is at hand.
 inline void write_atomically(const std::filesystem::path& path, std::string_view text) {
-    write_atomically(path, [&](std::ostream& out) { out.write(text.data(), static_cast<std::streamsize>(text.size())); });
+    write_atomically(path,
+                     [&](std::ostream& out) { out.write(text.data(), static_cast<std::streamsize>(text.size())); });
 }
 
 }  // namespace doppel::io

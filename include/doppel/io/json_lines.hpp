@@ -55,7 +55,8 @@ inline std::string read_text(const char* who, const std::filesystem::path& path)
 inline std::vector<nlohmann::ordered_json> read_json_lines(const std::filesystem::path& path) {
     const auto text = detail::read_text("read_json_lines", path);
     std::vector<nlohmann::ordered_json> values;
-    for (const auto& [number, line] : detail::json_lines_of(text)) values.push_back(detail::json_line(path, number, line));
+    for (const auto& [number, line] : detail::json_lines_of(text))
+        values.push_back(detail::json_line(path, number, line));
     return values;
 }
 
@@ -88,7 +89,8 @@ public:
         require(object.is_object(), "JsonLines: ", path_.string(), ": expected an object a line, got a JSON ",
                 object.type_name());
         using Handler = nlohmann::ordered_json::error_handler_t;
-        if (const int error = file_.append(object.dump(-1, ' ', false, Handler::replace) + '\n')) cannot("write", error);
+        if (const int error = file_.append(object.dump(-1, ' ', false, Handler::replace) + '\n'))
+            cannot("write", error);
     }
 
     /// Drops the lines whose "step" is greater than `step`, for a run that goes on from an older checkpoint;

@@ -94,8 +94,9 @@ inline const char* type_name(const at::Tensor& tensor) {
 /// Throws Error with the path and the tensor's name, or the system's reason.
 /// Source: https://github.com/huggingface/safetensors (format description).
 ///
-///     io::save_safetensors("encoder.safetensors", {.tensors = {{"fc.weight", w}}, .metadata = {{"arch", "resnet18"}}});
-inline void save_safetensors(const std::filesystem::path& path, const TensorFile& file, Checksum checksum = Checksum::none) {
+///     io::save_safetensors("encoder.safetensors", {.tensors = {{"fc.weight", w}}, .metadata = {{"arch", "vit"}}});
+inline void save_safetensors(const std::filesystem::path& path, const TensorFile& file,
+                             Checksum checksum = Checksum::none) {
     const std::string who = "save_safetensors: " + path.string();
     std::vector<std::pair<std::string, at::Tensor>> tensors;
     for (const auto& [name, tensor] : file.tensors) tensors.emplace_back(name, detail::storable(who, name, tensor));
@@ -114,7 +115,9 @@ inline void save_safetensors(const std::filesystem::path& path, const TensorFile
         if (!metadata.empty()) add("__metadata__", metadata);
         for (const auto& [name, tensor] : tensors) {
             const auto end = begin + tensor.nbytes();
-            add(name, {{"dtype", detail::type_name(tensor)}, {"shape", tensor.sizes().vec()}, {"data_offsets", {begin, end}}});
+            add(name, {{"dtype", detail::type_name(tensor)},
+                       {"shape", tensor.sizes().vec()},
+                       {"data_offsets", {begin, end}}});
             begin = end;
         }
     } catch (const nlohmann::json::exception&) {
@@ -175,8 +178,8 @@ inline TensorFile load_safetensors(const std::filesystem::path& path, Checksum c
     detail::Crc32 crc;
     if (stored) {
         const auto digits = detail::checksum_position(text);
-        require(digits != std::string::npos, who, ": the metadata entry ", detail::checksum_key, " is \"", stored.mapped(),
-                "\", expected 8 hexadecimal digits");
+        require(digits != std::string::npos, who, ": the metadata entry ", detail::checksum_key, " is \"",
+                stored.mapped(), "\", expected 8 hexadecimal digits");
         text.replace(digits, 8, "00000000");
         crc.update(text);
     }
@@ -195,9 +198,9 @@ inline TensorFile load_safetensors(const std::filesystem::path& path, Checksum c
         }
         file.tensors.emplace(entry.name, std::move(tensor));
     }
-    require(!stored || stored.mapped() == detail::hexadecimal(crc.value()), who, ": checksum ", detail::hexadecimal(crc.value()),
-            ", expected ", stored ? stored.mapped() : "", ": the file is damaged, or was changed without dropping the entry ",
-            detail::checksum_key);
+    require(!stored || stored.mapped() == detail::hexadecimal(crc.value()), who, ": checksum ",
+            detail::hexadecimal(crc.value()), ", expected ", stored ? stored.mapped() : "",
+            ": the file is damaged, or was changed without dropping the entry ", detail::checksum_key);
     return file;
 }
 

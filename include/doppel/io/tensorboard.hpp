@@ -107,7 +107,8 @@ public:
 
     /// `value` (kept as float) of the curve `tag` at `step` ≥ 0; a slash in the tag groups curves.
     void scalar(std::string_view tag, double value, std::int64_t step) {
-        require(!tag.empty() && step >= 0, "TensorBoard: scalar needs a tag and a step >= 0, got \"", tag, "\" and ", step);
+        require(!tag.empty() && step >= 0, "TensorBoard: scalar needs a tag and a step >= 0, got \"", tag, "\" and ",
+                step);
         write(detail::scalar_event(now(), step, tag, static_cast<float>(value)));
     }
 

@@ -63,7 +63,7 @@ inline io::TensorFile snapshot(AnyMethod method, optim::AnyOptimizer& optimizer,
 /// Throws Error with the path, what the file holds and what the run is.
 inline void restore(const std::filesystem::path& path, AnyMethod method, optim::AnyOptimizer& optimizer,
                     const std::map<std::string, std::string>& identity) {
-    const auto file = io::load_safetensors(path);
+    const auto file = io::load_safetensors(path, io::Checksum::crc32);
     const std::string who = "checkpoint " + path.string();
     const auto entry = [&](const std::string& key) -> const std::string& {
         const auto found = file.metadata.find(key);

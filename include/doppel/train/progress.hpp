@@ -60,11 +60,17 @@ inline std::string duration_text(double seconds) {
 class Progress {
 public:
     explicit Progress(ProgressOptions options)
-        : options_(std::move(options)), step_(options_.start_step), counted_step_(step_), begin_(options_.clock()),
-          counted_at_(begin_), shown_(begin_), shown_epoch_(step_ / std::max<std::int64_t>(options_.steps_per_epoch, 1)) {
+        : options_(std::move(options)),
+          step_(options_.start_step),
+          counted_step_(step_),
+          begin_(options_.clock()),
+          counted_at_(begin_),
+          shown_(begin_),
+          shown_epoch_(step_ / std::max<std::int64_t>(options_.steps_per_epoch, 1)) {
         require(options_.epochs >= 1 && options_.steps_per_epoch >= 1 && options_.start_step >= 0 && options_.out,
-                "Progress: expected epochs >= 1, steps_per_epoch >= 1, start_step >= 0 and a stream, got ", options_.epochs,
-                ", ", options_.steps_per_epoch, ", ", options_.start_step, options_.out ? "" : ", none");
+                "Progress: expected epochs >= 1, steps_per_epoch >= 1, start_step >= 0 and a stream, got ",
+                options_.epochs, ", ", options_.steps_per_epoch, ", ", options_.start_step,
+                options_.out ? "" : ", none");
         if (options_.mode == ProgressMode::automatic)
             options_.mode = ::isatty(::fileno(options_.out)) != 0 ? ProgressMode::bar : ProgressMode::lines;
     }
@@ -75,9 +81,8 @@ public:
         if (drawn_) print("\n");
     }
 
-    /// After an optimiser step: how many are done in the whole run (from 1), the last known loss (NaN is shown
-    /// only after a number was: till then it means "not known yet"), and how
-    /// many images this object's run has used so far.
+    /// After an optimiser step: how many are done in the whole run (from 1), the last known loss (NaN until
+    /// there is one: it is left out then), and how many images this object's run has used so far.
     void update(std::int64_t step, double loss, std::int64_t images_done) {
         const std::lock_guard lock(mutex_);
         const auto now = options_.clock();
@@ -151,13 +156,14 @@ private:
         const auto per_epoch = options_.steps_per_epoch;
         const double done = std::clamp(static_cast<double>(step_) / static_cast<double>(steps()), 0.0, 1.0);
         const auto epoch = std::clamp<std::int64_t>((step_ - 1) / per_epoch + 1, 1, options_.epochs);
-        std::string parts[] = {format("epoch %lld/%lld", static_cast<long long>(epoch), static_cast<long long>(options_.epochs)),
-                               format("step %lld/%lld", static_cast<long long>(step_), static_cast<long long>(steps())),
-                               loss_known_ ? format("loss %.4f", loss_) : "",
-                               image_rate_.rate() > 0 ? format(image_rate_.rate() < 100 ? "%.1f images/s" : "%.0f images/s",
-                                                               image_rate_.rate())
-                                                      : "",
-                               time};
+        std::string parts[] = {
+            format("epoch %lld/%lld", static_cast<long long>(epoch), static_cast<long long>(options_.epochs)),
+            format("step %lld/%lld", static_cast<long long>(step_), static_cast<long long>(steps())),
+            loss_known_ ? format("loss %.4f", loss_) : "",
+            image_rate_.rate() > 0
+                ? format(image_rate_.rate() < 100 ? "%.1f images/s" : "%.0f images/s", image_rate_.rate())
+                : "",
+            time};
         const auto percent = format("%3.0f%%", std::floor(100 * done));
         if (options_.mode == ProgressMode::lines) {
             std::string line;
@@ -169,7 +175,8 @@ private:
         const auto room = static_cast<std::size_t>(std::max(width() - 1, 1));
         std::string head = parts[0] + ' ' + percent, tail;
         for (std::size_t part = 1; part < std::size(parts); ++part)
-            if (!parts[part].empty() && head.size() + tail.size() + 2 + parts[part].size() <= room) tail += "  " + parts[part];
+            if (!parts[part].empty() && head.size() + tail.size() + 2 + parts[part].size() <= room)
+                tail += "  " + parts[part];
         const auto rest = room - std::min(room, head.size() + tail.size());
         if (rest >= 8) {  // " [" bar "]"
             const auto cells = std::min<std::size_t>(rest - 3, 30);

@@ -37,7 +37,8 @@ inline std::vector<Entry> list(const std::filesystem::path& folder, std::string_
             entries.push_back({at->path(), std::filesystem::is_directory(status)});
     }
     require(!problem, who, ": cannot list ", folder.string(), ": ", problem.message());
-    std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.path.native() < b.path.native(); });
+    std::sort(entries.begin(), entries.end(),
+              [](const Entry& a, const Entry& b) { return a.path.native() < b.path.native(); });
     return entries;
 }
 

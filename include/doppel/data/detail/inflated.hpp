@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <string_view>
 #include <system_error>
 #include <vector>
@@ -21,7 +22,8 @@ namespace doppel::data::detail {
 /// be read, or the packed data are damaged or cut off.
 class Inflated {
 public:
-    Inflated(const std::filesystem::path& path, std::string_view who) : path_(path), who_(who), file_(gzopen(path.c_str(), "rbe")) {
+    Inflated(const std::filesystem::path& path, std::string_view who)
+        : path_(path), who_(who), file_(gzopen(path.c_str(), "rbe")) {
         require(file_ != nullptr, who_, ": cannot read ", path_.string(), ": ", std::generic_category().message(errno));
         gzbuffer(file_, 1 << 17);
     }
@@ -29,7 +31,7 @@ public:
     Inflated(const Inflated&) = delete;
     Inflated& operator=(const Inflated&) = delete;
 
-    /// The next bytes; fewer than asked for only at the end. Memory grows with what is there, not with what is asked for.
+    /// The next bytes; fewer than asked for only at the end. Memory grows with what is there, not with the request.
     std::vector<std::uint8_t> read(std::size_t wanted) {
         std::vector<std::uint8_t> bytes;
         while (bytes.size() < wanted) {
@@ -38,9 +40,11 @@ public:
             const int got = gzread(file_, bytes.data() + have, static_cast<unsigned>(piece));
             int status = Z_OK;
             const char* text = gzerror(file_, &status);
-            require(got >= 0 && status == Z_OK, who_, ": cannot read ", path_.string(), ": ",
-                    status == Z_ERRNO ? std::generic_category().message(errno)
-                    : status == Z_BUF_ERROR ? "the gzip data end too early" : text);
+            const auto reason = [&]() -> std::string {
+                if (status == Z_ERRNO) return std::generic_category().message(errno);
+                return status == Z_BUF_ERROR ? "the gzip data end too early" : text;
+            };
+            if (got < 0 || status != Z_OK) fail(who_, ": cannot read ", path_.string(), ": ", reason());
             bytes.resize(have + static_cast<std::size_t>(got));
             if (static_cast<std::size_t>(got) < piece) break;
         }

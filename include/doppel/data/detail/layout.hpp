@@ -86,7 +86,8 @@ inline Layout layout_of(const std::filesystem::path& path) {
         return layout;
     }
     if (auto splits = split_folders(path)) return *splits;
-    const bool train_batches = !cifar_files(path, Split::train).empty(), test_batch = !cifar_files(path, Split::test).empty();
+    const bool train_batches = !cifar_files(path, Split::train).empty();
+    const bool test_batch = !cifar_files(path, Split::test).empty();
     const auto train_images = idx_images(path, Split::train), test_images = idx_images(path, Split::test);
     if (train_batches) layout.train = Part{path, Split::train, "data_batch_*.bin"};
     if (test_batch) layout.validation = Part{path, Split::test, "test_batch.bin"};

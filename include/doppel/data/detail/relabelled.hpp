@@ -42,10 +42,12 @@ inline Dataset under_classes(Dataset other, const std::vector<std::string>& name
         const auto found = std::find(names.begin(), names.end(), name);
         to.push_back(found == names.end() ? unlabelled : found - names.begin());
     }
-    for (std::int64_t i = 0; i < other.size(); ++i)
-        if (const auto label = other.label(i); label != unlabelled && to.at(static_cast<std::size_t>(label)) == unlabelled)
-            fail("data: ", where, ": class ", own.at(static_cast<std::size_t>(label)), " is not among the ", names.size(),
-                 names.size() == 1 ? " class" : " classes", " of the training images");
+    for (std::int64_t i = 0; i < other.size(); ++i) {
+        const auto label = other.label(i);
+        require(label == unlabelled || to.at(static_cast<std::size_t>(label)) != unlabelled, "data: ", where,
+                ": class ", label == unlabelled ? "" : own[static_cast<std::size_t>(label)], " is not among the ",
+                names.size(), names.size() == 1 ? " class" : " classes", " of the training images");
+    }
     return Relabelled{std::move(other), std::move(to), names};
 }
 

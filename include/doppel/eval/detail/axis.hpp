@@ -44,13 +44,15 @@ public:
     std::vector<double> ticks() const {
         std::vector<double> values;
         const double slack = 1e-9 * (high_ - low_);
-        for (double at = std::ceil(low_ / step_ - 1e-9), last = high_ / step_ + 1e-9; at <= last && values.size() < 50; ++at) {
+        for (double at = std::ceil(low_ / step_ - 1e-9), last = high_ / step_ + 1e-9; at <= last && values.size() < 50;
+             ++at) {
             if (!logarithmic_) {
                 values.push_back(at * step_);
                 continue;
             }
             for (const double factor : {1.0, 2.0, 5.0})
-                if (const double inner = at * step_ + std::log10(factor); inner <= high_ + slack && (factor == 1 || high_ - low_ < 2))
+                if (const double inner = at * step_ + std::log10(factor);
+                    inner <= high_ + slack && (factor == 1 || high_ - low_ < 2))
                     values.push_back(std::pow(10, inner));
         }
         return values;

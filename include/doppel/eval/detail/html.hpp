@@ -25,7 +25,8 @@ inline std::size_t character_length(std::string_view text) {
         code = code << 6 | (byte(i) & 0x3Fu);
     }
     constexpr std::array<std::uint32_t, 5> least{0, 0, 0x80, 0x800, 0x10000};
-    const bool allowed = code >= least[length] && code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF) && (code & 0xFFFE) != 0xFFFE;
+    const bool allowed =
+        code >= least[length] && code <= 0x10FFFF && (code < 0xD800 || code > 0xDFFF) && (code & 0xFFFE) != 0xFFFE;
     return allowed ? length : 0;
 }
 
@@ -62,7 +63,9 @@ inline std::string number_text(double value) {
     for (const char* next : {"k", "M", "G"})
         if (std::abs(value) >= 9999.5 && std::isfinite(value)) value /= 1000, unit = next;
     std::array<char, 64> text;
-    const auto end = std::to_chars(text.data(), text.data() + text.size(), value == 0 ? 0.0 : value, std::chars_format::general, 4).ptr;
+    const auto end =
+        std::to_chars(text.data(), text.data() + text.size(), value == 0 ? 0.0 : value, std::chars_format::general, 4)
+            .ptr;
     return std::string(text.data(), end) + unit;
 }
 

@@ -50,14 +50,15 @@ inline Image thumbnail(const Image& image, int most) {
 /// An <img> that needs no other file. Images of few pixels are enlarged as squares, not blurred.
 inline std::string image_tag(const Image& image, std::string_view description) {
     const bool whole = image.width > 0 && image.height > 0 && (image.channels == 1 || image.channels == 3) &&
-                       image.pixels.size() == static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.height) *
+                       image.pixels.size() == static_cast<std::size_t>(image.width) *
+                                                  static_cast<std::size_t>(image.height) *
                                                   static_cast<std::size_t>(image.channels);
     require(whole, "write_report: an image of ", image.width, " x ", image.height, " x ", image.channels, " with ",
             image.pixels.size(), " bytes, expected height * width * channels bytes, channels 1 or 3");
     const auto small = thumbnail(image, 224);
     return "<img" + std::string(std::max(small.width, small.height) <= 72 ? " class=\"px\"" : "") + " alt=\"" +
-           escaped(description) + "\" width=\"" + std::to_string(small.width) + "\" height=\"" + std::to_string(small.height) +
-           "\" src=\"data:image/png;base64," + base64(image::encode_png(small)) + "\">";
+           escaped(description) + "\" width=\"" + std::to_string(small.width) + "\" height=\"" +
+           std::to_string(small.height) + "\" src=\"data:image/png;base64," + base64(image::encode_png(small)) + "\">";
 }
 
 }  // namespace doppel::eval::detail

@@ -21,9 +21,7 @@ inline Image canvas(std::string_view name, std::int64_t width, std::int64_t heig
             most_pixels, " in all");
     try {
         return Image(static_cast<int>(width), static_cast<int>(height), channels);
-    } catch (const std::bad_alloc&) {
-        fail("decode: ", name, ": no memory for ", width, " x ", height, " pixels");
-    }
+    } catch (const std::bad_alloc&) { fail("decode: ", name, ": no memory for ", width, " x ", height, " pixels"); }
 }
 
 }  // namespace doppel::image::detail

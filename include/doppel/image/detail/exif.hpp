@@ -30,7 +30,8 @@ inline int orientation(std::span<const std::uint8_t> tiff) {
         const std::size_t entry = directory + 2 + 12 * i;
         if (number(entry, 2) != 0x112) continue;
         const std::size_t value = number(entry + 8, 2);
-        return number(entry + 2, 2) == 3 && number(entry + 4, 4) == 1 && value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
+        const bool valid = number(entry + 2, 2) == 3 && number(entry + 4, 4) == 1 && value >= 1 && value <= 8;
+        return valid ? static_cast<int>(value) : 1;
     }
     return 1;
 }
@@ -45,9 +46,10 @@ inline Image oriented(Image image, int orientation) {
     std::uint8_t* out = seen.pixels.data();
     for (int y = 0; y < seen.height; ++y)
         for (int x = 0; x < seen.width; ++x) {
-            const int column = swap ? y : x, row = swap ? x : y;  // in the stored image, before mirroring
-            out = std::copy_n(image.at(from_right ? image.width - 1 - column : column, from_bottom ? image.height - 1 - row : row),
-                              image.channels, out);
+            const int right = swap ? y : x, down = swap ? x : y;
+            const int column = from_right ? image.width - 1 - right : right;
+            const int row = from_bottom ? image.height - 1 - down : down;
+            out = std::copy_n(image.at(column, row), image.channels, out);
         }
     return seen;
 }

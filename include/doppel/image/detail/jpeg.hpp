@@ -87,7 +87,8 @@ public:
         const auto give_up = [&] { fail("decode: ", name, ": damaged or unsupported JPEG: ", errors_.message); };
         if (!errors_.completes([&] {
                 jpeg_create_decompress(&codec_);
-                jpeg_mem_src(&codec_, const_cast<unsigned char*>(bytes.data()), static_cast<unsigned long>(bytes.size()));
+                jpeg_mem_src(&codec_, const_cast<unsigned char*>(bytes.data()),
+                             static_cast<unsigned long>(bytes.size()));
                 jpeg_save_markers(&codec_, JPEG_APP0 + 1, 0xFFFF);
                 jpeg_read_header(&codec_, TRUE);
             }))
@@ -126,7 +127,9 @@ private:
     jpeg_decompress_struct codec_{};
 };
 
-inline Image decode_jpeg(std::span<const std::uint8_t> bytes, std::string_view name) { return JpegDecoder().decode(bytes, name); }
+inline Image decode_jpeg(std::span<const std::uint8_t> bytes, std::string_view name) {
+    return JpegDecoder().decode(bytes, name);
+}
 
 class JpegEncoder {
 public:

@@ -39,7 +39,8 @@ public:
                 png_read_info(png_, info_);
             }))
             give_up();
-        require(info_ != nullptr, "decode: ", name, ": libpng cannot start: another version than at compile time, or no memory");
+        require(info_ != nullptr, "decode: ", name,
+                ": libpng cannot start: another version than at compile time, or no memory");
         const int channels = (png_get_color_type(png_, info_) & PNG_COLOR_MASK_COLOR) != 0 ? 3 : 1;
         Image image = canvas(name, png_get_image_width(png_, info_), png_get_image_height(png_, info_), channels);
         std::vector<png_bytep> rows(static_cast<std::size_t>(image.height));
@@ -52,7 +53,8 @@ public:
                 png_set_strip_alpha(png_);
                 png_set_interlace_handling(png_);
                 png_read_update_info(png_, info_);
-                if (png_get_rowbytes(png_, info_) * rows.size() != image.pixels.size()) png_error(png_, "rows of unexpected length");
+                if (png_get_rowbytes(png_, info_) * rows.size() != image.pixels.size())
+                    png_error(png_, "rows of unexpected length");
                 png_read_image(png_, rows.data());
                 png_read_end(png_, info_);
 #ifdef PNG_eXIf_SUPPORTED
@@ -93,6 +95,8 @@ private:
     char message_[200] = {};
 };
 
-inline Image decode_png(std::span<const std::uint8_t> bytes, std::string_view name) { return PngDecoder(bytes).decode(name); }
+inline Image decode_png(std::span<const std::uint8_t> bytes, std::string_view name) {
+    return PngDecoder(bytes).decode(name);
+}
 
 }  // namespace doppel::image::detail

@@ -39,8 +39,9 @@ inline Image decode_webp(std::span<const std::uint8_t> bytes, std::string_view n
             problem == VP8_STATUS_NOT_ENOUGH_DATA ? "the file ends too early" : "its header is not valid");
     require(!features.has_animation, "decode: ", name, ": animated WebP, expected a single picture");
     Image image = canvas(name, features.width, features.height, 3);
-    require(WebPDecodeRGBInto(bytes.data(), bytes.size(), image.pixels.data(), image.pixels.size(), image.width * 3) != nullptr,
-            "decode: ", name, ": damaged WebP: the data of the picture are cut off or not valid");
+    const auto* decoded =
+        WebPDecodeRGBInto(bytes.data(), bytes.size(), image.pixels.data(), image.pixels.size(), image.width * 3);
+    require(decoded != nullptr, "decode: ", name, ": damaged WebP: the data of the picture are cut off or not valid");
     return oriented(std::move(image), webp_orientation(bytes));
 }
 

@@ -37,8 +37,9 @@ struct SafetensorsHeader {
 
 /// Bytes an element of a type that both the format and torch know; 0 for any other.
 inline std::uint64_t bytes_of_type(std::string_view type) {
-    constexpr std::array<std::pair<std::string_view, std::uint64_t>, 10> known{{
-        {"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8}, {"I32", 4}, {"I16", 2}, {"I8", 1}, {"U8", 1}, {"BOOL", 1}}};
+    using Type = std::pair<std::string_view, std::uint64_t>;
+    constexpr std::array known{Type{"F64", 8}, Type{"F32", 4}, Type{"F16", 2}, Type{"BF16", 2}, Type{"I64", 8},
+                               Type{"I32", 4}, Type{"I16", 2}, Type{"I8", 1},  Type{"U8", 1},   Type{"BOOL", 1}};
     const auto found = std::find_if(known.begin(), known.end(), [&](const auto& pair) { return pair.first == type; });
     return found == known.end() ? 0 : found->second;
 }
@@ -111,7 +112,8 @@ inline TensorEntry header_entry(const std::string& who, const std::string& name,
 
 /// The header `text` of a file whose data section has `data_bytes` bytes. The ranges must fill it without
 /// holes or overlaps.
-inline SafetensorsHeader parse_safetensors_header(const std::string& who, std::string_view text, std::uint64_t data_bytes) {
+inline SafetensorsHeader parse_safetensors_header(const std::string& who, std::string_view text,
+                                                  std::uint64_t data_bytes) {
     const auto json = parse_header_json(who, text);
     require(json.is_object(), who, ": the header is a JSON ", json.type_name(), ", expected an object");
     SafetensorsHeader header;
@@ -119,7 +121,8 @@ inline SafetensorsHeader parse_safetensors_header(const std::string& who, std::s
         if (name == "__metadata__") {
             require(value.is_object(), who, ": __metadata__ is a JSON ", value.type_name(), ", expected an object");
             for (const auto& [key, entry] : value.items()) {
-                require(entry.is_string(), who, ": __metadata__ \"", key, "\" is a JSON ", entry.type_name(), ", expected text");
+                require(entry.is_string(), who, ": __metadata__ \"", key, "\" is a JSON ", entry.type_name(),
+                        ", expected text");
                 header.metadata.emplace(key, entry.get<std::string>());
             }
         } else {
@@ -131,11 +134,12 @@ inline SafetensorsHeader parse_safetensors_header(const std::string& who, std::s
     });
     std::uint64_t covered = 0;
     for (const auto& entry : header.tensors) {
-        require(entry.begin == covered, who, ": tensor \"", entry.name, "\" begins at data byte ", entry.begin, ", expected ",
-                covered, " (no holes, no overlaps)");
+        require(entry.begin == covered, who, ": tensor \"", entry.name, "\" begins at data byte ", entry.begin,
+                ", expected ", covered, " (no holes, no overlaps)");
         covered = entry.end;
     }
-    require(covered == data_bytes, who, ": the header describes ", covered, " bytes of data, the file has ", data_bytes);
+    require(covered == data_bytes, who, ": the header describes ", covered, " bytes of data, the file has ",
+            data_bytes);
     return header;
 }
 
