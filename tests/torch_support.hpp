@@ -2,12 +2,13 @@
 // What test files on tensors include: a tiny network, values by formula, comparisons.
 #pragma once
 
-#include "support.hpp"
-
+// Torch before Catch2: both define CHECK, and the later one counts.
 #include <doppel/core/batch.hpp>
 #include <doppel/core/module.hpp>
 
 #include <torch/optim.h>
+
+#include "support.hpp"
 
 #include <cmath>
 #include <string>

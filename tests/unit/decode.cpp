@@ -122,8 +122,10 @@ TEST_CASE("damaged bytes end in an image or in one line of error, never in a cra
             ++errors;
         }
     }
-    CHECK(errors > 100);
-    CHECK(images > 100);
+    if (readable("jpeg")) {  // whose damage shows itself only now and then
+        CHECK(errors > 100);
+        CHECK(images > 100);
+    }
 }
 
 TEST_CASE("sizes that no image has are refused before memory is taken for them") {

@@ -216,7 +216,7 @@ TEST_CASE("knn says what is wrong in one line") {
     says([&] { knn(q, at::ones({0, 3}), bl, ql, 2); }, {"knn: bank", "not empty", "got [0, 3]"});
     says([&] { knn(q, at::ones({4, 5}), bl, ql, 2); }, {"number of features", "3 and 5"});
     says([&] { knn(q.to(at::kLong), b, bl, ql, 2); }, {"knn: queries", "floating", "Long"});
-    says([&] { knn(q, b * std::nan(""), bl, ql, 2); }, {"knn: bank", "not finite"});
+    says([&] { knn(q, b * std::nan(""), bl, ql, 2); }, {"knn: bank must be finite"});
     says([&] { knn(q, b, ql, ql, 2); }, {"bank_labels must be [4]", "got [2]"});
     says([&] { knn(q, b, bl, ql.unsqueeze(0), 2); }, {"query_labels must be [2]", "got [1, 2]"});
     says([&] { knn(q, b, bl.to(at::kInt), ql, 2); }, {"bank_labels", "int64", "Int"});

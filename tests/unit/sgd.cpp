@@ -223,4 +223,6 @@ TEST_CASE("Sgd says which option or parameter is wrong") {
     CHECK(mentions(message_of([&] { Sgd{}.build(one).step(std::nan("")); }), {"learning rate", "nan"}));
     CHECK(mentions(message_of([&] { Sgd{}.build(one).step(-1); }), {"learning rate", "got -1"}));
     CHECK(mentions(message_of([&] { Sgd{}.build_groups({{.parameters = one, .lr_scale = -2}}); }), {"lr_scale", "-2"}));
+    CHECK(mentions(message_of([&] { Sgd{}.build_groups({{.parameters = one, .weight_decay = -3}}); }),
+                   {"group's weight_decay", "-3"}));
 }

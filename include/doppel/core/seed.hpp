@@ -2,6 +2,8 @@
 // Torch's CPU generator under a seed for a scope, and as it was afterwards.
 #pragma once
 
+#include <doppel/core/tensor.hpp>
+
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
 

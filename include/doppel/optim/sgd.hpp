@@ -120,12 +120,14 @@ private:
         require(o.lr >= 0 && std::isfinite(o.lr), "Sgd: lr must be finite and not negative, got ", o.lr);
         require(o.momentum >= 0 && o.momentum < 1, "Sgd: momentum must be from 0 to below 1, got ", o.momentum);
         require(!o.nesterov || o.momentum > 0, "Sgd: nesterov needs momentum above 0, got ", o.momentum);
+        require(o.weight_decay >= 0 && std::isfinite(o.weight_decay),
+                "Sgd: weight_decay must be finite and not negative, got ", o.weight_decay);
         Tensor first;
         for (const auto& group : groups_) {
             require(group.weight_decay >= 0 && std::isfinite(group.weight_decay),
-                    "Sgd: weight_decay must be finite and not negative, got ", group.weight_decay);
+                    "Sgd: a group's weight_decay must be finite and not negative, got ", group.weight_decay);
             require(group.lr_scale >= 0 && std::isfinite(group.lr_scale),
-                    "Sgd: lr_scale must be finite and not negative, got ", group.lr_scale);
+                    "Sgd: a group's lr_scale must be finite and not negative, got ", group.lr_scale);
             for (const auto& [name, w] : group.parameters) {
                 require(w.defined(), "Sgd: parameter ", name, " is undefined");
                 require(w.scalar_type() == at::kFloat || w.scalar_type() == at::kDouble,
