@@ -20,9 +20,9 @@ namespace doppel::cli {
 
 /// What a program is called and does.
 struct About {
-    std::string name;    ///< "simclr": names the run folder
-    std::string title;   ///< "SimCLR"
-    std::string text;    ///< one or two sentences for --help
+    std::string name;   ///< "simclr": names the run folder
+    std::string title;  ///< "SimCLR"
+    std::string text;   ///< one or two sentences for --help
 };
 
 /// The options of every example, as far as they are not the method's.
@@ -41,9 +41,11 @@ struct Common {
 /// Names the common options: name, field, meaning, and what it may be.
 template <class Field>
 void describe_data(Common& o, Field&& field) {
-    field("data", o.data, "'embedded', or a folder of images (class folders or flat), of CIFAR-10 binaries or of IDX files");
+    field("data", o.data,
+          "'embedded', or a folder of images (class folders or flat), of CIFAR-10 binaries or of IDX files");
     field("val", o.val, "labelled images to evaluate on (default: the folder's own split, else a tenth is held out)");
-    field("images", o.images, "number of embedded training images; a quarter as many are made for evaluation", Limits{8, 1e9});
+    field("images", o.images, "number of embedded training images; a quarter as many are made for evaluation",
+          Limits{8, 1e9});
     field("size", o.size, "side of the views in pixels; 0: 32 for images of up to 48 px, else 128", Limits{0, 4096});
     field("channels", o.channels, "3, or 1: gray; gray images become three equal channels unless 1", Limits{1, 3});
 }
@@ -59,12 +61,15 @@ void describe_run(Common& o, Field&& field) {
     field("resume", o.resume, "go on from a checkpoint: a path, or 'auto' for the newest one in --out");
     field("seed", o.seed, "seed of weights, order and views", Limits{0, 1e15});
     field("device", o.device, "auto, cpu, cuda or cuda:N");
-    field("precision", o.precision, "of the network; auto: bf16 on CUDA, fp32 on the CPU", Choices{"auto", "fp32", "bf16"});
+    field("precision", o.precision, "of the network; auto: bf16 on CUDA, fp32 on the CPU",
+          Choices{"auto", "fp32", "bf16"});
     field("workers", o.workers, "loader threads", Limits{0, 1024});
     field("threads", o.threads, "threads of tensor operations; 0: as many as cores", Limits{0, 4096});
     field("log-every", o.log_every, "steps between lines of metrics.jsonl", Limits{1, 1e9});
-    field("checkpoint-every", o.checkpoint_every, "epochs between checkpoints; 0: every tenth of the run", Limits{0, 1e9});
-    field("knn-every", o.knn_every, "epochs between k-NN evaluations while training; 0: at the end only", Limits{0, 1e9});
+    field("checkpoint-every", o.checkpoint_every, "epochs between checkpoints; 0: every tenth of the run",
+          Limits{0, 1e9});
+    field("knn-every", o.knn_every, "epochs between k-NN evaluations while training; 0: at the end only",
+          Limits{0, 1e9});
     field("k", o.k, "neighbours that vote in k-NN", Limits{1, 1e6});
     field("verbose", o.verbose, "tell more when something fails");
 }
@@ -72,7 +77,12 @@ void describe_run(Common& o, Field&& field) {
 /// The ResNet that "resnet18" or "resnet50x0.5" means.
 inline encoders::ResNet encoder_from(const Common& o, int size) {
     const std::string_view name = o.arch;
-    const auto refuse = [&] { fail("--arch must be resnet18, resnet34, resnet50 or resnet101, with a width as in resnet18x0.25 if wanted, got '", name, "'"); };
+    const auto refuse = [&] {
+        fail(
+            "--arch must be resnet18, resnet34, resnet50 or resnet101, with a width as in resnet18x0.25 if wanted, got "
+            "'",
+            name, "'");
+    };
     encoders::ResNet net{.channels = o.channels};
     if (!name.starts_with("resnet")) refuse();
     const auto rest = name.substr(6);
@@ -82,7 +92,9 @@ inline encoders::ResNet encoder_from(const Common& o, int size) {
         const auto [end, wrong] = std::from_chars(width.data() + 1, width.data() + width.size(), net.width);
         if (width.front() != 'x' || wrong != std::errc{} || end != width.data() + width.size()) refuse();
     }
-    net.stem = o.stem == "strided" ? Stem::strided : o.stem == "cifar" || (o.stem == "auto" && size < 64) ? Stem::cifar : Stem::imagenet;
+    net.stem = o.stem == "strided"                                    ? Stem::strided
+               : o.stem == "cifar" || (o.stem == "auto" && size < 64) ? Stem::cifar
+                                                                      : Stem::imagenet;
     net.base();  // refuses a width out of range
     return net;
 }
@@ -90,7 +102,8 @@ inline encoders::ResNet encoder_from(const Common& o, int size) {
 /// Training and validation images, and how they came to be, in words.
 inline data::Splits open_data(const Common& o) {
     if (o.data != "embedded") {
-        require(std::filesystem::exists(o.data), "--data: there is no ", o.data, " (give a folder or a file, or 'embedded')");
+        require(std::filesystem::exists(o.data), "--data: there is no ", o.data,
+                " (give a folder or a file, or 'embedded')");
         return data::open(o.data, o.val.empty() ? std::nullopt : std::optional<std::filesystem::path>(o.val),
                           {.seed = static_cast<std::uint64_t>(o.seed)});
     }

@@ -47,7 +47,8 @@ template <class T>
 std::string expectation(const Limits& limits) {
     std::string text = std::is_integral_v<T> ? "a whole number" : "a number";
     const bool low = std::isfinite(limits.min), high = std::isfinite(limits.max);
-    if (low && high && !limits.above_min) return text + " from " + number_text(limits.min) + " to " + number_text(limits.max);
+    if (low && high && !limits.above_min)
+        return text + " from " + number_text(limits.min) + " to " + number_text(limits.max);
     if (low) text += (limits.above_min ? " above " : " of at least ") + number_text(limits.min);
     if (high) text += (low ? " and at most " : " of at most ") + number_text(limits.max);
     return text;
@@ -60,7 +61,9 @@ std::optional<T> parse(const std::string& text, const Limits& limits) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
     const auto number = static_cast<double>(value);
-    if (!std::isfinite(number) || number < limits.min || number > limits.max || (limits.above_min && number == limits.min)) return std::nullopt;
+    if (!std::isfinite(number) || number < limits.min || number > limits.max ||
+        (limits.above_min && number == limits.min))
+        return std::nullopt;
     return value;
 }
 
@@ -76,10 +79,14 @@ struct AddOptions {
         requires std::is_arithmetic_v<detail::value_t<T>>
     void operator()(const std::string& name, T& field, const std::string& meaning, const Limits& limits) const {
         using V = detail::value_t<T>;
-        auto* option = app.add_option_function<std::string>("--" + name, [&field, limits](const std::string& text) { field = *detail::parse<V>(text, limits); }, meaning);
+        auto* option = app.add_option_function<std::string>(
+            "--" + name, [&field, limits](const std::string& text) { field = *detail::parse<V>(text, limits); },
+            meaning);
         option->check(CLI::Validator(
             [name, limits](std::string& text) {
-                return detail::parse<V>(text, limits) ? "" : "must be " + detail::expectation<V>(limits) + ", got '" + text + "'";
+                return detail::parse<V>(text, limits)
+                           ? ""
+                           : "must be " + detail::expectation<V>(limits) + ", got '" + text + "'";
             },
             ""));
         option->type_name(std::is_integral_v<V> ? "N" : "X")->group(group);
@@ -87,7 +94,8 @@ struct AddOptions {
     }
 
     /// A word.
-    void operator()(const std::string& name, std::string& field, const std::string& meaning, const Choices& choices = {}) const {
+    void operator()(const std::string& name, std::string& field, const std::string& meaning,
+                    const Choices& choices = {}) const {
         auto* option = app.add_option("--" + name, field, meaning)->group(group)->default_str(field);
         if (choices.empty()) {
             option->type_name("TEXT");

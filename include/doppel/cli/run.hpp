@@ -42,19 +42,21 @@ inline void prepare_folder(const Job& job) {
     require(!used || !job.common.resume.empty(), "--out: ", out.string(),
             " holds a run already; go on with it by --resume auto, or give another folder");
     io::create_folders(out);
-    if (job.common.resume.empty() || (job.common.resume == "auto" && !train::Checkpoints(out / "checkpoints", 1).newest()))
+    if (job.common.resume.empty() ||
+        (job.common.resume == "auto" && !train::Checkpoints(out / "checkpoints", 1).newest()))
         std::filesystem::remove(out / "metrics.jsonl");
     io::write_atomically(out / "config.json", job.config.dump(2) + "\n");
 }
 
 inline double knn_top1(const Job& job, const eval::Features& bank, const eval::Features& queries) {
-    return eval::knn(queries.rows, bank.rows, bank.labels, queries.labels, static_cast<std::int64_t>(job.data.train.classes().size()),
-                     {.k = job.common.k})
+    return eval::knn(queries.rows, bank.rows, bank.labels, queries.labels,
+                     static_cast<std::int64_t>(job.data.train.classes().size()), {.k = job.common.k})
         .top1;
 }
 
 inline eval::Features features(const Job& job, const data::Dataset& images) {
-    return eval::features(job.method, images, job.plan.views.plain, {.workers = static_cast<int>(job.common.workers), .network = job.evaluate});
+    return eval::features(job.method, images, job.plan.views.plain,
+                          {.workers = static_cast<int>(job.common.workers), .network = job.evaluate});
 }
 
 inline eval::Features pixels(const Job& job, const data::Dataset& images) {
@@ -88,8 +90,8 @@ inline int execute(Job& job) {
     nlohmann::ordered_json start;
     if (labelled) {
         start = detail::baselines(job);
-        say("before training: k-NN {:.1f} % on raw pixels, {:.1f} % with the untrained encoder", 100 * start["knn_top1_pixels"].get<double>(),
-            100 * start["knn_top1_random"].get<double>());
+        say("before training: k-NN {:.1f} % on raw pixels, {:.1f} % with the untrained encoder",
+            100 * start["knn_top1_pixels"].get<double>(), 100 * start["knn_top1_random"].get<double>());
     }
 
     train::Hooks hooks;
@@ -97,14 +99,14 @@ inline int execute(Job& job) {
         hooks.after_epoch = [&](std::int64_t epoch) {
             nlohmann::ordered_json extra = nlohmann::ordered_json::object();
             if (epoch % job.common.knn_every == 0 && epoch < job.options.epochs)
-                extra["knn_top1"] =
-                    detail::knn_top1(job, detail::features(job, job.data.train), detail::features(job, job.data.validation));
+                extra["knn_top1"] = detail::knn_top1(job, detail::features(job, job.data.train),
+                                                     detail::features(job, job.data.validation));
             return extra;
         };
     const auto result = train::train(job.method, job.data.train, job.plan, job.options, hooks);
     if (result.signal != 0) {
-        say("stopped at step {}; {} holds everything. Go on with the same command and --out {} --resume auto", result.steps,
-            result.checkpoint.string(), out.string());
+        say("stopped at step {}; {} holds everything. Go on with the same command and --out {} --resume auto",
+            result.steps, result.checkpoint.string(), out.string());
         return 128 + result.signal;
     }
 
@@ -137,7 +139,8 @@ namespace detail {
 /// Parses into `common` and the method's options; nothing, or the exit status.
 template <class Options>
 std::optional<int> parse(int argc, char** argv, const About& about, Common& common, Options& options) {
-    CLI::App app(about.title + ": " + about.text, argc > 0 ? std::filesystem::path(argv[0]).filename().string() : about.name);
+    CLI::App app(about.title + ": " + about.text,
+                 argc > 0 ? std::filesystem::path(argv[0]).filename().string() : about.name);
     app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);  // the last one counts
     app.set_help_flag("-h,--help", "show this and stop")->group("Run");
     app.get_formatter()->column_width(34);
@@ -150,13 +153,13 @@ std::optional<int> parse(int argc, char** argv, const About& about, Common& comm
     training("lr", options.lr, "highest learning rate; 0: the method's rule", Limits{0, 1e6});
     describe(options, AddOptions{app, about.title});
     describe_run(common, AddOptions{app, "Run"});
-    app.footer("A run leaves config.json, metrics.jsonl, checkpoints/, encoder.safetensors and report.html in its folder.\n"
-               "Example: " + app.get_name() + " --data photos --size 128 --epochs 100 --out runs/photos");
+    app.footer(
+        "A run leaves config.json, metrics.jsonl, checkpoints/, encoder.safetensors and report.html in its folder.\n"
+        "Example: " +
+        app.get_name() + " --data photos --size 128 --epochs 100 --out runs/photos");
     try {
         app.parse(argc, argv);
-    } catch (const CLI::Success& success) {
-        return app.exit(success);
-    } catch (const CLI::ParseError& problem) {
+    } catch (const CLI::Success& success) { return app.exit(success); } catch (const CLI::ParseError& problem) {
         std::string text = problem.what();
         if (const auto line = text.find('\n'); line != std::string::npos) text.resize(line);
         std::fprintf(stderr, "%s: %s (--help lists the options)\n", about.name.c_str(), text.c_str());
@@ -201,10 +204,13 @@ int run(int argc, char** argv, const About& about, Defaults defaults, Make make)
                        .resume = common.resume,
                        .checkpoint_every = common.checkpoint_every,
                        .log_every = common.log_every,
-                       .identity = {{"method", preset.name}, {"encoder", run.encoder.name() + " " + std::string(name_of(run.encoder.stem))},
-                                    {"size", std::to_string(run.size)}, {"data", common.data}}};
-        run.options.precision = common.precision == "auto" ? (run.options.device.is_cuda() ? Precision::bf16 : Precision::fp32)
-                                                           : precision_from(common.precision);
+                       .identity = {{"method", preset.name},
+                                    {"encoder", run.encoder.name() + " " + std::string(name_of(run.encoder.stem))},
+                                    {"size", std::to_string(run.size)},
+                                    {"data", common.data}}};
+        run.options.precision = common.precision == "auto"
+                                    ? (run.options.device.is_cuda() ? Precision::bf16 : Precision::fp32)
+                                    : precision_from(common.precision);
         run.evaluate = preset.evaluate;
         run.plan = train::plan_of(preset);
         auto& config = run.config;
@@ -214,7 +220,10 @@ int run(int argc, char** argv, const About& about, Defaults defaults, Make make)
         describe_data(common, ToJson{config["data"]});
         describe_encoder(common, ToJson{config["encoder"]});
         auto& training = config["training"];
-        training = {{"epochs", preset.epochs}, {"batch_size", preset.batch_size}, {"optimiser", preset.optimiser.describe()}, {"lr", preset.lr.describe()}};
+        training = {{"epochs", preset.epochs},
+                    {"batch_size", preset.batch_size},
+                    {"optimiser", preset.optimiser.describe()},
+                    {"lr", preset.lr.describe()}};
         describe(options, ToJson{config[preset.name]});
         describe_run(common, ToJson{config["run"]});
         config["run"]["out"] = run.options.out.string();
@@ -231,8 +240,8 @@ int run(int argc, char** argv, const About& about, Defaults defaults, Make make)
                               {"classes", run.data.train.classes()}};
         for (const auto& view : preset.views.each) config["views"].push_back(view.describe());
         config["view_plain"] = preset.views.plain.describe();
-        require(preset.batch_size <= run.data.train.size(), "--batch-size ", preset.batch_size, " is larger than the training set (",
-                run.data.train.size(), " images)");
+        require(preset.batch_size <= run.data.train.size(), "--batch-size ", preset.batch_size,
+                " is larger than the training set (", run.data.train.size(), " images)");
         run.method = Method{preset.recipe, {.seed = static_cast<std::uint64_t>(common.seed)}};
         return execute(run);
     } catch (const Error& problem) {
@@ -240,11 +249,10 @@ int run(int argc, char** argv, const About& about, Defaults defaults, Make make)
         return 2;
     } catch (const c10::Error& problem) {
         const std::string text = common.verbose ? problem.what() : problem.what_without_backtrace();
-        std::fprintf(stderr, "%s: %s%s\n", about.name.c_str(), common.verbose ? text.c_str() : text.substr(0, text.find('\n')).c_str(),
+        std::fprintf(stderr, "%s: %s%s\n", about.name.c_str(),
+                     common.verbose ? text.c_str() : text.substr(0, text.find('\n')).c_str(),
                      common.verbose ? "" : " (--verbose tells more)");
-    } catch (const std::exception& problem) {
-        std::fprintf(stderr, "%s: %s\n", about.name.c_str(), problem.what());
-    }
+    } catch (const std::exception& problem) { std::fprintf(stderr, "%s: %s\n", about.name.c_str(), problem.what()); }
     return 1;
 }
 

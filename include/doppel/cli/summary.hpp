@@ -29,9 +29,9 @@ inline std::int64_t parameter_count(const torch::nn::Module& module) {
 inline void say_plan(const Job& job, bool labelled) {
     const auto& train = job.data.train;
     const auto classes = train.classes().size();
-    say("{}: {} of {} px with {} ({:.1f} M parameters, {} stem), {}, {}", job.about.title, job.options.batch_size, job.size, job.encoder.name(),
-        static_cast<double>(parameter_count(*job.method.encoder(Network::online))) / 1e6, name_of(job.encoder.stem), job.options.device.str(),
-        name_of(job.options.precision));
+    say("{}: {} of {} px with {} ({:.1f} M parameters, {} stem), {}, {}", job.about.title, job.options.batch_size,
+        job.size, job.encoder.name(), static_cast<double>(parameter_count(*job.method.encoder(Network::online))) / 1e6,
+        name_of(job.encoder.stem), job.options.device.str(), name_of(job.options.precision));
     say("data: {} training and {} validation images{}{}", train.size(), job.data.validation.size(),
         classes > 0 ? fmt::format(", {} classes", classes) : "", job.data.how.empty() ? "" : " (" + job.data.how + ")");
     if (!labelled) say("there are no labels for k-NN, so there will be no knn_* figures");
@@ -40,11 +40,12 @@ inline void say_plan(const Job& job, bool labelled) {
 
 /// The lines after training.
 inline void say_result(const Job& job, const nlohmann::ordered_json& end, bool labelled) {
-    say("trained {} steps in {}, {:.0f} images/s", end["step"].get<std::int64_t>(), train::duration_text(end["train_seconds"].get<double>()),
-        end["train_images_per_second"].get<double>());
+    say("trained {} steps in {}, {:.0f} images/s", end["step"].get<std::int64_t>(),
+        train::duration_text(end["train_seconds"].get<double>()), end["train_images_per_second"].get<double>());
     if (labelled)
-        say("k-NN (k = {}): {:.1f} %   untrained encoder {:.1f} %   raw pixels {:.1f} %", job.common.k, 100 * end["knn_top1"].get<double>(),
-            100 * end["knn_top1_random"].get<double>(), 100 * end["knn_top1_pixels"].get<double>());
+        say("k-NN (k = {}): {:.1f} %   untrained encoder {:.1f} %   raw pixels {:.1f} %", job.common.k,
+            100 * end["knn_top1"].get<double>(), 100 * end["knn_top1_random"].get<double>(),
+            100 * end["knn_top1_pixels"].get<double>());
     say("report:  {}", (job.options.out / "report.html").string());
     say("encoder: {}", (job.options.out / "encoder.safetensors").string());
 }
@@ -53,7 +54,8 @@ inline void say_result(const Job& job, const nlohmann::ordered_json& end, bool l
 inline void save_encoder(const Job& job, std::int64_t steps) {
     const auto encoder = job.method.encoder(job.evaluate);
     io::TensorFile file;
-    for (const auto& item : encoder->named_parameters()) file.tensors[item.key()] = item.value().detach().cpu().contiguous();
+    for (const auto& item : encoder->named_parameters())
+        file.tensors[item.key()] = item.value().detach().cpu().contiguous();
     for (const auto& item : encoder->named_buffers()) file.tensors[item.key()] = item.value().cpu().contiguous();
     const auto text = [](const auto& value) {
         std::ostringstream out;
@@ -87,7 +89,8 @@ inline void save_encoder(const Job& job, std::int64_t steps) {
 namespace detail {
 
 /// A curve of one key of metrics.jsonl over the epochs; empty when no line has it.
-inline eval::Curve curve_of(const std::vector<nlohmann::ordered_json>& lines, const std::string& key, const std::string& name, const std::string& y_label) {
+inline eval::Curve curve_of(const std::vector<nlohmann::ordered_json>& lines, const std::string& key,
+                            const std::string& name, const std::string& y_label) {
     eval::Curve curve{.name = name, .x_label = "epoch", .y_label = y_label, .series = {{}}};
     for (const auto& line : lines)
         if (line.contains(key) && line[key].is_number() && line.contains("epoch"))
@@ -109,75 +112,103 @@ inline std::vector<std::int64_t> examples_of(const data::Dataset& images, std::s
 inline std::string label_of(const data::Dataset& images, std::int64_t i) {
     const auto label = images.label(i);
     const auto classes = images.classes();
-    return label == data::unlabelled || label >= static_cast<std::int64_t>(classes.size()) ? "" : classes[static_cast<std::size_t>(label)];
+    return label == data::unlabelled || label >= static_cast<std::int64_t>(classes.size())
+               ? ""
+               : classes[static_cast<std::size_t>(label)];
 }
 
 }  // namespace detail
 
 /// The report of a finished run.
-inline eval::Report report_of(const Job& job, const eval::Neighbours& nearest, const nlohmann::ordered_json& end, bool labelled) {
+inline eval::Report report_of(const Job& job, const eval::Neighbours& nearest, const nlohmann::ordered_json& end,
+                              bool labelled) {
     const auto& [train, validation, kind, how] = job.data;
-    eval::Report report{.title = job.about.title + " on " + (job.common.data == "embedded" ? "the embedded images" : std::filesystem::path(job.common.data).filename().string())};
-    report.summary = fmt::format("{} was trained without labels on {} images for {} epochs ({} steps, {}). {}", job.encoder.name(), train.size(), job.options.epochs,
-                                 end["step"].get<std::int64_t>(), train::duration_text(end["train_seconds"].get<double>()),
-                                 labelled ? "Labels were used only afterwards, to see what the features are worth." : "The images have no labels, so the features are shown, not scored.");
+    eval::Report report{.title = job.about.title + " on " +
+                                 (job.common.data == "embedded"
+                                      ? "the embedded images"
+                                      : std::filesystem::path(job.common.data).filename().string())};
+    report.summary = fmt::format("{} was trained without labels on {} images for {} epochs ({} steps, {}). {}",
+                                 job.encoder.name(), train.size(), job.options.epochs, end["step"].get<std::int64_t>(),
+                                 train::duration_text(end["train_seconds"].get<double>()),
+                                 labelled ? "Labels were used only afterwards, to see what the features are worth."
+                                          : "The images have no labels, so the features are shown, not scored.");
     if (labelled)
-        report.measures = eval::knn_headline({.trained = end["knn_top1"], .untrained = end["knn_top1_random"], .pixels = end["knn_top1_pixels"], .k = job.common.k,
+        report.measures = eval::knn_headline({.trained = end["knn_top1"],
+                                              .untrained = end["knn_top1_random"],
+                                              .pixels = end["knn_top1_pixels"],
+                                              .k = job.common.k,
                                               .classes = static_cast<std::int64_t>(train.classes().size())});
-    report.facts = {{"method", job.about.title},
-                    {"encoder", fmt::format("{}, {} stem, {} features", job.encoder.name(), name_of(job.encoder.stem), job.method.feature_dim())},
-                    {"images", fmt::format("{} to train on, {} to evaluate on ({})", train.size(), validation.size(), kind)},
-                    {"split", how},
-                    {"optimiser", job.plan.optimiser.describe()},
-                    {"learning rate", job.plan.lr.describe()},
-                    {"batch size", std::to_string(job.options.batch_size)},
-                    {"seed", std::to_string(job.options.seed)},
-                    {"device", job.options.device.str() + ", " + std::string(name_of(job.options.precision))},
-                    {"speed", fmt::format("{:.0f} images/s", end["train_images_per_second"].get<double>())},
-                    {"version", std::string("doppel ") + version},
-                    {"view", job.plan.views.each.front().describe()}};
+    report.facts = {
+        {"method", job.about.title},
+        {"encoder", fmt::format("{}, {} stem, {} features", job.encoder.name(), name_of(job.encoder.stem),
+                                job.method.feature_dim())},
+        {"images", fmt::format("{} to train on, {} to evaluate on ({})", train.size(), validation.size(), kind)},
+        {"split", how},
+        {"optimiser", job.plan.optimiser.describe()},
+        {"learning rate", job.plan.lr.describe()},
+        {"batch size", std::to_string(job.options.batch_size)},
+        {"seed", std::to_string(job.options.seed)},
+        {"device", job.options.device.str() + ", " + std::string(name_of(job.options.precision))},
+        {"speed", fmt::format("{:.0f} images/s", end["train_images_per_second"].get<double>())},
+        {"version", std::string("doppel ") + version},
+        {"view", job.plan.views.each.front().describe()}};
 
     const auto lines = io::read_json_lines(job.options.out / "metrics.jsonl");
-    for (auto curve : {detail::curve_of(lines, "loss", "Loss", "NT-Xent"), detail::curve_of(lines, "lr", "Learning rate", "learning rate"),
+    for (auto curve : {detail::curve_of(lines, "loss", "Loss", "NT-Xent"),
+                       detail::curve_of(lines, "lr", "Learning rate", "learning rate"),
                        detail::curve_of(lines, "feature_std", "Spread of the features", "std of unit-norm features"),
-                       detail::curve_of(lines, "knn_top1", "k-NN accuracy", "share"), detail::curve_of(lines, "images_per_second", "Speed", "images/s")}) {
+                       detail::curve_of(lines, "knn_top1", "k-NN accuracy", "share"),
+                       detail::curve_of(lines, "images_per_second", "Speed", "images/s")}) {
         if (curve.series[0].points.size() < 2) continue;
         if (curve.name == "k-NN accuracy") curve.y_low = 0, curve.y_high = 1;
-        if (curve.name == "Speed" || curve.name == "Spread of the features" || curve.name == "Learning rate") curve.y_low = 0;
+        if (curve.name == "Speed" || curve.name == "Spread of the features" || curve.name == "Learning rate")
+            curve.y_low = 0;
         if (curve.name == "Loss") curve.y_label = "loss";
         report.curves.push_back(std::move(curve));
     }
 
-    eval::ContactSheet sheet{.title = "What the network saw", .note = "Left: an image. Right: the views of it that the first epochs used, a new pair each epoch.", .rows = {}};
+    eval::ContactSheet sheet{
+        .title = "What the network saw",
+        .note = "Left: an image. Right: the views of it that the first epochs used, a new pair each epoch.",
+        .rows = {}};
     for (const std::int64_t i : detail::examples_of(train, 6)) {
         const Image image = train.image(i);
         eval::ContactSheet::Row row{.source = {image, detail::label_of(train, i)}, .views = {}};
         for (std::uint64_t epoch = 0; epoch < 3; ++epoch)
             for (std::size_t v = 0; v < job.plan.views.each.size(); ++v)
-                row.views.push_back({job.plan.views.each[v].render(image, random::Stream({.seed = job.options.seed, .epoch = epoch,
-                                                                                         .index = static_cast<std::uint64_t>(i), .view = v})),
-                                     fmt::format("epoch {}", epoch + 1)});
+                row.views.push_back(
+                    {job.plan.views.each[v].render(image, random::Stream({.seed = job.options.seed,
+                                                                          .epoch = epoch,
+                                                                          .index = static_cast<std::uint64_t>(i),
+                                                                          .view = v})),
+                     fmt::format("epoch {}", epoch + 1)});
         sheet.rows.push_back(std::move(row));
     }
     report.sheets.push_back(std::move(sheet));
 
     eval::NeighbourSheet neighbours{.title = "Nearest neighbours",
-                                .note = "Left: a validation image. Right: the training images that the encoder finds most alike, with the cosine of their features.",
-                                .rows = {}};
+                                    .note =
+                                        "Left: a validation image. Right: the training images that the encoder finds "
+                                        "most alike, with the cosine of their features.",
+                                    .rows = {}};
     const Tensor indices = nearest.indices.cpu(), similarities = nearest.similarities.cpu();
     for (const std::int64_t i : detail::examples_of(validation, 10)) {
         eval::NeighbourSheet::Row row{.query = {validation.image(i), detail::label_of(validation, i)}, .nearest = {}};
         for (std::int64_t j = 0; j < std::min<std::int64_t>(6, indices.size(1)); ++j) {
             const auto n = indices[i][j].item<std::int64_t>();
-            row.nearest.push_back({.image = train.image(n), .label = detail::label_of(train, n), .similarity = similarities[i][j].item<double>(),
-                                   .right = labelled ? std::optional(train.label(n) == validation.label(i)) : std::nullopt});
+            row.nearest.push_back(
+                {.image = train.image(n),
+                 .label = detail::label_of(train, n),
+                 .similarity = similarities[i][j].item<double>(),
+                 .right = labelled ? std::optional(train.label(n) == validation.label(i)) : std::nullopt});
         }
         neighbours.rows.push_back(std::move(row));
     }
     report.neighbours.push_back(std::move(neighbours));
 
     report.figures = {{"feature_std", fmt::format("{:.4f}", end["feature_std"].get<double>()),
-                       fmt::format("spread of the unit-norm features: about {:.3f} is healthy, 0 is collapse", 1 / std::sqrt(static_cast<double>(job.method.feature_dim())))},
+                       fmt::format("spread of the unit-norm features: about {:.3f} is healthy, 0 is collapse",
+                                   1 / std::sqrt(static_cast<double>(job.method.feature_dim())))},
                       {"effective_rank", fmt::format("{:.1f}", end["effective_rank"].get<double>()),
                        fmt::format("how many of the {} feature directions are in use", job.method.feature_dim())}};
     return report;

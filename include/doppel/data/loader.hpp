@@ -45,7 +45,10 @@ struct LoaderOptions {
 class Loader {
 public:
     Loader(Dataset dataset, std::vector<augment::View> views, LoaderOptions options)
-        : dataset_(std::move(dataset)), views_(std::move(views)), options_(options), classes_(!dataset_.classes().empty()) {
+        : dataset_(std::move(dataset)),
+          views_(std::move(views)),
+          options_(options),
+          classes_(!dataset_.classes().empty()) {
         require(options_.batch_size >= 1, "Loader: batch size must be at least 1, got ", options_.batch_size);
         require(options_.workers >= 0, "Loader: workers must be at least 0, got ", options_.workers);
         require(options_.prefetch >= 1, "Loader: prefetch must be at least 1, got ", options_.prefetch);
@@ -53,7 +56,8 @@ public:
         require(!dataset_.empty(), "Loader: the data set is empty");
         require(options_.multiple >= 1, "Loader: multiple must be at least 1, got ", options_.multiple);
         require(!options_.drop_last || dataset_.size() >= options_.batch_size * options_.multiple, "a step takes ",
-                options_.batch_size * options_.multiple, " images (batch size ", options_.batch_size, "), the data set has only ", dataset_.size());
+                options_.batch_size * options_.multiple, " images (batch size ", options_.batch_size,
+                "), the data set has only ", dataset_.size());
     }
 
     /// Batches an epoch.
@@ -69,7 +73,8 @@ public:
         std::vector<std::int64_t> images(static_cast<std::size_t>(dataset_.size()));
         std::iota(images.begin(), images.end(), 0);
         if (options_.shuffle) {
-            random::Stream draw({.seed = options_.seed, .purpose = random::Purpose::order, .epoch = static_cast<std::uint64_t>(epoch)});
+            random::Stream draw(
+                {.seed = options_.seed, .purpose = random::Purpose::order, .epoch = static_cast<std::uint64_t>(epoch)});
             draw.shuffle(images);
         }
         return images;
@@ -77,7 +82,9 @@ public:
 
     class Pass;
     /// The batches of steps [first, last), in order. The Loader must outlive the pass.
-    std::unique_ptr<Pass> pass(std::int64_t first, std::int64_t last) const { return std::make_unique<Pass>(*this, first, last); }
+    std::unique_ptr<Pass> pass(std::int64_t first, std::int64_t last) const {
+        return std::make_unique<Pass>(*this, first, last);
+    }
 
 private:
     /// A batch being made.
@@ -113,10 +120,14 @@ private:
             for (std::size_t v = 0; v < views_.size(); ++v) {
                 Tensor& out = slot.batch.views[v];
                 const auto values = static_cast<std::size_t>(out.stride(0));
-                views_[v](image,
-                          random::Stream({.seed = options_.seed, .purpose = random::Purpose::view, .epoch = static_cast<std::uint64_t>(slot.epoch),
-                                          .index = static_cast<std::uint64_t>(i), .view = v}),
-                          std::span<float>(out.mutable_data_ptr<float>() + static_cast<std::size_t>(row) * values, values));
+                views_[v](
+                    image,
+                    random::Stream({.seed = options_.seed,
+                                    .purpose = random::Purpose::view,
+                                    .epoch = static_cast<std::uint64_t>(slot.epoch),
+                                    .index = static_cast<std::uint64_t>(i),
+                                    .view = v}),
+                    std::span<float>(out.mutable_data_ptr<float>() + static_cast<std::size_t>(row) * values, values));
             }
         }
     }
@@ -153,7 +164,9 @@ public:
             Slot& slot = *window_.back();
             loader_.fill(slot, 0, slot.count);
         } else {
-            ready_.wait(lock, [this] { return (window_.empty() && opened_ >= last_) || (!window_.empty() && window_.front()->left == 0); });
+            ready_.wait(lock, [this] {
+                return (window_.empty() && opened_ >= last_) || (!window_.empty() && window_.front()->left == 0);
+            });
             if (window_.empty()) return std::nullopt;
         }
         const auto slot = std::move(window_.front());
@@ -202,9 +215,7 @@ private:
             std::exception_ptr error;
             try {
                 loader_.fill(*slot, from, to);
-            } catch (...) {
-                error = std::current_exception();
-            }
+            } catch (...) { error = std::current_exception(); }
             lock.lock();
             if (error && !slot->error) slot->error = error;
             slot->left -= to - from;

@@ -36,23 +36,25 @@ private:
 };
 
 struct FeatureOptions {
-    std::int64_t batch_size = 256;        ///< images at once
-    int workers = 1;                      ///< threads that decode
-    Network network = Network::online;    ///< whose encoder
+    std::int64_t batch_size = 256;      ///< images at once
+    int workers = 1;                    ///< threads that decode
+    Network network = Network::online;  ///< whose encoder
 };
 
 /// Encoder output in evaluation mode for un-augmented images: no gradient, no change to the method.
 ///
 ///     eval::Features bank = eval::features(method, train_images, views.plain, {.network = Network::online});
-inline Features features(const AnyMethod& method, const data::Dataset& images, const augment::View& plain, const FeatureOptions& options = {}) {
+inline Features features(const AnyMethod& method, const data::Dataset& images, const augment::View& plain,
+                         const FeatureOptions& options = {}) {
     const at::NoGradGuard no_grad;
     torch::nn::Module& module = method.module();
     const EvaluationMode scope(module);
     const auto parameters = module.parameters();
     const at::Device device = parameters.empty() ? at::Device(at::kCPU) : parameters.front().device();
     const Autocast float32(device.type(), Precision::fp32);
-    const data::Loader loader(images, {plain},
-                              {.batch_size = options.batch_size, .workers = options.workers, .shuffle = false, .drop_last = false});
+    const data::Loader loader(
+        images, {plain},
+        {.batch_size = options.batch_size, .workers = options.workers, .shuffle = false, .drop_last = false});
     std::vector<Tensor> rows, labels;
     auto pass = loader.pass(0, loader.batches());
     while (auto batch = pass->next()) {
@@ -65,8 +67,9 @@ inline Features features(const AnyMethod& method, const data::Dataset& images, c
 
 /// The normalised images themselves, flattened: [N, C·H·W]. What a representation must beat.
 inline Features pixels(const data::Dataset& images, const augment::View& plain, const FeatureOptions& options = {}) {
-    const data::Loader loader(images, {plain},
-                              {.batch_size = options.batch_size, .workers = options.workers, .shuffle = false, .drop_last = false});
+    const data::Loader loader(
+        images, {plain},
+        {.batch_size = options.batch_size, .workers = options.workers, .shuffle = false, .drop_last = false});
     std::vector<Tensor> rows, labels;
     auto pass = loader.pass(0, loader.batches());
     while (auto batch = pass->next()) {

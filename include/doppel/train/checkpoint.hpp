@@ -45,10 +45,12 @@ inline std::map<std::string, at::Generator> generators(const AnyMethod& method) 
 }  // namespace detail
 
 /// The state of a run as a file's content. `identity` says which run it is; restore() compares it.
-inline io::TensorFile snapshot(AnyMethod method, optim::AnyOptimizer& optimizer, const std::map<std::string, std::string>& identity) {
+inline io::TensorFile snapshot(AnyMethod method, optim::AnyOptimizer& optimizer,
+                               const std::map<std::string, std::string>& identity) {
     const at::NoGradGuard no_grad;
     io::TensorFile file;
-    detail::each_tensor(method, optimizer, [&](const std::string& name, const Tensor& value) { file.tensors[name] = value.detach(); });
+    detail::each_tensor(method, optimizer,
+                        [&](const std::string& name, const Tensor& value) { file.tensors[name] = value.detach(); });
     for (auto& [name, generator] : detail::generators(method)) {
         const std::lock_guard lock(generator.mutex());
         file.tensors[name] = generator.get_state();
@@ -70,17 +72,20 @@ inline void restore(const std::filesystem::path& path, AnyMethod method, optim::
         require(found != file.metadata.end(), who, ": is not a doppel checkpoint (it lacks the entry '", key, "')");
         return found->second;
     };
-    require(entry("format") == "doppel checkpoint 1", who, ": has the format '", entry("format"), "', expected 'doppel checkpoint 1'");
+    require(entry("format") == "doppel checkpoint 1", who, ": has the format '", entry("format"),
+            "', expected 'doppel checkpoint 1'");
     for (const auto& [name, value] : identity)
-        require(entry("run." + name) == value, who, ": belongs to another run: ", name, " is ", entry("run." + name), " there and ", value,
-                " here");
+        require(entry("run." + name) == value, who, ": belongs to another run: ", name, " is ", entry("run." + name),
+                " there and ", value, " here");
     std::vector<std::pair<Tensor, Tensor>> copies;
     std::size_t known = 0;
     detail::each_tensor(method, optimizer, [&](const std::string& name, Tensor& value) {
         const auto found = file.tensors.find(name);
-        require(found != file.tensors.end(), who, ": holds no '", name, "'; it belongs to another method or architecture");
-        require(found->second.sizes() == value.sizes() && found->second.dtype() == value.dtype(), who, ": '", name, "' is ",
-                found->second.dtype(), found->second.sizes(), " there and ", value.dtype(), value.sizes(), " here");
+        require(found != file.tensors.end(), who, ": holds no '", name,
+                "'; it belongs to another method or architecture");
+        require(found->second.sizes() == value.sizes() && found->second.dtype() == value.dtype(), who, ": '", name,
+                "' is ", found->second.dtype(), found->second.sizes(), " there and ", value.dtype(), value.sizes(),
+                " here");
         copies.emplace_back(value.detach(), found->second);
         ++known;
     });
@@ -89,11 +94,12 @@ inline void restore(const std::filesystem::path& path, AnyMethod method, optim::
         const std::string& text = entry("counter." + name);
         std::int64_t number = -1;
         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-        require(error == std::errc{} && end == text.data() + text.size() && number >= 0, who, ": counter ", name, " is '", text,
-                "', expected a whole number");
+        require(error == std::errc{} && end == text.data() + text.size() && number >= 0, who, ": counter ", name,
+                " is '", text, "', expected a whole number");
         counters.emplace_back(value, number);
     }
-    for (const auto& [name, tensor] : file.tensors) if (name.starts_with("generator.")) ++known;
+    for (const auto& [name, tensor] : file.tensors)
+        if (name.starts_with("generator.")) ++known;
     require(known == file.tensors.size(), who, ": holds tensors that this method does not have");
 
     const at::NoGradGuard no_grad;
@@ -119,7 +125,8 @@ public:
         std::error_code missing;
         for (const auto& item : std::filesystem::directory_iterator(folder_, missing)) {
             const auto name = item.path().filename().string();
-            if (name.size() == 25 && name.starts_with("step-") && name.ends_with(".safetensors")) all.push_back(item.path());
+            if (name.size() == 25 && name.starts_with("step-") && name.ends_with(".safetensors"))
+                all.push_back(item.path());
         }
         std::sort(all.begin(), all.end());
         return all;
@@ -144,7 +151,8 @@ public:
             std::filesystem::remove(all.back(), ignored);
             all.pop_back();
         }
-        for (std::size_t i = 0; i + static_cast<std::size_t>(keep_) < all.size(); ++i) std::filesystem::remove(all[i], ignored);
+        for (std::size_t i = 0; i + static_cast<std::size_t>(keep_) < all.size(); ++i)
+            std::filesystem::remove(all[i], ignored);
         return path;
     }
 

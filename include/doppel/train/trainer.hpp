@@ -30,20 +30,21 @@ namespace doppel::train {
 
 /// How a run goes, beside what the preset fixes.
 struct TrainOptions {
-    std::int64_t epochs = 100;              ///< passes over the training images, ≥ 1
-    std::int64_t batch_size = 256;          ///< images a forward pass, ≥ 2
-    std::int64_t accumulate = 1;            ///< forward passes an optimiser step, ≥ 1; negatives stay those of one pass
-    std::uint64_t seed = 0;                 ///< seed of order and views
-    int workers = 1;                        ///< loader threads
+    std::int64_t epochs = 100;      ///< passes over the training images, ≥ 1
+    std::int64_t batch_size = 256;  ///< images a forward pass, ≥ 2
+    std::int64_t accumulate = 1;    ///< forward passes an optimiser step, ≥ 1; negatives stay those of one pass
+    std::uint64_t seed = 0;         ///< seed of order and views
+    int workers = 1;                ///< loader threads
     at::Device device = at::kCPU;
     Precision precision = Precision::fp32;
-    std::filesystem::path out{};            ///< run folder; empty: nothing is written
-    std::string resume{};                   ///< "": start anew; "auto": newest checkpoint in `out`, if any; else a checkpoint's path
-    std::int64_t checkpoint_every = 0;      ///< epochs between checkpoints; 0: every tenth of the run. There is one at the end
-    int keep = 2;                           ///< checkpoints kept
-    std::int64_t log_every = 10;            ///< optimiser steps between lines of metrics.jsonl
+    std::filesystem::path out{};  ///< run folder; empty: nothing is written
+    std::string resume{};  ///< "": start anew; "auto": newest checkpoint in `out`, if any; else a checkpoint's path
+    std::int64_t checkpoint_every =
+        0;                        ///< epochs between checkpoints; 0: every tenth of the run. There is one at the end
+    int keep = 2;                 ///< checkpoints kept
+    std::int64_t log_every = 10;  ///< optimiser steps between lines of metrics.jsonl
     ProgressMode progress = ProgressMode::automatic;
-    bool channels_last = true;              ///< memory format of images and convolutions
+    bool channels_last = true;                      ///< memory format of images and convolutions
     std::map<std::string, std::string> identity{};  ///< what must agree on resuming, beside epochs, batch size, seed …
 };
 
@@ -55,11 +56,11 @@ struct Hooks {
 
 /// What came of a run.
 struct TrainResult {
-    std::int64_t steps = 0;        ///< optimiser steps done, earlier ones of a resumed run included
-    double loss = 0;               ///< mean of the last logged steps
-    double seconds = 0;            ///< of training in this process
-    double images_per_second = 0;  ///< in this process
-    int signal = 0;                ///< SIGINT or SIGTERM when one ended it; then there is a checkpoint
+    std::int64_t steps = 0;              ///< optimiser steps done, earlier ones of a resumed run included
+    double loss = 0;                     ///< mean of the last logged steps
+    double seconds = 0;                  ///< of training in this process
+    double images_per_second = 0;        ///< in this process
+    int signal = 0;                      ///< SIGINT or SIGTERM when one ended it; then there is a checkpoint
     std::filesystem::path checkpoint{};  ///< the last one written
 };
 
@@ -103,14 +104,19 @@ inline void move_to(Batch& batch, at::Device device, bool channels_last) {
 ///
 ///     AnyMethod method = Method{preset.recipe, {.seed = 1}};
 ///     train::TrainResult run = train::train(method, photos, train::plan_of(preset), {.epochs = 200, .out = "out"});
-inline TrainResult train(AnyMethod method, const data::Dataset& images, const Plan& plan, const TrainOptions& options, const Hooks& hooks = {}) {
+inline TrainResult train(AnyMethod method, const data::Dataset& images, const Plan& plan, const TrainOptions& options,
+                         const Hooks& hooks = {}) {
     require(options.epochs >= 1, "train: epochs must be at least 1, got ", options.epochs);
     require(options.batch_size >= 2, "train: batch size must be at least 2, got ", options.batch_size);
     require(options.accumulate >= 1, "train: accumulate must be at least 1, got ", options.accumulate);
     require(options.log_every >= 1, "train: log_every must be at least 1, got ", options.log_every);
     const data::Loader loader(images, plan.views.each,
-                              {.batch_size = options.batch_size, .seed = options.seed, .workers = options.workers,
-                               .pinned = options.device.is_cuda(), .multiple = options.accumulate, .globals = plan.views.globals});
+                              {.batch_size = options.batch_size,
+                               .seed = options.seed,
+                               .workers = options.workers,
+                               .pinned = options.device.is_cuda(),
+                               .multiple = options.accumulate,
+                               .globals = plan.views.globals});
     const std::int64_t steps_per_epoch = loader.batches() / options.accumulate;
     const std::int64_t total = options.epochs * steps_per_epoch;
     const Horizon horizon{.samples = images.size(), .steps = total};
@@ -154,18 +160,24 @@ inline TrainResult train(AnyMethod method, const data::Dataset& images, const Pl
         if (from) metrics->truncate_after(step);
         board.emplace(options.out / "tensorboard", from ? std::optional(step) : std::nullopt);
     }
-    Progress progress({.epochs = options.epochs, .steps_per_epoch = steps_per_epoch, .start_step = step, .mode = options.progress});
-    if (from) progress.note("going on from " + from->string() + " (step " + std::to_string(step) + " of " + std::to_string(total) + ")");
+    Progress progress(
+        {.epochs = options.epochs, .steps_per_epoch = steps_per_epoch, .start_step = step, .mode = options.progress});
+    if (from)
+        progress.note("going on from " + from->string() + " (step " + std::to_string(step) + " of " +
+                      std::to_string(total) + ")");
 
     TrainResult result{.steps = step, .loss = std::numeric_limits<double>::quiet_NaN()};
     const auto save = [&] {
         if (writes) result.checkpoint = checkpoints.save(step, snapshot(method, optimizer, identity));
     };
-    const std::int64_t epochs_between = options.checkpoint_every > 0 ? options.checkpoint_every : std::max<std::int64_t>(1, options.epochs / 10);
+    const std::int64_t epochs_between =
+        options.checkpoint_every > 0 ? options.checkpoint_every : std::max<std::int64_t>(1, options.epochs / 10);
 
     const Interrupt interrupt;
     const auto started = std::chrono::steady_clock::now();
-    const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count(); };
+    const auto seconds = [&] {
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+    };
     double logged_at = 0;
     std::int64_t images_done = 0, images_logged = 0, summed = 0;
     Tensor loss_sum = at::zeros({}, at::TensorOptions(options.device).dtype(at::kFloat));
@@ -206,14 +218,18 @@ inline TrainResult train(AnyMethod method, const data::Dataset& images, const Pl
 
         if (logs) {
             result.loss = loss_sum.item<double>() / static_cast<double>(summed);
-            require(std::isfinite(result.loss), "train: the loss is ", result.loss, " at step ", step, "; try a lower --lr, a longer warm-up, or fp32",
+            require(std::isfinite(result.loss), "train: the loss is ", result.loss, " at step ", step,
+                    "; try a lower --lr, a longer warm-up, or fp32",
                     result.checkpoint.empty() ? "" : "; the last good checkpoint is " + result.checkpoint.string());
             loss_sum.zero_();
             summed = 0;
             const double now = seconds();
-            nlohmann::ordered_json head{{"step", step}, {"epoch", static_cast<double>(step) / static_cast<double>(steps_per_epoch)},
-                                        {"loss", result.loss}, {"lr", lr},
-                                        {"images_per_second", static_cast<double>(images_done - images_logged) / std::max(now - logged_at, 1e-9)}};
+            nlohmann::ordered_json head{{"step", step},
+                                        {"epoch", static_cast<double>(step) / static_cast<double>(steps_per_epoch)},
+                                        {"loss", result.loss},
+                                        {"lr", lr},
+                                        {"images_per_second", static_cast<double>(images_done - images_logged) /
+                                                                  std::max(now - logged_at, 1e-9)}};
             logged_at = now;
             images_logged = images_done;
             head.update(line);

@@ -11,11 +11,12 @@ namespace doppel::losses::detail {
 
 /// Both tensors are [N, D] of one shape and device, with floating-point values.
 inline void require_pair(std::string_view who, const Tensor& a, const Tensor& b) {
-    require(a.defined() && a.dim() == 2, who, ": the first input must be [N, D], got ", a.defined() ? a.sizes() : at::IntArrayRef{});
+    require(a.defined() && a.dim() == 2, who, ": the first input must be [N, D], got ",
+            a.defined() ? a.sizes() : at::IntArrayRef{});
     require(b.defined() && b.sizes() == a.sizes(), who, ": the second input must be ", a.sizes(), " as the first, got ",
             b.defined() ? b.sizes() : at::IntArrayRef{});
-    require(a.is_floating_point() && b.is_floating_point(), who, ": inputs must hold floating-point values, got ", a.dtype(), " and ",
-            b.dtype());
+    require(a.is_floating_point() && b.is_floating_point(), who, ": inputs must hold floating-point values, got ",
+            a.dtype(), " and ", b.dtype());
     require(a.device() == b.device(), who, ": inputs must be on one device, got ", a.device(), " and ", b.device());
 }
 

@@ -50,7 +50,8 @@ struct Branch {
     Projector projector = empty<Projector>();
     std::int64_t feature_dim = 0, out = 0;
 
-    Branch(const EncoderSpec& encoder_spec, const ProjectorSpec& projector_spec) : encoder(slots::make_encoder(encoder_spec)) {
+    Branch(const EncoderSpec& encoder_spec, const ProjectorSpec& projector_spec)
+        : encoder(slots::make_encoder(encoder_spec)) {
         feature_dim = out = encoder->feature_dim();
         require(feature_dim >= 1, "Recipe.encoder: feature_dim() must be at least 1, got ", feature_dim);
         if constexpr (projects) {
@@ -70,14 +71,16 @@ struct Branch {
         const at::NoGradGuard no_grad;
         each(other, [](torch::nn::Module& to, const torch::nn::Module& from) {
             auto fill = [](auto target, const auto& source, const char* what) {
-                require(target.size() == source.size(), "Ema: building the encoder twice gave ", source.size(), " and ", target.size(), " ",
-                        what, "; the spec must give the same structure each time");
+                require(target.size() == source.size(), "Ema: building the encoder twice gave ", source.size(), " and ",
+                        target.size(), " ", what, "; the spec must give the same structure each time");
                 for (const auto& item : source) {
                     Tensor* value = target.find(item.key());
-                    require(value && value->sizes() == item.value().sizes(), "Ema: building the encoder twice gave different ", what, " (",
-                            item.key(), "); the spec must give the same structure each time");
+                    require(value && value->sizes() == item.value().sizes(),
+                            "Ema: building the encoder twice gave different ", what, " (", item.key(),
+                            "); the spec must give the same structure each time");
                     require(!value->is_alias_of(item.value()) || value->numel() == 0,
-                            "Ema: both networks share the storage of ", item.key(), "; the spec must make a new module each time");
+                            "Ema: both networks share the storage of ", item.key(),
+                            "; the spec must make a new module each time");
                     value->copy_(item.value());
                 }
             };
@@ -110,11 +113,12 @@ struct Branch {
             std::vector<Tensor> parts;
             for (const auto j : members) parts.push_back(views[j]);
             const Tensor h = encoder->forward(parts.size() == 1 ? parts[0] : at::cat(parts));  // [members · B, F]
-            require(h.dim() == 2 && h.size(1) == feature_dim, "Recipe.encoder must give [B, ", feature_dim, "] (its feature_dim()), got ",
-                    h.sizes());
+            require(h.dim() == 2 && h.size(1) == feature_dim, "Recipe.encoder must give [B, ", feature_dim,
+                    "] (its feature_dim()), got ", h.sizes());
             Tensor z = h;
-            if constexpr (projects) z = projector->forward(h);                                  // [members · B, D]
-            const auto hs = h.chunk(static_cast<std::int64_t>(members.size())), zs = z.chunk(static_cast<std::int64_t>(members.size()));
+            if constexpr (projects) z = projector->forward(h);  // [members · B, D]
+            const auto hs = h.chunk(static_cast<std::int64_t>(members.size())),
+                       zs = z.chunk(static_cast<std::int64_t>(members.size()));
             for (std::size_t k = 0; k < members.size(); ++k) {
                 features[members[k]] = hs[k];
                 projections[members[k]] = zs[k];
