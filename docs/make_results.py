@@ -31,15 +31,18 @@ RUNS = {
     "cifar10": dict(
         title="CIFAR-10 (JPEG q75), the first 1,000 training and 200 test images of each class",
         data=lambda data, scratch: ["--data", str(cifar10(data, scratch))],
-        options=[]),
+        options=["--arch", "resnet18x0.25", "--stem", "strided", "--epochs", "56", "--batch-size", "64",
+                 "--temperature", "0.1"]),
     "clothing": dict(
         title="clothing-2k, 1,354 photographs to train on, 341 to validate on",
         data=lambda data, scratch: ["--data", str(data / "clothing-2k")],
-        options=[]),
+        options=["--size", "64", "--arch", "resnet18x0.25", "--stem", "imagenet", "--epochs", "40", "--batch-size", "64",
+                 "--temperature", "0.2", "--strength", "0.5", "--blur", "0", "--min-scale", "0.2", "--hidden", "256",
+                 "--workers", "2"]),
     "fashion": dict(
         title="Fashion-MNIST from the .gz files, 60,000 to train on, 10,000 to evaluate on",
         data=lambda data, scratch: ["--data", str(data / "fashion-mnist")],
-        options=[]),
+        options=["--arch", "resnet18x0.125", "--stem", "strided", "--epochs", "1"]),
 }
 
 
