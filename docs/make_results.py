@@ -31,7 +31,7 @@ RUNS = {
     "cifar10": dict(
         title="CIFAR-10 (JPEG q75), the first 1,000 training and 200 test images of each class",
         data=lambda data, scratch: ["--data", str(cifar10(data, scratch))],
-        options=["--arch", "resnet18x0.25", "--stem", "strided", "--epochs", "56", "--batch-size", "64",
+        options=["--arch", "resnet18x0.25", "--stem", "strided", "--epochs", "44", "--batch-size", "64",
                  "--temperature", "0.1"]),
     "clothing": dict(
         title="clothing-2k, 1,354 photographs to train on, 341 to validate on",
