@@ -5,6 +5,11 @@ add_library(doppel_warnings INTERFACE)
 target_compile_options(doppel_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion
                                                  $<$<BOOL:${DOPPEL_WARNINGS_AS_ERRORS}>:-Werror>)
 target_compile_features(doppel_warnings INTERFACE cxx_std_20)
+if(DOPPEL_SANITIZE)  # address,undefined or thread: the presets of ./run sanitize
+  target_compile_options(doppel_warnings INTERFACE -fsanitize=${DOPPEL_SANITIZE} -fno-omit-frame-pointer
+                                                   -fno-sanitize-recover=undefined)
+  target_link_options(doppel_warnings INTERFACE -fsanitize=${DOPPEL_SANITIZE})
+endif()
 add_library(doppel_developer INTERFACE)
 target_link_libraries(doppel_developer INTERFACE doppel::doppel doppel_warnings)
 target_compile_options(doppel_developer INTERFACE -fpch-preprocess)

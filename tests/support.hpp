@@ -65,6 +65,11 @@ inline std::vector<unsigned char> read_bytes(const std::filesystem::path& file) 
     return {std::istreambuf_iterator<char>(in), {}};
 }
 
+/// Whether two files hold the same. Not by comparing in a CHECK, which would print all their bytes.
+inline bool same_bytes(const std::filesystem::path& a, const std::filesystem::path& b) {
+    return std::filesystem::is_regular_file(a) && std::filesystem::is_regular_file(b) && read_bytes(a) == read_bytes(b);
+}
+
 inline void write_bytes(const std::filesystem::path& file, std::string_view bytes) {
     std::filesystem::create_directories(file.parent_path());
     std::ofstream(file, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));

@@ -5,4 +5,5 @@
 #include <doppel/eval/collapse.hpp>
 #include <doppel/eval/features.hpp>
 #include <doppel/eval/knn.hpp>
+#include <doppel/eval/pixels.hpp>
 #include <doppel/eval/report.hpp>

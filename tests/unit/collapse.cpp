@@ -68,3 +68,36 @@ TEST_CASE("Collapse measures carry no gradient, and say which shape or type is w
     CHECK(mentions(message_of([] { effective_rank(Tensor{}); }), {"effective_rank", "got []"}));
     CHECK(mentions(message_of([] { effective_rank(at::ones({2, 3}, at::kLong)); }), {"floating", "Long"}));
 }
+
+TEST_CASE("CollapseWatch says once, after a tenth of the run, that embeddings have collapsed") {
+    const auto looks = [](auto&& embeddings_of) {
+        doppel::eval::CollapseWatch watch(1000);
+        std::vector<std::int64_t> said;
+        for (std::int64_t step = 0; step < 1000; ++step)
+            if (watch.due(step))
+                if (const auto seen = watch.look(embeddings_of(step)); seen.says) said.push_back(step);
+        CHECK(watch.collapsed() == !said.empty());
+        return said;
+    };
+    using Steps = std::vector<std::int64_t>;
+    const Tensor healthy = normal({64, 16}, 1), direction = normal({1, 16}, 2);
+    CHECK(looks([&](std::int64_t) { return healthy; }).empty());
+    CHECK(looks([&](std::int64_t) { return direction + 0.01 * healthy; }) == Steps{99});  // all one way
+    CHECK(looks([&](std::int64_t) { return direction.expand({64, 16}); }) == Steps{99});  // exactly
+    CHECK(looks([&](std::int64_t) { return at::zeros({64, 16}); }) == Steps{99});
+    // on one line through the origin: spread enough, but of one dimension
+    CHECK(looks([&](std::int64_t) { return healthy.narrow(1, 0, 1) * direction + 0.001 * healthy; }) == Steps{99});
+    // a slow start is not a collapse
+    CHECK(looks([&](std::int64_t step) { return step < 80 ? direction + 0.01 * healthy : healthy; }).empty());
+    CHECK(looks([&](std::int64_t step) { return step < 500 ? healthy : direction + 0.01 * healthy; }) == Steps{599});
+}
+
+TEST_CASE("CollapseWatch measures what feature_std and effective_rank of the centred unit rows give") {
+    for (const auto& shape : {std::vector<std::int64_t>{12, 40}, {40, 12}}) {
+        const Tensor z = normal(shape, 3), unit = z / z.norm(2, 1, true);
+        const auto seen = doppel::eval::CollapseWatch(100).look(z);
+        CHECK(seen.std == Approx(feature_std(z).item<double>()).epsilon(1e-5));
+        CHECK(seen.rank == Approx(effective_rank(unit - unit.mean(0, true)).item<double>()).epsilon(1e-3));
+        CHECK(!seen.says);
+    }
+}

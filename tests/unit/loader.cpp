@@ -145,3 +145,52 @@ TEST_CASE("batches an epoch are a multiple of what one optimiser step takes") {
     CHECK(Loader(images(50), two_views(), {.batch_size = 8, .multiple = 4}).batches() == 4);
     CHECK(Loader(images(50), two_views(), {.batch_size = 8}).batches() == 6);
 }
+
+namespace {
+
+/// Images 3, 4 and the last one are damaged; each whole one is of a shade of its own.
+struct Damaged {
+    std::int64_t size() const { return 20; }
+    Image image(std::int64_t i) const {
+        if (i == 3 || i == 4 || i == 19) throw DamagedImage("image " + std::to_string(i) + " is damaged");
+        Image image(16, 16, 3);
+        for (auto& value : image.pixels) value = static_cast<std::uint8_t>(10 * i);
+        return image;
+    }
+    std::int64_t label(std::int64_t i) const { return i % 3; }
+    std::vector<std::string> classes() const { return {"a", "b", "c"}; }
+};
+
+}  // namespace
+
+TEST_CASE("the next whole image stands in for a damaged one, whatever the workers, and each is noted once") {
+    std::vector<Batch> expected;
+    for (const int workers : {0, 1, 4}) {
+        std::atomic<int> met{0};
+        auto damage = std::make_shared<data::Damage>([&](const data::DamageReport&) { ++met; });
+        const Loader loader(Damaged{}, two_views(), {.batch_size = 5, .seed = 3, .workers = workers, .damage = damage});
+        const auto batches = all(loader, 0, 8);  // two epochs
+        if (workers == 0)
+            expected = batches;
+        else
+            require_equal(batches, expected);
+        CHECK(met == 3);
+        REQUIRE(damage->list().size() == 3);
+        CHECK(damage->list()[0].index == 3);
+        CHECK(damage->list()[2].reason == "image 19 is damaged");
+    }
+    // In the order of the data set: 5 stands for 3 and 4, 0 for 19.
+    const Loader ordered(Damaged{}, two_views(), {.batch_size = 20, .workers = 0, .shuffle = false, .damage = std::make_shared<data::Damage>()});
+    const auto batch = all(ordered, 0, 1).front();
+    CHECK(batch.index[3].item<std::int64_t>() == 5);
+    CHECK(batch.index[4].item<std::int64_t>() == 5);
+    CHECK(batch.index[19].item<std::int64_t>() == 0);
+    CHECK(batch.label[3].item<std::int64_t>() == 2);
+}
+
+TEST_CASE("without a place to note it a damaged image ends the pass; other errors always do") {
+    const Loader strict(Damaged{}, two_views(), {.batch_size = 20, .workers = 1, .shuffle = false});
+    CHECK(mentions(message_of([&] { all(strict, 0, 1); }), {"image 3 is damaged"}));
+    const Loader unreadable(Broken{5}, two_views(), {.batch_size = 20, .workers = 1, .damage = std::make_shared<data::Damage>()});
+    CHECK(mentions(message_of([&] { all(unreadable, 0, 1); }), {"image 5 is damaged"}));
+}

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <csignal>
+#include <limits>
+#include <numeric>
 
 using namespace doppel;
 using namespace doppel::test;
@@ -221,6 +223,17 @@ TEST_CASE("a refused checkpoint leaves the method as it was") {
     check_equal(method, build());
 }
 
+TEST_CASE("dropout draws by the run's seed, whatever torch's generator did before") {
+    const auto plan = train::plan_of(preset());
+    const auto trained = [&](std::uint64_t drawn_before) {
+        at::manual_seed(drawn_before);
+        const AnyMethod method = Method{with_encoder(preset().recipe, [] { return Dropping(); }), {.seed = 1}};
+        train::train(method, images(), plan, quick());
+        return method;
+    };
+    check_equal(trained(3), trained(4));
+}
+
 TEST_CASE("the trainer says which option cannot be") {
     const auto plan = train::plan_of(preset());
     const auto refused = [&](auto change) {
@@ -242,4 +255,81 @@ TEST_CASE("bfloat16 training on the CPU runs, with parameters and optimiser in f
     const auto result = train::train(method, images(), train::plan_of(preset()), options);
     CHECK(std::isfinite(result.loss));
     for (const auto& [name, value] : method.trainable()) CHECK(value.scalar_type() == at::kFloat);
+}
+
+namespace {
+
+/// NT-Xent that gives NaN at the steps in `bad`, or a gradient that is none.
+struct Stumbling {
+    std::vector<std::int64_t> bad;
+    bool only_gradient = false;
+    losses::NtXent good{.temperature = 0.2};
+    using Pairing = pairings::OneWay;
+    Tensor operator()(const Outputs& out) const {
+        const Tensor loss = good(out.online[0], out.online[1]);
+        if (std::find(bad.begin(), bad.end(), out.at.step) == bad.end()) return loss;
+        if (only_gradient) return loss + (out.online[0] * 0).abs().sqrt().sum();  // 0, with the derivative 0 · inf
+        return loss * std::numeric_limits<double>::quiet_NaN();
+    }
+};
+
+AnyMethod stumbling(std::vector<std::int64_t> bad, bool only_gradient = false) {
+    return Method{with_loss(preset().recipe, Stumbling{std::move(bad), only_gradient}), {.seed = 1}};
+}
+
+}  // namespace
+
+TEST_CASE("a step without a finite loss or gradients is skipped without trace, and counted") {
+    const auto plan = train::plan_of(preset());
+    for (const bool only_gradient : {false, true}) {
+        TemporaryFolder folder;
+        const AnyMethod method = stumbling({0, 7, 8, 19}, only_gradient);
+        const auto result = train::train(method, images(), plan, quick(folder / "run"));
+        CHECK(result.steps == 20);
+        CHECK(result.skipped == 4);
+        for (const auto& [name, value] : state_of(method)) {
+            INFO(name);
+            if (value.is_floating_point()) CHECK(at::isfinite(value).all().item<bool>());
+        }
+        const auto lines = io::read_json_lines(folder / "run" / "metrics.jsonl");
+        CHECK(lines.back()["skipped_steps"] == 4);
+        // A run that went on after the skipped steps ends as this one.
+        const AnyMethod resumed = stumbling({0, 7, 8, 19}, only_gradient);
+        auto options = quick();
+        options.resume = (folder / "run" / "checkpoints" / "step-00000010.safetensors").string();
+        CHECK(train::train(resumed, images(), plan, options).skipped == 4);
+        check_equal(method, resumed);
+    }
+}
+
+TEST_CASE("skipping every step leaves the weights as they were") {
+    std::vector<std::int64_t> all(20);
+    std::iota(all.begin(), all.end(), 0);
+    auto options = quick();
+    options.give_up_after = 100;
+    const AnyMethod method = stumbling(all);
+    CHECK(train::train(method, images(), train::plan_of(preset()), options).skipped == 20);
+    check_equal(method, stumbling({}));
+}
+
+TEST_CASE("steps in a row without a finite loss end the run with likely causes and the last good checkpoint") {
+    TemporaryFolder folder;
+    const auto plan = train::plan_of(preset());
+    std::vector<std::int64_t> late{11, 12, 13, 14, 15}, early{1, 2, 3, 4, 5};
+    const auto text = message_of([&] { train::train(stumbling(late), images(), plan, quick(folder / "late")); });
+    CHECK(mentions(text, {"not finite 5 steps in a row", "step 16", "--lr", "temperature",
+                          (folder / "late" / "checkpoints" / "step-00000010.safetensors").string()}));
+    CHECK(mentions(message_of([&] { train::train(stumbling(early), images(), plan, quick(folder / "early")); }),
+                   {"no checkpoint was written yet"}));
+}
+
+TEST_CASE("a collapsing objective is recognised while training, a sound one is not taken for one") {
+    const auto plan = train::plan_of(preset());
+    auto options = quick();
+    options.epochs = 40;
+    const AnyMethod pulled = Method{with_loss(preset().recipe, [](const Tensor& a, const Tensor& b) {
+        return (a - b).pow(2).mean() + (a - a.detach().mean(0)).pow(2).mean();  // towards one point
+    }), {.seed = 1}};
+    CHECK(train::train(pulled, images(), plan, options).collapsed);
+    CHECK(!train::train(build(), images(), plan, options).collapsed);
 }

@@ -3,6 +3,8 @@
 
 #include <doppel/augment/views.hpp>
 
+#include <cmath>
+
 using namespace doppel;
 using augment::View;
 using test::expected;
@@ -159,4 +161,18 @@ TEST_CASE("views say what is wrong") {
     CHECK(test::mentions(test::message_of([] { views::sim_clr({.blur = 2}); }), {"GaussianBlur", "2"}));
     CHECK(test::mentions(test::message_of([] { views::sim_clr({.views = 0}); }), {"sim_clr", "views", "0"}));
     CHECK(test::mentions(test::message_of([] { views::multi_crop({.globals = 0}); }), {"multi_crop", "0"}));
+}
+
+TEST_CASE("images of one pixel, and very long ones, become views like any other") {
+    const auto both = views::sim_clr({.size = 32});
+    for (const auto& [width, height] : {std::pair(1, 1), {1, 3000}, {20000, 1}, {2, 7}, {4001, 3}}) {
+        for (const int channels : {1, 3}) {
+            Image image(width, height, channels);
+            for (std::size_t p = 0; p < image.pixels.size(); ++p) image.pixels[p] = static_cast<std::uint8_t>(37 * p);
+            INFO(width << " x " << height << " x " << channels);
+            for (std::uint64_t i = 0; i < 8; ++i)
+                for (const float value : look(both.each[i % 2], image, at(0, i, i % 2))) REQUIRE(std::isfinite(value));
+            for (const float value : look(both.plain, image, at(0, 0, 0))) REQUIRE(std::isfinite(value));
+        }
+    }
 }

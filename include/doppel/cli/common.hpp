@@ -4,6 +4,7 @@
 
 #include <doppel/cli/field.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/data/damage.hpp>
 #include <doppel/data/embedded.hpp>
 #include <doppel/data/open.hpp>
 #include <doppel/encoders/resnet.hpp>
@@ -35,7 +36,7 @@ struct Common {
     std::int64_t seed = 1, workers = 1, threads = 0;
     std::string device = "auto", precision = "auto";
     std::int64_t log_every = 10, checkpoint_every = 0, knn_every = 0, k = 20;
-    bool verbose = false;
+    bool strict = false, verbose = false;
 };
 
 /// Names the common options: name, field, meaning, and what it may be.
@@ -48,6 +49,7 @@ void describe_data(Common& o, Field&& field) {
           Limits{8, 1e9});
     field("size", o.size, "side of the views in pixels; 0: 32 for images of up to 48 px, else 128", Limits{0, 4096});
     field("channels", o.channels, "3, or 1: gray; gray images become three equal channels unless 1", Limits{1, 3});
+    field("strict", o.strict, "end with an error at a damaged image, which is else left out and listed in skipped.jsonl");
 }
 template <class Field>
 void describe_encoder(Common& o, Field&& field) {
@@ -116,10 +118,10 @@ inline data::Splits open_data(const Common& o) {
             .how = "images that doppel draws itself, ten kinds of objects"};
 }
 
-/// The side of the views when --size does not say: by the first image.
-inline int size_for(const Common& o, const data::Dataset& images) {
+/// The side of the views when --size does not say: by the first whole image. Throws when there is none.
+inline int size_for(const Common& o, const data::Dataset& images, data::Damage* damage) {
+    const Image first = data::whole_image(images, 0, damage).image;
     if (o.size > 0) return static_cast<int>(o.size);
-    const Image first = images.image(0);
     return std::min(first.width, first.height) <= 48 ? 32 : 128;
 }
 

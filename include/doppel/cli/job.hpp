@@ -3,11 +3,13 @@
 #pragma once
 
 #include <doppel/cli/common.hpp>
+#include <doppel/cli/skipped.hpp>
 #include <doppel/methods/any_method.hpp>
 #include <doppel/train/trainer.hpp>
 
 #include <nlohmann/json.hpp>
 
+#include <memory>
 #include <string>
 
 namespace doppel::cli {
@@ -24,6 +26,7 @@ struct Job {
     train::TrainOptions options{};
     Network evaluate = Network::online;
     nlohmann::ordered_json config{};
+    std::shared_ptr<Skipped> skipped{};
 };
 
 }  // namespace doppel::cli

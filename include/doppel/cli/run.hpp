@@ -10,6 +10,7 @@
 #include <doppel/eval/collapse.hpp>
 #include <doppel/eval/features.hpp>
 #include <doppel/eval/knn.hpp>
+#include <doppel/eval/pixels.hpp>
 #include <doppel/methods/preset.hpp>
 #include <doppel/train/trainer.hpp>
 
@@ -35,32 +36,44 @@ inline std::string default_folder(const std::string& name) {
     return "runs/" + name + "-" + text;
 }
 
-/// Makes the run folder, or refuses one that holds another run.
-inline void prepare_folder(const Job& job) {
+/// Makes the run folder, or refuses one that holds another run or that another process is at work in. The folder is
+/// this process's own as long as the result lives.
+inline io::FolderLock prepare_folder(const Job& job) {
     const auto& out = job.options.out;
+    const auto& from = job.common.resume;
+    require(from.empty() || from == "auto" || std::filesystem::exists(from), "--resume: ", from,
+            ": No such file; expected a checkpoint, or 'auto'");
     const bool used = std::filesystem::exists(out / "config.json") || std::filesystem::exists(out / "checkpoints");
     require(!used || !job.common.resume.empty(), "--out: ", out.string(),
             " holds a run already; go on with it by --resume auto, or give another folder");
     io::create_folders(out);
+    io::FolderLock lock(out);
+    io::remove_partial_files(out);
+    io::remove_partial_files(out / "checkpoints");
     if (job.common.resume.empty() ||
         (job.common.resume == "auto" && !train::Checkpoints(out / "checkpoints", 1).newest()))
         std::filesystem::remove(out / "metrics.jsonl");
     io::write_atomically(out / "config.json", job.config.dump(2) + "\n");
+    return lock;
 }
 
-inline double knn_top1(const Job& job, const eval::Features& bank, const eval::Features& queries) {
-    return eval::knn(queries.rows, bank.rows, bank.labels, queries.labels,
-                     static_cast<std::int64_t>(job.data.train.classes().size()), {.k = job.common.k})
-        .top1;
+/// What evaluation looks at: the images to compare with, and those that are judged.
+struct Compared {
+    eval::Features bank, queries;
+};
+
+inline Compared features(const Job& job) {
+    const int workers = static_cast<int>(job.common.workers);
+    const auto of = [&](const data::Dataset& images, const std::shared_ptr<data::Damage>& damage) {
+        return eval::features(job.method, images, job.plan.views.plain,
+                              {.workers = workers, .network = job.evaluate, .damage = damage});
+    };
+    return {of(job.data.train, job.skipped->train), of(job.data.validation, job.skipped->validation)};
 }
 
-inline eval::Features features(const Job& job, const data::Dataset& images) {
-    return eval::features(job.method, images, job.plan.views.plain,
-                          {.workers = static_cast<int>(job.common.workers), .network = job.evaluate});
-}
-
-inline eval::Features pixels(const Job& job, const data::Dataset& images) {
-    return eval::pixels(images, job.plan.views.plain, {.workers = static_cast<int>(job.common.workers)});
+inline eval::KnnResult knn(const Job& job, const Compared& rows) {
+    return eval::knn(rows.queries.rows, rows.bank.rows, rows.bank.labels, rows.queries.labels,
+                     static_cast<std::int64_t>(job.data.train.classes().size()), {.k = job.common.k});
 }
 
 /// What the trained encoder must beat: k-NN on raw pixels and on the encoder as initialised. A resumed run has them in
@@ -71,9 +84,14 @@ inline nlohmann::ordered_json baselines(Job& job) {
         for (const auto& line : io::read_json_lines(path))
             if (line.value("step", -1) == 0 && line.contains("knn_top1_random")) return line;
     nlohmann::ordered_json line{{"step", 0}, {"epoch", 0}};
-    line["knn_top1_pixels"] = knn_top1(job, pixels(job, job.data.train), pixels(job, job.data.validation));
+    line["knn_top1_pixels"] = eval::knn_pixels(job.data.train, job.data.validation, job.plan.views.plain,
+                                               {.knn = {.k = job.common.k},
+                                                .workers = static_cast<int>(job.common.workers),
+                                                .bank_damage = job.skipped->train,
+                                                .query_damage = job.skipped->validation})
+                                  .top1;
     job.method.module().to(job.options.device);
-    line["knn_top1_random"] = knn_top1(job, features(job, job.data.train), features(job, job.data.validation));
+    line["knn_top1_random"] = knn(job, features(job)).top1;
     io::JsonLines(path).append(line);
     return line;
 }
@@ -84,7 +102,7 @@ inline nlohmann::ordered_json baselines(Job& job) {
 inline int execute(Job& job) {
     const auto& out = job.options.out;
     const bool labelled = job.data.train.labelled() && job.data.validation.labelled();
-    detail::prepare_folder(job);
+    const auto lock = detail::prepare_folder(job);
     say_plan(job, labelled);
 
     nlohmann::ordered_json start;
@@ -99,37 +117,40 @@ inline int execute(Job& job) {
         hooks.after_epoch = [&](std::int64_t epoch) {
             nlohmann::ordered_json extra = nlohmann::ordered_json::object();
             if (epoch % job.common.knn_every == 0 && epoch < job.options.epochs)
-                extra["knn_top1"] = detail::knn_top1(job, detail::features(job, job.data.train),
-                                                     detail::features(job, job.data.validation));
+                extra["knn_top1"] = detail::knn(job, detail::features(job)).top1;
             return extra;
         };
     const auto result = train::train(job.method, job.data.train, job.plan, job.options, hooks);
+    job.skipped->write(out);
     if (result.signal != 0) {
         say("stopped at step {}; {} holds everything. Go on with the same command and --out {} --resume auto",
             result.steps, result.checkpoint.string(), out.string());
         return 128 + result.signal;
     }
 
-    const auto bank = detail::features(job, job.data.train), queries = detail::features(job, job.data.validation);
+    const auto rows = detail::features(job);
     nlohmann::ordered_json end{{"step", result.steps}, {"epoch", job.options.epochs}};
     eval::Neighbours nearest;
     if (labelled) {
-        const auto classes = static_cast<std::int64_t>(job.data.train.classes().size());
-        const auto knn = eval::knn(queries.rows, bank.rows, bank.labels, queries.labels, classes, {.k = job.common.k});
+        const auto knn = detail::knn(job, rows);
         nearest = knn.neighbours;
         end["knn_top1"] = knn.top1;
         end["knn_top1_random"] = start["knn_top1_random"];
         end["knn_top1_pixels"] = start["knn_top1_pixels"];
     } else {
-        nearest = eval::nearest(queries.rows, bank.rows, {.k = job.common.k});
+        nearest = eval::nearest(rows.queries.rows, rows.bank.rows, {.k = job.common.k});
     }
-    end["feature_std"] = eval::feature_std(queries.rows).item<double>();
-    end["effective_rank"] = eval::effective_rank(queries.rows).item<double>();
+    end["feature_std"] = eval::feature_std(rows.queries.rows).item<double>();
+    end["effective_rank"] = eval::effective_rank(rows.queries.rows).item<double>();
+    end["skipped_steps"] = result.skipped;
+    end["skipped_images"] = job.skipped->count();
+    end["collapsed"] = result.collapsed;
     end["train_seconds"] = result.seconds;
     end["train_images_per_second"] = result.images_per_second;
     io::JsonLines(out / "metrics.jsonl").append(end);
     save_encoder(job, result.steps);
-    eval::write_report(out / "report.html", report_of(job, nearest, end, labelled));
+    eval::write_report(out / "report.html", report_of(job, rows.bank, rows.queries, nearest, end, labelled));
+    job.skipped->write(out);
     say_result(job, end, labelled);
     return 0;
 }
@@ -184,8 +205,10 @@ int run(int argc, char** argv, const About& about, Defaults defaults, Make make)
     try {
         auto options = defaults(32);
         if (const auto status = detail::parse(argc, argv, about, common, options)) return *status;
-        Job run{.about = about, .data = open_data(common)};
-        run.size = size_for(common, run.data.train);
+        Job run{.about = about, .data = open_data(common), .skipped = std::make_shared<Skipped>(common.strict)};
+        run.skipped->left_out(run.data.left_out);
+        require(run.data.train.size() >= 2, "--data: ", common.data, " has one image, expected at least two to train on");
+        run.size = size_for(common, run.data.train, run.skipped->train.get());
         options = defaults(run.size);  // what the command line does not say follows from the size
         if (const auto status = detail::parse(argc, argv, about, common, options)) return *status;
         options.size = run.size;
@@ -204,6 +227,7 @@ int run(int argc, char** argv, const About& about, Defaults defaults, Make make)
                        .resume = common.resume,
                        .checkpoint_every = common.checkpoint_every,
                        .log_every = common.log_every,
+                       .damage = run.skipped->train,
                        .identity = {{"method", preset.name},
                                     {"encoder", run.encoder.name() + " " + std::string(name_of(run.encoder.stem))},
                                     {"size", std::to_string(run.size)},

@@ -5,6 +5,7 @@
 #include <doppel/cli/job.hpp>
 #include <doppel/cli/say.hpp>
 #include <doppel/core/version.hpp>
+#include <doppel/eval/features.hpp>
 #include <doppel/eval/knn.hpp>
 #include <doppel/eval/report.hpp>
 #include <doppel/io/json_lines.hpp>
@@ -42,6 +43,11 @@ inline void say_plan(const Job& job, bool labelled) {
 inline void say_result(const Job& job, const nlohmann::ordered_json& end, bool labelled) {
     say("trained {} steps in {}, {:.0f} images/s", end["step"].get<std::int64_t>(),
         train::duration_text(end["train_seconds"].get<double>()), end["train_images_per_second"].get<double>());
+    if (end["skipped_steps"] != 0)
+        say("{} steps were skipped, because loss or gradients were not finite", end["skipped_steps"].get<std::int64_t>());
+    if (job.skipped->count() > 0)
+        say("{} damaged or unreadable image files were left out: {}", job.skipped->count(),
+            (job.options.out / "skipped.jsonl").string());
     if (labelled)
         say("k-NN (k = {}): {:.1f} %   untrained encoder {:.1f} %   raw pixels {:.1f} %", job.common.k,
             100 * end["knn_top1"].get<double>(), 100 * end["knn_top1_random"].get<double>(),
@@ -98,14 +104,15 @@ inline eval::Curve curve_of(const std::vector<nlohmann::ordered_json>& lines, co
     return curve;
 }
 
-/// Up to `count` validation images, of as many classes as there are.
-inline std::vector<std::int64_t> examples_of(const data::Dataset& images, std::size_t count) {
+/// Rows of up to `count` images, of as many classes as there are.
+inline std::vector<std::int64_t> examples_of(const data::Dataset& images, const Tensor& index, std::size_t count) {
     std::vector<std::int64_t> chosen;
     std::set<std::int64_t> seen;
-    for (std::int64_t i = 0; i < images.size() && chosen.size() < count; ++i)
-        if (seen.insert(images.label(i)).second) chosen.push_back(i);
-    for (std::int64_t i = 0; i < images.size() && chosen.size() < count; ++i)
-        if (std::find(chosen.begin(), chosen.end(), i) == chosen.end()) chosen.push_back(i);
+    const auto* numbers = index.const_data_ptr<std::int64_t>();
+    for (std::int64_t row = 0; row < index.size(0) && chosen.size() < count; ++row)
+        if (seen.insert(images.label(numbers[row])).second) chosen.push_back(row);
+    for (std::int64_t row = 0; row < index.size(0) && chosen.size() < count; ++row)
+        if (std::find(chosen.begin(), chosen.end(), row) == chosen.end()) chosen.push_back(row);
     return chosen;
 }
 
@@ -120,9 +127,9 @@ inline std::string label_of(const data::Dataset& images, std::int64_t i) {
 }  // namespace detail
 
 /// The report of a finished run.
-inline eval::Report report_of(const Job& job, const eval::Neighbours& nearest, const nlohmann::ordered_json& end,
-                              bool labelled) {
-    const auto& [train, validation, kind, how] = job.data;
+inline eval::Report report_of(const Job& job, const eval::Features& bank, const eval::Features& queries,
+                              const eval::Neighbours& nearest, const nlohmann::ordered_json& end, bool labelled) {
+    const auto& [train, validation, kind, how, left_out] = job.data;
     eval::Report report{.title = job.about.title + " on " +
                                  (job.common.data == "embedded"
                                       ? "the embedded images"
@@ -150,6 +157,9 @@ inline eval::Report report_of(const Job& job, const eval::Neighbours& nearest, c
         {"seed", std::to_string(job.options.seed)},
         {"device", job.options.device.str() + ", " + std::string(name_of(job.options.precision))},
         {"speed", fmt::format("{:.0f} images/s", end["train_images_per_second"].get<double>())},
+        {"left out", job.skipped->count() == 0 ? "nothing"
+                                               : fmt::format("{} damaged or unreadable files, see skipped.jsonl",
+                                                             job.skipped->count())},
         {"version", std::string("doppel ") + version},
         {"view", job.plan.views.each.front().describe()}};
 
@@ -171,7 +181,8 @@ inline eval::Report report_of(const Job& job, const eval::Neighbours& nearest, c
         .title = "What the network saw",
         .note = "Left: an image. Right: the views of it that the first epochs used, a new pair each epoch.",
         .rows = {}};
-    for (const std::int64_t i : detail::examples_of(train, 6)) {
+    for (const std::int64_t row_of_image : detail::examples_of(train, bank.index, 6)) {
+        const auto i = bank.index[row_of_image].item<std::int64_t>();
         const Image image = train.image(i);
         eval::ContactSheet::Row row{.source = {image, detail::label_of(train, i)}, .views = {}};
         for (std::uint64_t epoch = 0; epoch < 3; ++epoch)
@@ -192,14 +203,15 @@ inline eval::Report report_of(const Job& job, const eval::Neighbours& nearest, c
                                         "most alike, with the cosine of their features.",
                                     .rows = {}};
     const Tensor indices = nearest.indices.cpu(), similarities = nearest.similarities.cpu();
-    for (const std::int64_t i : detail::examples_of(validation, 10)) {
+    for (const std::int64_t q : detail::examples_of(validation, queries.index, 10)) {
+        const auto i = queries.index[q].item<std::int64_t>();
         eval::NeighbourSheet::Row row{.query = {validation.image(i), detail::label_of(validation, i)}, .nearest = {}};
         for (std::int64_t j = 0; j < std::min<std::int64_t>(6, indices.size(1)); ++j) {
-            const auto n = indices[i][j].item<std::int64_t>();
+            const auto n = bank.index[indices[q][j].item<std::int64_t>()].item<std::int64_t>();
             row.nearest.push_back(
                 {.image = train.image(n),
                  .label = detail::label_of(train, n),
-                 .similarity = similarities[i][j].item<double>(),
+                 .similarity = similarities[q][j].item<double>(),
                  .right = labelled ? std::optional(train.label(n) == validation.label(i)) : std::nullopt});
         }
         neighbours.rows.push_back(std::move(row));

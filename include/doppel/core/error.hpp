@@ -14,6 +14,11 @@ struct Error : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+/// The bytes of an image that are not a whole one. The only Error that a loader may step over (data/damage.hpp).
+struct DamagedImage : Error {
+    using Error::Error;
+};
+
 /// Joins the parts with operator<< and throws them as an Error.
 ///
 ///     fail("NtXent: temperature must be > 0, got ", temperature);

@@ -42,7 +42,8 @@ public:
             scan_classes(root, who);
         else
             scan(root, who, detail::Entered{}, unlabelled);
-        require(!files_.empty(), who, ": no JPEG, PNG or WebP image in ", root.string());
+        require(!files_.empty(), who, ": no JPEG, PNG or WebP image in ", root.string(),
+                left_out_.empty() ? "" : " (" + left_out_.front() + ")");
         std::sort(files_.begin(), files_.end(), [](const File& a, const File& b) { return a.path < b.path; });
     }
 
@@ -52,6 +53,8 @@ public:
     const std::vector<std::string>& classes() const { return classes_; }
     /// Where image i stands.
     std::filesystem::path path(std::int64_t i) const { return file(i).path; }
+    /// Files that were probably meant to be images, with what is wrong: a text named .jpg, an empty file, a .heic.
+    const std::vector<std::string>& left_out() const { return left_out_; }
 
 private:
     struct File {
@@ -63,31 +66,35 @@ private:
 
     /// Takes the images below `folder`; true when there are some.
     bool scan(const std::filesystem::path& folder, const char* who, detail::Entered entered, std::int64_t label) {
-        std::vector<std::string> found;
+        detail::Found found;
         detail::collect_images(folder, entered, found, who);
-        for (auto& path : found) files_.push_back({std::move(path), label});
-        return !found.empty();
+        take(std::move(found), label);
+        return !files_.empty() && files_.back().label == label;
+    }
+
+    void take(detail::Found found, std::int64_t label) {
+        for (auto& path : found.images) files_.push_back({std::move(path), label});
+        for (auto& why : found.left_out) left_out_.push_back(std::move(why));
     }
 
     void scan_classes(const std::filesystem::path& root, const char* who) {
         detail::Entered entered;
         entered.first(root);
-        std::vector<File> beside;
+        detail::Found beside;
         for (const auto& [path, is_folder] : detail::list(root, who)) {  // sorted, so labels follow the names
-            if (!is_folder) {
-                if (detail::is_image(path, who)) beside.push_back({path.native(), unlabelled});
-            } else if (scan(path, who, entered, static_cast<std::int64_t>(classes_.size()))) {
+            if (!is_folder)
+                beside.look_at(path, who);
+            else if (scan(path, who, entered, static_cast<std::int64_t>(classes_.size())))
                 classes_.push_back(path.filename().string());
-            }
         }
-        require(beside.empty() || classes_.empty(), who, ": ", root.string(), " has images beside its folders (",
-                beside.empty() ? "" : std::filesystem::path(beside[0].path).filename().string(), ") and in them (",
-                classes_.empty() ? "" : classes_[0], "), expected one or the other");
-        if (classes_.empty()) files_ = std::move(beside);
+        require(beside.images.empty() || classes_.empty(), who, ": ", root.string(), " has images beside its folders (",
+                beside.images.empty() ? "" : std::filesystem::path(beside.images[0]).filename().string(),
+                ") and in them (", classes_.empty() ? "" : classes_[0], "), expected one or the other");
+        take(std::move(beside), unlabelled);
     }
 
     std::vector<File> files_;
-    std::vector<std::string> classes_;
+    std::vector<std::string> classes_, left_out_;
 };
 
 static_assert(ImageSource<ImageFolder>);

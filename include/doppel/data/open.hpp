@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace doppel::data {
 
@@ -22,6 +23,7 @@ struct Splits {
     Dataset validation;  ///< images to judge by; labels index the same classes as those of train
     std::string kind;    ///< "class folders", "flat folder", "CIFAR-10 binaries" or "IDX files"
     std::string how;     ///< one line: where the validation images come from, and what was left aside
+    std::vector<std::string> left_out{};  ///< files that were probably meant to be images, with what is wrong
 };
 
 struct OpenOptions {
@@ -57,14 +59,14 @@ inline void split_off(Splits& splits, std::uint64_t seed) {
 /// Throws Error in one line: no such path, nothing in it that is known, a test or validation split without a train
 /// split, a validation class that the training set lacks, and what the readers throw.
 ///
-///     auto [train, validation, kind, how] = data::open("photos");
+///     const auto splits = data::open("photos");
 inline Splits open(const std::filesystem::path& path,
                    const std::optional<std::filesystem::path>& validation = std::nullopt, OpenOptions options = {}) {
     const auto layout = detail::layout_of(path);
     require(layout.train.has_value(), "data: ", path.string(), " has ",
             layout.validation ? layout.validation->name : "no split", ", but no training images beside it");
-    auto [train, kind] = detail::load(*layout.train);
-    Splits splits{std::move(train), {}, std::move(kind), {}};
+    auto [train, kind, left_out] = detail::load(*layout.train);
+    Splits splits{std::move(train), {}, std::move(kind), {}, std::move(left_out)};
 
     std::optional<detail::Part> part = layout.validation;
     if (validation) {
@@ -76,7 +78,9 @@ inline Splits open(const std::filesystem::path& path,
     if (!part) {
         detail::split_off(splits, options.seed);
     } else {
-        splits.validation = detail::load(*part).data;
+        auto loaded = detail::load(*part);
+        splits.validation = std::move(loaded.data);
+        splits.left_out.insert(splits.left_out.end(), loaded.left_out.begin(), loaded.left_out.end());
         splits.how = "validation: " + part->name + ", " + detail::counted(splits.validation.size());
         const auto classes = splits.train.classes();
         if (splits.validation.classes().empty()) {

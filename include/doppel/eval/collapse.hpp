@@ -6,6 +6,12 @@
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <sstream>
+#include <string>
 #include <string_view>
 
 namespace doppel::eval {
@@ -60,5 +66,63 @@ inline Tensor effective_rank(const Tensor& features) {
     const Tensor p = sigma / sigma.sum().clamp_min(1e-12);
     return (-at::xlogy(p, p).sum()).exp();
 }
+
+/// Looks at the embeddings now and then while training, and says once when they have collapsed.
+///
+/// A look takes [N, D] embeddings of one batch, as unit-norm rows z: their spread std·√D (1 when they point
+/// everywhere, 0 when all point one way) and the effective rank of the centred rows. Collapsed means a spread below 0.1,
+/// or a rank below 2 (below a quarter of min(N − 1, D) where that is less), in five looks in a row. Looks are 1/50 of
+/// the run apart, at least 10 steps, so that it takes a tenth of the run: networks start with little spread.
+///
+///     eval::CollapseWatch watch(steps);
+///     if (watch.due(step)) if (const auto seen = watch.look(z); seen.says) std::cerr << *seen.says << '\n';
+class CollapseWatch {
+public:
+    explicit CollapseWatch(std::int64_t steps) : apart_(std::max<std::int64_t>(10, steps / 50)) {}
+
+    /// Whether it is time for a look, by the step that is being taken, from 0.
+    bool due(std::int64_t step) const { return (step + 1) % apart_ == 0; }
+
+    struct Seen {
+        double std = 0, rank = 0;
+        std::optional<std::string> says{};  ///< the first time only
+    };
+
+    Seen look(const Tensor& embeddings) {
+        const at::NoGradGuard no_grad;
+        const Tensor rows = detail::collapse_rows("CollapseWatch", embeddings).to(at::kDouble);
+        const Autocast full(rows.device().type(), Precision::fp32);
+        const Tensor unit = rows / rows.norm(2, 1, true).clamp_min(1e-12);
+        const Tensor centred = unit - unit.mean(0, true);
+        // The spectrum by way of the smaller Gram matrix: a few milliseconds also for wide embeddings.
+        const bool wide = centred.size(0) < centred.size(1);
+        const Tensor gram = wide ? centred.mm(centred.t()) : centred.t().mm(centred);
+        const Tensor sigma = at::linalg_eigvalsh(gram.cpu()).clamp_min(0).sqrt();
+        const Tensor p = sigma / sigma.sum().clamp_min(1e-30);
+        Seen seen{.std = unit.std(0).mean().item<double>(), .rank = (-at::xlogy(p, p).sum()).exp().item<double>()};
+
+        const auto dim = static_cast<double>(rows.size(1));
+        const double most = std::min(static_cast<double>(rows.size(0) - 1), dim);
+        const double spread = seen.std * std::sqrt(dim);
+        const bool bad = spread < 0.1 || seen.rank < std::min(2.0, most / 4);
+        in_a_row_ = bad ? in_a_row_ + 1 : 0;
+        if (in_a_row_ < 5 || collapsed_) return seen;
+        collapsed_ = true;
+        std::ostringstream text;
+        text.precision(2);
+        text << "the embeddings look collapsed, images are no longer told apart (spread " << spread
+             << ", healthy about 1; effective rank " << seen.rank << " of " << most
+             << "). Try a lower --lr, a longer --warmup or a larger batch; in a method of your own, look at "
+                "stop-gradient, predictor, EMA and temperature";
+        seen.says = text.str();
+        return seen;
+    }
+
+    bool collapsed() const { return collapsed_; }
+
+private:
+    std::int64_t apart_, in_a_row_ = 0;
+    bool collapsed_ = false;
+};
 
 }  // namespace doppel::eval

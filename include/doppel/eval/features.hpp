@@ -6,15 +6,18 @@
 #include <doppel/data/loader.hpp>
 #include <doppel/methods/any_method.hpp>
 
+#include <cstdint>
+#include <memory>
 #include <utility>
 #include <vector>
 
 namespace doppel::eval {
 
-/// One row an image, in the data set's order.
+/// One row an image, in the data set's order; damaged images have none.
 struct Features {
     Tensor rows;    ///< [N, F] float32
     Tensor labels;  ///< [N] int64 on the rows' device; undefined without classes
+    Tensor index;   ///< [N] int64 on the CPU: the images' numbers in the data set
 };
 
 /// Puts a module in evaluation mode for a scope, and each of its parts back as it was.
@@ -39,7 +42,35 @@ struct FeatureOptions {
     std::int64_t batch_size = 256;      ///< images at once
     int workers = 1;                    ///< threads that decode
     Network network = Network::online;  ///< whose encoder
+    std::shared_ptr<data::Damage> damage{};  ///< where damaged images are noted and left out; none: they throw
 };
+
+namespace detail {
+
+/// Calls use(views, labels, index) with each batch of un-augmented images, without those that stand in for damaged ones.
+template <class Use>
+void each_batch(const data::Dataset& images, const augment::View& plain, const FeatureOptions& options, int prefetch,
+                Use&& use) {
+    const data::Loader loader(images, {plain},
+                              {.batch_size = options.batch_size,
+                               .workers = options.workers,
+                               .prefetch = prefetch,
+                               .shuffle = false,
+                               .drop_last = false,
+                               .damage = options.damage});
+    auto pass = loader.pass(0, loader.batches());
+    for (std::int64_t done = 0; auto batch = pass->next();) {
+        const std::int64_t size = batch->index.size(0);
+        const Tensor own = batch->index.eq(at::arange(done, done + size, at::kLong)).nonzero().squeeze(1);
+        done += size;
+        const auto kept = [&](const Tensor& all) {
+            return !all.defined() || own.size(0) == size ? all : all.index_select(0, own);
+        };
+        if (own.size(0) > 0) use(kept(batch->views.front()), kept(batch->label), kept(batch->index));
+    }
+}
+
+}  // namespace detail
 
 /// Encoder output in evaluation mode for un-augmented images: no gradient, no change to the method.
 ///
@@ -52,31 +83,15 @@ inline Features features(const AnyMethod& method, const data::Dataset& images, c
     const auto parameters = module.parameters();
     const at::Device device = parameters.empty() ? at::Device(at::kCPU) : parameters.front().device();
     const Autocast float32(device.type(), Precision::fp32);
-    const data::Loader loader(
-        images, {plain},
-        {.batch_size = options.batch_size, .workers = options.workers, .shuffle = false, .drop_last = false});
-    std::vector<Tensor> rows, labels;
-    auto pass = loader.pass(0, loader.batches());
-    while (auto batch = pass->next()) {
-        const Tensor views = batch->views.front().to(device).contiguous(at::MemoryFormat::ChannelsLast);
-        rows.push_back(method.features(views, options.network).to(at::kFloat));
-        if (batch->label.defined()) labels.push_back(batch->label);
-    }
-    return {at::cat(rows), labels.empty() ? Tensor{} : at::cat(labels).to(device)};
-}
-
-/// The normalised images themselves, flattened: [N, C·H·W]. What a representation must beat.
-inline Features pixels(const data::Dataset& images, const augment::View& plain, const FeatureOptions& options = {}) {
-    const data::Loader loader(
-        images, {plain},
-        {.batch_size = options.batch_size, .workers = options.workers, .shuffle = false, .drop_last = false});
-    std::vector<Tensor> rows, labels;
-    auto pass = loader.pass(0, loader.batches());
-    while (auto batch = pass->next()) {
-        rows.push_back(batch->views.front().flatten(1));
-        if (batch->label.defined()) labels.push_back(batch->label);
-    }
-    return {at::cat(rows), labels.empty() ? Tensor{} : at::cat(labels)};
+    std::vector<Tensor> rows, labels, index;
+    detail::each_batch(images, plain, options, /*prefetch=*/3,
+                       [&](const Tensor& views, const Tensor& label, const Tensor& number) {
+                           const Tensor placed = views.to(device).contiguous(at::MemoryFormat::ChannelsLast);
+                           rows.push_back(method.features(placed, options.network).to(at::kFloat));
+                           if (label.defined()) labels.push_back(label);
+                           index.push_back(number);
+                       });
+    return {at::cat(rows), labels.empty() ? Tensor{} : at::cat(labels).to(device), at::cat(index)};
 }
 
 }  // namespace doppel::eval

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace doppel::eval {
@@ -67,23 +68,35 @@ inline void check_knn(const KnnOptions& options) {
     require(options.chunk >= 1, "knn: chunk must be at least 1, got ", options.chunk);
 }
 
-/// The k best columns of q · bankᵀ for unit rows q [q, F], tile by tile.
-inline Neighbours nearest_of_chunk(const Tensor& q, const Tensor& bank, std::int64_t k) {
-    Tensor best, where;
-    for (std::int64_t from = 0; from < bank.size(0); from += bank_tile) {
-        const Tensor tile = bank.narrow(0, from, std::min(bank_tile, bank.size(0) - from));
-        auto [similarity, index] = q.mm(tile.t()).topk(std::min(k, tile.size(0)), 1);                 // [q, k]
-        index.add_(from);
-        if (best.defined()) {
-            const Tensor both = at::cat({best, similarity}, 1), places = at::cat({where, index}, 1);  // [q, ≤ 2k]
-            const auto merged = both.topk(std::min(k, both.size(1)), 1);
+/// The k best columns of q · bankᵀ for unit rows q [q, F], with the bank coming tile by tile.
+class BestOfTiles {
+public:
+    BestOfTiles(Tensor q, std::int64_t k) : q_(std::move(q)), k_(k) {}
+
+    void add(const Tensor& tile, std::int64_t first_row) {
+        auto [similarity, index] = q_.mm(tile.t()).topk(std::min(k_, tile.size(0)), 1);                 // [q, k]
+        index.add_(first_row);
+        if (best_.defined()) {
+            const Tensor both = at::cat({best_, similarity}, 1), places = at::cat({where_, index}, 1);  // [q, ≤ 2k]
+            const auto merged = both.topk(std::min(k_, both.size(1)), 1);
             similarity = std::get<0>(merged);
             index = places.gather(1, std::get<1>(merged));
         }
-        best = similarity;
-        where = index;
+        best_ = similarity;
+        where_ = index;
     }
-    return {where, best};
+    Neighbours found() const { return {where_, best_}; }
+
+private:
+    Tensor q_, best_, where_;
+    std::int64_t k_;
+};
+
+inline Neighbours nearest_of_chunk(const Tensor& q, const Tensor& bank, std::int64_t k) {
+    BestOfTiles best(q, k);
+    for (std::int64_t from = 0; from < bank.size(0); from += bank_tile)
+        best.add(bank.narrow(0, from, std::min(bank_tile, bank.size(0) - from)), from);
+    return best.found();
 }
 
 }  // namespace detail
@@ -113,6 +126,46 @@ inline Neighbours nearest(const Tensor& queries, const Tensor& bank, const KnnOp
     return {at::cat(indices), at::cat(similarities)};
 }
 
+/// What the neighbours' votes come to (see knn). Shapes: neighbours of Q queries, bank_labels [N], query_labels [Q].
+inline KnnResult vote(Neighbours neighbours, const Tensor& bank_labels, const Tensor& query_labels,
+                      std::int64_t classes, const KnnOptions& options = {}) {
+    const at::NoGradGuard no_grad;
+    detail::check_knn(options);
+    require(classes >= 1, "knn: classes must be at least 1, got ", classes);
+    KnnResult result;
+    result.neighbours = std::move(neighbours);
+    const at::Device device = result.neighbours.indices.device();
+    const std::int64_t count_all = result.neighbours.indices.size(0);
+    const Tensor voters = detail::knn_labels("bank_labels", bank_labels,
+                                             bank_labels.defined() && bank_labels.dim() == 1 ? bank_labels.size(0) : 0, classes, device);
+    const Tensor truth = detail::knn_labels("query_labels", query_labels, count_all, classes, device);
+    const Tensor class_index = at::arange(classes, voters.options());
+
+    std::vector<Tensor> predictions;
+    Tensor hits1 = at::zeros({}, voters.options()), hits5 = hits1.clone();
+    for (std::int64_t from = 0; from < count_all; from += options.chunk) {
+        const std::int64_t count = std::min(options.chunk, count_all - from);
+        const Tensor similarity = result.neighbours.similarities.narrow(0, from, count).to(at::kDouble);
+        const Tensor votes = voters.index({result.neighbours.indices.narrow(0, from, count)});        // [q, k]
+        const Tensor weights = ((similarity - similarity.narrow(1, 0, 1)) / options.temperature).exp();
+        Tensor scores = at::zeros({count, classes}, weights.options());                               // [q, C]
+        for (std::int64_t j = 0; j < votes.size(1); ++j)  // one vote a row at a time: the same sum on every device
+            scores.scatter_add_(1, votes.narrow(1, j, 1), weights.narrow(1, j, 1));
+
+        const Tensor label = truth.narrow(0, from, count).unsqueeze(1);                               // [q, 1]
+        const Tensor own = scores.gather(1, label);
+        const Tensor ahead = ((scores > own) | ((scores == own) & (class_index < label))).sum(1, true);
+        predictions.push_back(scores.argmax(1));
+        hits1 += (predictions.back().unsqueeze(1) == label).sum();
+        hits5 += ((ahead < 5) & (own > 0)).sum();
+    }
+    result.predictions = at::cat(predictions);
+    const auto total = static_cast<double>(count_all);
+    result.top1 = hits1.item<double>() / total;
+    result.top5 = hits5.item<double>() / total;
+    return result;
+}
+
 /// Each query takes the class with the highest score among its k nearest neighbours n in the bank:
 ///
 ///     score_c = Σ_n exp(q̂ · b̂_n / T) · [label_n = c],   q̂ = q / ‖q‖
@@ -129,38 +182,11 @@ inline Neighbours nearest(const Tensor& queries, const Tensor& bank, const KnnOp
 ///     std::cout << result.top1;
 inline KnnResult knn(const Tensor& queries, const Tensor& bank, const Tensor& bank_labels, const Tensor& query_labels,
                      std::int64_t classes, const KnnOptions& options = {}) {
-    const at::NoGradGuard no_grad;
-    require(classes >= 1, "knn: classes must be at least 1, got ", classes);
-    KnnResult result;
-    result.neighbours = nearest(queries, bank, options);
-    const at::Device device = queries.device();
-    const Tensor voters = detail::knn_labels("bank_labels", bank_labels, bank.size(0), classes, device);
-    const Tensor truth = detail::knn_labels("query_labels", query_labels, queries.size(0), classes, device);
-    const Tensor class_index = at::arange(classes, voters.options());
-
-    std::vector<Tensor> predictions;
-    Tensor hits1 = at::zeros({}, voters.options()), hits5 = hits1.clone();
-    for (std::int64_t from = 0; from < queries.size(0); from += options.chunk) {
-        const std::int64_t count = std::min(options.chunk, queries.size(0) - from);
-        const Tensor similarity = result.neighbours.similarities.narrow(0, from, count).to(at::kDouble);
-        const Tensor votes = voters.index({result.neighbours.indices.narrow(0, from, count)});        // [q, k]
-        const Tensor weights = ((similarity - similarity.narrow(1, 0, 1)) / options.temperature).exp();
-        Tensor scores = at::zeros({count, classes}, weights.options());                               // [q, C]
-        for (std::int64_t j = 0; j < votes.size(1); ++j)  // one vote a row at a time: the same sum on every device
-            scores.scatter_add_(1, votes.narrow(1, j, 1), weights.narrow(1, j, 1));
-
-        const Tensor label = truth.narrow(0, from, count).unsqueeze(1);                               // [q, 1]
-        const Tensor own = scores.gather(1, label);
-        const Tensor ahead = ((scores > own) | ((scores == own) & (class_index < label))).sum(1, true);
-        predictions.push_back(scores.argmax(1));
-        hits1 += (predictions.back().unsqueeze(1) == label).sum();
-        hits5 += ((ahead < 5) & (own > 0)).sum();
-    }
-    result.predictions = at::cat(predictions);
-    const auto total = static_cast<double>(queries.size(0));
-    result.top1 = hits1.item<double>() / total;
-    result.top5 = hits5.item<double>() / total;
-    return result;
+    auto neighbours = nearest(queries, bank, options);
+    require(bank_labels.defined() && bank_labels.dim() == 1 && bank_labels.size(0) == bank.size(0),
+            "knn: bank_labels must be [", bank.size(0), "], got ",
+            bank_labels.defined() ? bank_labels.sizes() : at::IntArrayRef{});
+    return vote(std::move(neighbours), bank_labels, query_labels, classes, options);
 }
 
 }  // namespace doppel::eval

@@ -20,6 +20,7 @@
 #include <filesystem>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace doppel::image {
@@ -49,30 +50,36 @@ inline bool looks_like_image(std::span<const std::uint8_t> bytes) { return forma
 /// YCCK, taken as inverted, become RGB by Pillow's formula. JPEG by the accurate integer DCT with smooth chroma, the
 /// bits that Pillow gives. The EXIF orientation is applied. Of an animated PNG the first picture.
 ///
-/// Throws Error, with the name and what is wrong: another format, a format that this build lacks, damaged or
-/// truncated data, animated WebP, more than 2^28 pixels.
+/// Throws DamagedImage (an Error), with the name and what is wrong: another format, damaged or truncated data, animated
+/// WebP, more than 2^28 pixels; a plain Error for a format that this build lacks.
 ///
 ///     Image photo = image::decode(bytes, "upload 7");
 inline Image decode(std::span<const std::uint8_t> bytes, std::string_view name) {
-    require(!bytes.empty(), "decode: ", name, ": no bytes, expected a JPEG, PNG or WebP file");
+    const auto whole = [&](auto&& decoder) {
+        try {
+            return decoder(bytes, name);
+        } catch (const Error& problem) { throw DamagedImage(problem.what()); }
+    };
     const auto format = format_of(bytes);
-    require(format.has_value(), "decode: ", name, ": not an image, expected a JPEG, PNG or WebP file");
+    if (!format)
+        throw DamagedImage("decode: " + std::string(name) + (bytes.empty() ? ": no bytes" : ": not an image") +
+                           ", expected a JPEG, PNG or WebP file");
     switch (*format) {
         case Format::jpeg:
 #if DOPPEL_JPEG
-            return detail::decode_jpeg(bytes, name);
+            return whole(detail::decode_jpeg);
 #else
             fail("decode: ", name, ": a JPEG file, but this build has no JPEG: install libjpeg-turbo and build again");
 #endif
         case Format::png:
 #if DOPPEL_PNG
-            return detail::decode_png(bytes, name);
+            return whole(detail::decode_png);
 #else
             fail("decode: ", name, ": a PNG file, but this build has no PNG: install libpng and build again");
 #endif
         case Format::webp:
 #if DOPPEL_WEBP
-            return detail::decode_webp(bytes, name);
+            return whole(detail::decode_webp);
 #else
             fail("decode: ", name, ": a WebP file, but this build has no WebP: install libwebp and build again");
 #endif
@@ -80,7 +87,7 @@ inline Image decode(std::span<const std::uint8_t> bytes, std::string_view name) 
     fail("decode: ", name, ": unknown format");
 }
 
-/// decode() of a file. Throws Error, with the path, also when it cannot be read.
+/// decode() of a file. Throws a plain Error, with the path, when it cannot be read.
 inline Image read(const std::filesystem::path& path) { return decode(detail::read_whole(path, "read"), path.string()); }
 
 }  // namespace doppel::image

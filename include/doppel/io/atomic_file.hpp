@@ -17,6 +17,8 @@
 #include <string_view>
 #include <system_error>
 
+#include <sys/file.h>
+
 namespace doppel::io {
 
 /// Makes the folder and those above it that are missing.
@@ -82,5 +84,31 @@ inline void write_atomically(const std::filesystem::path& path, std::string_view
     write_atomically(path,
                      [&](std::ostream& out) { out.write(text.data(), static_cast<std::streamsize>(text.size())); });
 }
+
+/// Removes what write_atomically left in a folder when its process was killed: .NAME.PID-N.partial. To be called
+/// only where no other process is writing.
+inline void remove_partial_files(const std::filesystem::path& folder) {
+    std::error_code ignored;
+    for (std::filesystem::directory_iterator at(folder, ignored), end; !ignored && at != end; at.increment(ignored)) {
+        const auto name = at->path().filename().string();
+        std::error_code stays;
+        if (name.starts_with('.') && name.ends_with(".partial")) std::filesystem::remove(at->path(), stays);
+    }
+}
+
+/// A folder that is one process's own while the object lives, also when the process is killed (flock).
+/// Throws Error when another process has it. File systems without locks let everyone in.
+///
+///     const io::FolderLock lock("runs/mine");
+class FolderLock {
+public:
+    explicit FolderLock(const std::filesystem::path& folder) : folder_(folder, O_RDONLY | O_DIRECTORY) {
+        if (folder_ && ::flock(folder_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+            fail("another process is at work in ", folder.string(), "; wait for it, or give another folder");
+    }
+
+private:
+    detail::Descriptor folder_;
+};
 
 }  // namespace doppel::io

@@ -30,6 +30,8 @@ public:
     Tensor forward(const Batch& batch) { return self_->forward(batch); }
     void commit() { self_->commit(); }
     void discard() { self_->discard(); }
+    void skip() { self_->skip(); }
+    std::int64_t skipped() const { return self_->skipped(); }
     const std::vector<Outputs>& last() const { return self_->last(); }
     std::vector<std::pair<std::string, std::int64_t*>> counters() { return self_->counters(); }
     std::vector<std::pair<std::string, Tensor>> metrics() const { return self_->metrics(); }
@@ -56,6 +58,8 @@ private:
         virtual Tensor forward(const Batch&) = 0;
         virtual void commit() = 0;
         virtual void discard() = 0;
+        virtual void skip() = 0;
+        virtual std::int64_t skipped() const = 0;
         virtual const std::vector<Outputs>& last() const = 0;
         virtual std::vector<std::pair<std::string, std::int64_t*>> counters() = 0;
         virtual std::vector<std::pair<std::string, Tensor>> metrics() const = 0;
@@ -71,6 +75,8 @@ private:
         Tensor forward(const Batch& batch) override { return method->forward(batch); }
         void commit() override { method->commit(); }
         void discard() override { method->discard(); }
+        void skip() override { method->skip(); }
+        std::int64_t skipped() const override { return method->skipped(); }
         const std::vector<Outputs>& last() const override { return method->last(); }
         std::vector<std::pair<std::string, std::int64_t*>> counters() override { return method->counters(); }
         std::vector<std::pair<std::string, Tensor>> metrics() const override {

@@ -28,7 +28,8 @@ struct BuildOptions {
 ///     Tensor loss = method->forward(batch);  loss.backward();  optimiser.step();  method->commit();
 ///
 /// forward() reads state, commit() writes it (queue, EMA, the loss's own); a step that is not taken is thrown
-/// away with discard() and leaves no trace in them. Several forward() before one commit() accumulate.
+/// away with discard() or skip() and leaves no trace: running statistics go back to where they were, and the EMA
+/// target follows each state of the weights once. Several forward() before one commit() accumulate.
 /// State names are fixed, because checkpoints live long:
 /// encoder.* projector.* predictor.* target.encoder.* target.projector.* queue.* loss.*
 template <class R>
@@ -97,6 +98,7 @@ public:
     Tensor forward(const Batch& batch) {
         const std::size_t views = batch.views.size();
         require(views >= 1, "Method: the batch has no views");
+        if (last_.empty() && this->is_training()) remember_statistics();
         const auto pairs = pairs_of(views, static_cast<std::size_t>(batch.globals));
         std::vector<bool> seen_online(views, whole && std::same_as<typename R::Pairing, ByLoss>), seen_target = seen_online;
         for (const auto [o, t] : pairs) {
@@ -113,7 +115,7 @@ public:
             for (Tensor& z : out.online)
                 if (z.defined()) z = predictor_->forward(z);
         if constexpr (follows) {
-            if (recipe.target.when == momentum::When::before_key_pass && followed_ == at.step) follow();
+            if (recipe.target.when == momentum::When::before_key_pass && followed_ == updates()) follow();
             const at::NoGradGuard no_grad;
             std::vector<Tensor> features;
             target_->run(batch.views, seen_target, recipe.passes.join_views, features, out.target);
@@ -151,16 +153,32 @@ public:
         ++at.step;
     }
 
-    /// Instead of commit(), when the step is not taken.
-    void discard() { last_.clear(); }
+    /// Instead of commit(), when the step is not taken: as if forward() had not been called.
+    void discard() {
+        const at::NoGradGuard no_grad;
+        for (auto& [now, before] : statistics_) now.copy_(before);
+        last_.clear();
+    }
+
+    /// discard(), and the step counts as taken: schedules and the order of the images go on.
+    void skip() {
+        discard();
+        ++at.step;
+        ++skipped_;
+    }
+    /// Steps that were skipped.
+    std::int64_t skipped() const { return skipped_; }
 
     /// What the last forward passes since commit() gave, without gradients.
     const std::vector<Outputs>& last() const { return last_; }
 
     Progress at{};  ///< the step about to be taken
 
-    /// Numbers that belong to a checkpoint beside the tensors: the step, and the steps the EMA target has followed.
-    std::vector<std::pair<std::string, std::int64_t*>> counters() { return {{"step", &at.step}, {"target.followed", &followed_}}; }
+    /// Numbers that belong to a checkpoint beside the tensors: the step, how many were skipped, and how many updates
+    /// of the weights the EMA target has followed.
+    std::vector<std::pair<std::string, std::int64_t*>> counters() {
+        return {{"step", &at.step}, {"skipped", &skipped_}, {"target.followed", &followed_}};
+    }
 
 private:
     /// Registers what part.state() names: tensors that require a gradient as parameters, others as buffers.
@@ -215,14 +233,37 @@ private:
         const double m = recipe.target.schedule(at);
         require(m >= 0 && m <= 1, "Ema: m must lie between 0 and 1, the schedule gives ", m, " at step ", at.step);
         target_->follow(*online_, m);
-        followed_ = at.step + 1;
+        followed_ = updates() + 1;
+    }
+
+    /// How often the weights were updated.
+    std::int64_t updates() const { return at.step - skipped_; }
+
+    /// Keeps the networks' buffers as they are before a step, in tensors that are reused.
+    void remember_statistics() {
+        const at::NoGradGuard no_grad;
+        std::size_t i = 0;
+        const auto keep_copy = [&](const Tensor& now) {
+            if (i == statistics_.size()) statistics_.emplace_back();
+            auto& [kept, before] = statistics_[i++];
+            kept = now;
+            if (before.defined() && before.sizes() == now.sizes() && before.device() == now.device() &&
+                before.dtype() == now.dtype())
+                before.copy_(now);
+            else
+                before = now.clone();
+        };
+        for (const auto& item : this->named_buffers())
+            if (!item.key().starts_with("queue.") && !item.key().starts_with("loss.")) keep_copy(item.value());
+        statistics_.resize(i);
     }
 
     std::optional<Branch> online_, target_;
     Predictor predictor_ = detail::empty<Predictor>();
     std::optional<typename detail::QueueMemory<typename R::Queue>::type> memory_;
     std::vector<Outputs> last_;
-    std::int64_t dim_ = 0, followed_ = 0;
+    std::vector<std::pair<Tensor, Tensor>> statistics_;  // the networks' buffers, and as they were before the step
+    std::int64_t dim_ = 0, followed_ = 0, skipped_ = 0;
 };
 
 namespace detail {

@@ -23,7 +23,45 @@
 
 namespace doppel::train {
 
+/// Says in each checkpoint how its tensors and counters are to be read.
+inline constexpr const char* checkpoint_format = "doppel checkpoint 2";
+
 namespace detail {
+
+inline bool is_checkpoint_name(const std::string& name) {
+    return name.size() >= 25 && name.starts_with("step-") && name.ends_with(".safetensors");
+}
+
+/// The checkpoints in a folder, oldest first.
+inline std::vector<std::filesystem::path> checkpoints_in(const std::filesystem::path& folder) {
+    std::vector<std::filesystem::path> all;
+    std::error_code missing;
+    for (const auto& item : std::filesystem::directory_iterator(folder, missing))
+        if (is_checkpoint_name(item.path().filename().string())) all.push_back(item.path());
+    std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
+        const auto x = a.filename().string(), y = b.filename().string();  // longer numbers are larger ones
+        return std::pair(x.size(), x) < std::pair(y.size(), y);
+    });
+    return all;
+}
+
+/// A checkpoint's content. Of a damaged one the error names the newest whole one beside it.
+inline io::TensorFile load_checkpoint(const std::filesystem::path& path) {
+    try {
+        return io::load_safetensors(path, io::Checksum::crc32);
+    } catch (const Error& problem) {
+        auto others = checkpoints_in(path.parent_path());
+        std::string hint;
+        for (; !others.empty() && hint.empty(); others.pop_back()) {
+            if (others.back() == path) continue;
+            try {
+                io::load_safetensors(others.back(), io::Checksum::crc32);
+                hint = "; the last whole one is " + others.back().string() + ": --resume " + others.back().string();
+            } catch (const Error&) {}
+        }
+        fail(problem.what(), hint);
+    }
+}
 
 /// All tensors of a run by their names in a checkpoint; `visit(name, tensor)`.
 template <class Visit>
@@ -57,7 +95,7 @@ inline io::TensorFile snapshot(AnyMethod method, optim::AnyOptimizer& optimizer,
     }
     for (const auto& [name, value] : method.counters()) file.metadata["counter." + name] = std::to_string(*value);
     for (const auto& [name, value] : identity) file.metadata["run." + name] = value;
-    file.metadata["format"] = "doppel checkpoint 1";
+    file.metadata["format"] = checkpoint_format;
     return file;
 }
 
@@ -65,15 +103,15 @@ inline io::TensorFile snapshot(AnyMethod method, optim::AnyOptimizer& optimizer,
 /// Throws Error with the path, what the file holds and what the run is.
 inline void restore(const std::filesystem::path& path, AnyMethod method, optim::AnyOptimizer& optimizer,
                     const std::map<std::string, std::string>& identity) {
-    const auto file = io::load_safetensors(path, io::Checksum::crc32);
+    const auto file = detail::load_checkpoint(path);
     const std::string who = "checkpoint " + path.string();
     const auto entry = [&](const std::string& key) -> const std::string& {
         const auto found = file.metadata.find(key);
         require(found != file.metadata.end(), who, ": is not a doppel checkpoint (it lacks the entry '", key, "')");
         return found->second;
     };
-    require(entry("format") == "doppel checkpoint 1", who, ": has the format '", entry("format"),
-            "', expected 'doppel checkpoint 1'");
+    require(entry("format") == checkpoint_format, who, ": has the format '", entry("format"), "', expected '",
+            checkpoint_format, "': another version of doppel wrote it, go on with that one or start anew");
     for (const auto& [name, value] : identity)
         require(entry("run." + name) == value, who, ": belongs to another run: ", name, " is ", entry("run." + name),
                 " there and ", value, " here");
@@ -120,17 +158,7 @@ public:
     }
 
     /// Oldest first.
-    std::vector<std::filesystem::path> list() const {
-        std::vector<std::filesystem::path> all;
-        std::error_code missing;
-        for (const auto& item : std::filesystem::directory_iterator(folder_, missing)) {
-            const auto name = item.path().filename().string();
-            if (name.size() == 25 && name.starts_with("step-") && name.ends_with(".safetensors"))
-                all.push_back(item.path());
-        }
-        std::sort(all.begin(), all.end());
-        return all;
-    }
+    std::vector<std::filesystem::path> list() const { return detail::checkpoints_in(folder_); }
 
     std::optional<std::filesystem::path> newest() const {
         const auto all = list();
@@ -147,7 +175,7 @@ public:
         io::save_safetensors(path, file, io::Checksum::crc32);
         auto all = list();
         std::error_code ignored;
-        while (!all.empty() && all.back() > path) {
+        while (!all.empty() && all.back() != path) {
             std::filesystem::remove(all.back(), ignored);
             all.pop_back();
         }

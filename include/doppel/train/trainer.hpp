@@ -15,6 +15,7 @@
 #include <doppel/train/interrupt.hpp>
 #include <doppel/train/progress.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -22,9 +23,12 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace doppel::train {
 
@@ -33,7 +37,7 @@ struct TrainOptions {
     std::int64_t epochs = 100;      ///< passes over the training images, ≥ 1
     std::int64_t batch_size = 256;  ///< images a forward pass, ≥ 2
     std::int64_t accumulate = 1;    ///< forward passes an optimiser step, ≥ 1; negatives stay those of one pass
-    std::uint64_t seed = 0;         ///< seed of order and views
+    std::uint64_t seed = 0;         ///< seed of order, views and torch's generators (dropout, drop-path)
     int workers = 1;                ///< loader threads
     at::Device device = at::kCPU;
     Precision precision = Precision::fp32;
@@ -45,6 +49,8 @@ struct TrainOptions {
     std::int64_t log_every = 10;  ///< optimiser steps between lines of metrics.jsonl
     ProgressMode progress = ProgressMode::automatic;
     bool channels_last = true;                      ///< memory format of images and convolutions
+    std::int64_t give_up_after = 5;  ///< steps in a row without a finite loss and gradients that end the run, ≥ 1
+    std::shared_ptr<data::Damage> damage{};         ///< where damaged images are noted; none: they end the run
     std::map<std::string, std::string> identity{};  ///< what must agree on resuming, beside epochs, batch size, seed …
 };
 
@@ -60,6 +66,8 @@ struct TrainResult {
     double loss = 0;                     ///< mean of the last logged steps
     double seconds = 0;                  ///< of training in this process
     double images_per_second = 0;        ///< in this process
+    std::int64_t skipped = 0;            ///< steps skipped because loss or gradients were not finite, of the whole run
+    bool collapsed = false;              ///< the embeddings looked collapsed at some time in this process
     int signal = 0;                      ///< SIGINT or SIGTERM when one ended it; then there is a checkpoint
     std::filesystem::path checkpoint{};  ///< the last one written
 };
@@ -91,16 +99,33 @@ inline void move_to(Batch& batch, at::Device device, bool channels_last) {
     if (batch.label.defined()) batch.label = batch.label.to(device, true);
 }
 
+/// True when the loss and all gradients are finite: one value read from the device.
+inline bool finite(const Tensor& loss, const optim::Groups& groups) {
+    const at::NoGradGuard no_grad;
+    std::vector<Tensor> gradients;
+    for (const auto& group : groups)
+        for (const auto& [name, parameter] : group.parameters)
+            if (parameter.grad().defined()) gradients.push_back(parameter.grad());
+    Tensor largest = loss.detach().abs().to(at::kDouble);
+    if (!gradients.empty()) {
+        const auto norms = at::_foreach_norm(gradients, std::numeric_limits<double>::infinity());
+        largest = largest + at::stack(norms).to(at::kDouble).sum();  // double: finite values stay finite
+    }
+    return std::isfinite(largest.item<double>());
+}
+
 }  // namespace detail
 
 /// Trains a method: for each optimiser step
 ///
 ///     set lr → views → forward under autocast → loss in float32 → backward → optimiser → commit
 ///
-/// Metrics are read from the device only every `log_every` steps. The order of images, their views and a resumed run
-/// are the same bit for bit on the CPU, whatever the number of workers. Ctrl-C and SIGTERM end it after the step at
-/// hand, with a checkpoint.
-/// Throws Error for options out of range, a loss that is not finite, a checkpoint of another run, files that fail.
+/// A step whose loss or gradients are not finite is skipped, without trace in weights, optimiser, statistics and
+/// memories, and counted; `give_up_after` of them in a row end the run. For this one value a step is read from the
+/// device; all other metrics every `log_every` steps. Embeddings that collapse are said once.
+/// The order of images, their views and a resumed run are the same bit for bit on the CPU, whatever the number of
+/// workers. Ctrl-C and SIGTERM end it after the step at hand, with a checkpoint.
+/// Throws Error for options out of range, a loss that stays not finite, a checkpoint of another run, files that fail.
 ///
 ///     AnyMethod method = Method{preset.recipe, {.seed = 1}};
 ///     train::TrainResult run = train::train(method, photos, train::plan_of(preset), {.epochs = 200, .out = "out"});
@@ -110,13 +135,15 @@ inline TrainResult train(AnyMethod method, const data::Dataset& images, const Pl
     require(options.batch_size >= 2, "train: batch size must be at least 2, got ", options.batch_size);
     require(options.accumulate >= 1, "train: accumulate must be at least 1, got ", options.accumulate);
     require(options.log_every >= 1, "train: log_every must be at least 1, got ", options.log_every);
+    require(options.give_up_after >= 1, "train: give_up_after must be at least 1, got ", options.give_up_after);
     const data::Loader loader(images, plan.views.each,
                               {.batch_size = options.batch_size,
                                .seed = options.seed,
                                .workers = options.workers,
                                .pinned = options.device.is_cuda(),
                                .multiple = options.accumulate,
-                               .globals = plan.views.globals});
+                               .globals = plan.views.globals,
+                               .damage = options.damage});
     const std::int64_t steps_per_epoch = loader.batches() / options.accumulate;
     const std::int64_t total = options.epochs * steps_per_epoch;
     const Horizon horizon{.samples = images.size(), .steps = total};
@@ -144,6 +171,11 @@ inline TrainResult train(AnyMethod method, const data::Dataset& images, const Pl
         from = checkpoints.newest();
     else if (!options.resume.empty())
         from = options.resume;
+    // LibTorch seeds its generators by chance: dropout and drop-path would differ from run to run.
+    for (auto& [name, generator] : detail::generators(method)) {
+        const std::lock_guard lock(generator.mutex());
+        generator.set_current_seed(options.seed);
+    }
     if (from) restore(*from, method, optimizer, identity);
     std::int64_t* step_counter = nullptr;
     for (const auto& [name, value] : method.counters())
@@ -166,7 +198,9 @@ inline TrainResult train(AnyMethod method, const data::Dataset& images, const Pl
         progress.note("going on from " + from->string() + " (step " + std::to_string(step) + " of " +
                       std::to_string(total) + ")");
 
-    TrainResult result{.steps = step, .loss = std::numeric_limits<double>::quiet_NaN()};
+    TrainResult result{.steps = step, .loss = std::numeric_limits<double>::quiet_NaN(), .checkpoint = from.value_or("")};
+    eval::CollapseWatch watch(total);
+    std::int64_t bad_in_a_row = 0;
     const auto save = [&] {
         if (writes) result.checkpoint = checkpoints.save(step, snapshot(method, optimizer, identity));
     };
@@ -185,6 +219,7 @@ inline TrainResult train(AnyMethod method, const data::Dataset& images, const Pl
     const auto pass = loader.pass(step * options.accumulate, total * options.accumulate);
     while (step < total && !interrupt.signal()) {
         const double lr = plan.lr({.step = step, .of = horizon});
+        Tensor step_loss;
         for (std::int64_t part = 0; part < options.accumulate; ++part) {
             auto batch = pass->next();
             require(batch.has_value(), "train: the loader ended early");
@@ -194,33 +229,60 @@ inline TrainResult train(AnyMethod method, const data::Dataset& images, const Pl
                 const Autocast scope(options.device.type(), options.precision);
                 loss = method.forward(*batch);
             }
-            (options.accumulate > 1 ? loss / static_cast<double>(options.accumulate) : loss).backward();
-            loss_sum += loss.detach();
-            ++summed;
+            if (options.accumulate > 1) loss = loss / static_cast<double>(options.accumulate);
+            loss.backward();
+            step_loss = step_loss.defined() ? step_loss + loss.detach() : loss.detach();
             images_done += batch->index.size(0);
         }
         const bool logs = (step + 1) % options.log_every == 0 || step + 1 == total;
-        nlohmann::ordered_json line;
-        if (logs) {
+        const bool good = detail::finite(step_loss, optimizer.groups());
+        auto line = nlohmann::ordered_json::object();
+        if (good && (logs || watch.due(step))) {
             const auto& outputs = method.last().back();
-            for (const Tensor& features : outputs.features)
-                if (features.defined()) {
-                    line["feature_std"] = eval::feature_std(features).item<double>();
-                    break;
-                }
+            const auto first = [](const std::vector<Tensor>& views) {
+                const auto found = std::find_if(views.begin(), views.end(), [](const Tensor& v) { return v.defined(); });
+                return found == views.end() ? Tensor{} : *found;
+            };
+            if (const Tensor features = first(outputs.features); features.defined())
+                line["feature_std"] = eval::feature_std(features).item<double>();
+            if (const Tensor embeddings = first(outputs.projected); embeddings.defined() && watch.due(step)) {
+                const auto seen = watch.look(embeddings);
+                line["embedding_std"] = seen.std;
+                line["embedding_rank"] = seen.rank;
+                if (seen.says) progress.note("step " + std::to_string(step + 1) + ": " + *seen.says);
+                result.collapsed = watch.collapsed();
+            }
             for (const auto& [name, value] : method.metrics()) line[name] = value.item<double>();
         }
-        optimizer.step(lr);
-        optimizer.zero_grad();
-        method.commit();
+        if (good) {
+            optimizer.step(lr);
+            optimizer.zero_grad();
+            method.commit();
+            loss_sum += step_loss;
+            ++summed;
+            bad_in_a_row = 0;
+        } else {
+            const double value = step_loss.item<double>();
+            optimizer.zero_grad();
+            method.skip();
+            if (bad_in_a_row++ == 0 && method.skipped() <= 10)
+                progress.note("step " + std::to_string(step + 1) + ": the " +
+                              (std::isfinite(value) ? std::string("gradients are not finite")
+                                                    : "loss is " + std::to_string(value)) +
+                              "; the step is skipped");
+            require(bad_in_a_row < options.give_up_after, "train: loss or gradients were not finite ", bad_in_a_row,
+                    " steps in a row (step ", step + 1, ", loss ", value, "); likely causes: a learning rate that is too "
+                    "high (--lr) or rises too fast (--warmup), a temperature that is too low, bf16 where fp32 is needed; ",
+                    result.checkpoint.empty() ? "no checkpoint was written yet"
+                                              : "the last good checkpoint is " + result.checkpoint.string());
+        }
         step = *step_counter;
         result.steps = step;
+        result.skipped = method.skipped();
 
         if (logs) {
-            result.loss = loss_sum.item<double>() / static_cast<double>(summed);
-            require(std::isfinite(result.loss), "train: the loss is ", result.loss, " at step ", step,
-                    "; try a lower --lr, a longer warm-up, or fp32",
-                    result.checkpoint.empty() ? "" : "; the last good checkpoint is " + result.checkpoint.string());
+            result.loss = summed > 0 ? loss_sum.item<double>() / static_cast<double>(summed)
+                                     : std::numeric_limits<double>::quiet_NaN();
             loss_sum.zero_();
             summed = 0;
             const double now = seconds();
@@ -232,6 +294,7 @@ inline TrainResult train(AnyMethod method, const data::Dataset& images, const Pl
                                                                   std::max(now - logged_at, 1e-9)}};
             logged_at = now;
             images_logged = images_done;
+            if (result.skipped > 0) head["skipped_steps"] = result.skipped;
             head.update(line);
             if (metrics) metrics->append(head);
             if (board)
@@ -254,7 +317,7 @@ inline TrainResult train(AnyMethod method, const data::Dataset& images, const Pl
                             if (value.is_number()) board->scalar("eval/" + name, value.get<double>(), step);
                 }
             }
-            if (done % epochs_between == 0 && step < total) save();
+            if (done % epochs_between == 0 && step < total && bad_in_a_row == 0) save();  // never weights in doubt
         }
     }
     result.signal = interrupt.signal();

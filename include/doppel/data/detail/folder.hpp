@@ -68,15 +68,42 @@ inline bool is_image(const std::filesystem::path& file, std::string_view who) {
     return image::looks_like_image(image::detail::read_start(file, image::magic_bytes, who));
 }
 
+/// Why a file that is no image by its content was probably meant to be one, by its name; "" when it was not.
+inline std::string left_out_because(const std::filesystem::path& file) {
+    auto ending = file.extension().string();
+    for (char& c : ending)
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    for (const auto* known : {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"})
+        if (ending == known) {
+            std::error_code unknown;
+            const bool empty = std::filesystem::file_size(file, unknown) == 0 && !unknown;
+            return file.string() + ": " + (empty ? "no bytes" : "not an image") + ", expected a JPEG, PNG or WebP file";
+        }
+    for (const auto* other : {".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".jxl"})
+        if (ending == other) return file.string() + ": of a format that is not read, expected a JPEG, PNG or WebP file";
+    return "";
+}
+
+/// What a walk finds: images, and why other files are not among them.
+struct Found {
+    std::vector<std::string> images, left_out;
+
+    void look_at(const std::filesystem::path& file, std::string_view who) {
+        if (is_image(file, who))
+            images.push_back(file.native());
+        else if (auto why = left_out_because(file); !why.empty())
+            left_out.push_back(std::move(why));
+    }
+};
+
 /// Appends the images in `folder` and the folders below.
-inline void collect_images(const std::filesystem::path& folder, Entered& entered, std::vector<std::string>& found,
-                           std::string_view who) {
+inline void collect_images(const std::filesystem::path& folder, Entered& entered, Found& found, std::string_view who) {
     if (!entered.first(folder)) return;
     for (const auto& [path, is_folder] : list(folder, who)) {
         if (is_folder)
             collect_images(path, entered, found, who);
-        else if (is_image(path, who))
-            found.push_back(path.native());
+        else
+            found.look_at(path, who);
     }
 }
 

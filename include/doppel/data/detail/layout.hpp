@@ -37,6 +37,7 @@ struct Layout {
 struct Loaded {
     Dataset data;
     std::string kind;
+    std::vector<std::string> left_out{};
 };
 
 /// train, val, validation or test, in whatever case; "" for other names.
@@ -123,7 +124,8 @@ inline Loaded load(const Part& part) {
     }
     ImageFolder images(part.path);
     const bool classes = !images.classes().empty();
-    return {std::move(images), classes ? "class folders" : "flat folder"};
+    auto left_out = images.left_out();
+    return {std::move(images), classes ? "class folders" : "flat folder", std::move(left_out)};
 }
 
 }  // namespace doppel::data::detail

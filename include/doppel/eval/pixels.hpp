@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// k-NN on the images themselves: what a representation must beat.
+#pragma once
+
+#include <doppel/eval/features.hpp>
+#include <doppel/eval/knn.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace doppel::eval {
+
+struct PixelOptions {
+    KnnOptions knn{};
+    int workers = 1;                                     ///< threads that decode
+    std::int64_t bytes = std::int64_t{1} << 26;          ///< of query images, and half as many of bank images, held at once
+    std::shared_ptr<data::Damage> bank_damage{}, query_damage{};  ///< as in FeatureOptions
+};
+
+/// knn() with the normalised images, flattened to [C·H·W], as features.
+///
+/// Memory does not grow with the number of images: the queries come in portions of `bytes`, and for each portion the
+/// bank passes by once more.
+///
+///     double floor = eval::knn_pixels(train, validation, views.plain).top1;
+inline KnnResult knn_pixels(const data::Dataset& bank, const data::Dataset& queries, const augment::View& plain,
+                            const PixelOptions& options = {}) {
+    const at::NoGradGuard no_grad;
+    const auto image_bytes = static_cast<std::int64_t>(plain.values() * sizeof(float));
+    const auto portions = [&](const data::Dataset& images, std::int64_t bytes, const std::shared_ptr<data::Damage>& damage,
+                              auto&& use) {
+        detail::each_batch(images, plain,
+                           {.batch_size = std::clamp<std::int64_t>(bytes / image_bytes, 1, images.size()),
+                            .workers = options.workers,
+                            .damage = damage},
+                           /*prefetch=*/1, [&](const Tensor& views, const Tensor& labels, const Tensor&) {
+                               use(detail::knn_rows("pixels", views.flatten(1)), labels);
+                           });
+    };
+    std::vector<Tensor> indices, similarities, query_labels, bank_labels;
+    portions(queries, options.bytes, options.query_damage, [&](const Tensor& rows, const Tensor& labels) {
+        detail::BestOfTiles best(rows, options.knn.k);
+        const bool first = bank_labels.empty();
+        std::int64_t done = 0;
+        portions(bank, options.bytes / 2, options.bank_damage, [&](const Tensor& tile, const Tensor& tile_labels) {
+            best.add(tile, done);
+            done += tile.size(0);
+            if (first) bank_labels.push_back(tile_labels);
+        });
+        const auto found = best.found();
+        indices.push_back(found.indices);
+        similarities.push_back(found.similarities);
+        query_labels.push_back(labels);
+    });
+    return vote({at::cat(indices), at::cat(similarities)}, at::cat(bank_labels), at::cat(query_labels),
+                static_cast<std::int64_t>(bank.classes().size()), options.knn);
+}
+
+}  // namespace doppel::eval
