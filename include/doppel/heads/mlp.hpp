@@ -30,6 +30,8 @@ enum class Bias {
     unless_normed,  ///< those that no BatchNorm follows
     always,
     never,
+    hidden_only,    ///< all but the last (BYOL)
+    frozen_last,    ///< only the last, and it is not trained (SimSiam's projector, whose last BatchNorm takes it out)
 };
 
 /// [Linear → BatchNorm → ReLU] for each hidden width, then Linear → out: [B, in] → [B, out]. `in` is inferred.
@@ -49,9 +51,12 @@ struct Mlp {
         namespace nn = torch::nn;
         require(out >= 1, "Mlp: out must be at least 1, got ", out);
         nn::Sequential layers;
-        auto linear = [&](std::int64_t from, std::int64_t to, bool normed) {
-            const bool with_bias = bias == Bias::always || (bias == Bias::unless_normed && !normed);
-            layers->push_back(nn::Linear(nn::LinearOptions(from, to).bias(with_bias)));
+        auto linear = [&](std::int64_t from, std::int64_t to, bool normed, bool last = false) {
+            const bool with_bias = bias == Bias::always || (bias == Bias::unless_normed && !normed) ||
+                                   (bias == Bias::hidden_only && !last) || (bias == Bias::frozen_last && last);
+            nn::Linear layer(nn::LinearOptions(from, to).bias(with_bias));
+            if (bias == Bias::frozen_last && last) layer->bias.set_requires_grad(false);
+            layers->push_back(layer);
         };
         for (const auto width : hidden) {
             require(width >= 1, "Mlp: hidden widths must be at least 1, got ", width);
@@ -60,7 +65,7 @@ struct Mlp {
             layers->push_back(nn::ReLU());
             in = width;
         }
-        linear(in, out, last_norm != LastNorm::none);
+        linear(in, out, last_norm != LastNorm::none, true);
         if (last_norm != LastNorm::none) {
             nn::BatchNorm1d last(nn::BatchNorm1dOptions(out).affine(last_norm != LastNorm::plain));
             if (last_norm == LastNorm::scale_only) last->bias.set_requires_grad(false);

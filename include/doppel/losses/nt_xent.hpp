@@ -33,8 +33,7 @@ struct NtXent {
     double temperature = 0.5;  ///< τ > 0. Paper: 0.1 for ImageNet, 0.5 for CIFAR-10
 
     Tensor operator()(const Tensor& z0, const Tensor& z1) const {
-        require(temperature > 0 && temperature < std::numeric_limits<double>::infinity(),
-                "NtXent: temperature must be positive and finite, got ", temperature);
+        detail::require_temperature("NtXent", temperature);
         detail::require_pair("NtXent", z0, z1);
         require(z0.size(0) >= 2, "NtXent: needs at least 2 images for a negative, got ", z0.size(0));
         const Autocast float32(z0.device().type(), Precision::fp32);

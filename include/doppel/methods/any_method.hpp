@@ -26,7 +26,7 @@ public:
     template <class R>
     AnyMethod(Method<R> method) : self_(std::make_shared<Model<R>>(std::move(method))) {}  // NOLINT: implicit by intent
 
-    void begin(const Horizon& horizon) { self_->begin(horizon); }
+    std::vector<std::string> begin(const Horizon& horizon) { return self_->begin(horizon); }
     Tensor forward(const Batch& batch) { return self_->forward(batch); }
     void commit() { self_->commit(); }
     void discard() { self_->discard(); }
@@ -54,7 +54,7 @@ public:
 private:
     struct Interface {
         virtual ~Interface() = default;
-        virtual void begin(const Horizon&) = 0;
+        virtual std::vector<std::string> begin(const Horizon&) = 0;
         virtual Tensor forward(const Batch&) = 0;
         virtual void commit() = 0;
         virtual void discard() = 0;
@@ -71,7 +71,7 @@ private:
     template <class R>
     struct Model final : Interface {
         explicit Model(Method<R> m) : method(std::move(m)) {}
-        void begin(const Horizon& horizon) override { method->begin(horizon); }
+        std::vector<std::string> begin(const Horizon& horizon) override { return method->begin(horizon); }
         Tensor forward(const Batch& batch) override { return method->forward(batch); }
         void commit() override { method->commit(); }
         void discard() override { method->discard(); }

@@ -6,12 +6,15 @@
 #include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
 #include <doppel/core/precision.hpp>
+#include <doppel/core/random.hpp>
 #include <doppel/core/seed.hpp>
 #include <doppel/methods/detail/branch.hpp>
 #include <doppel/methods/recipe.hpp>
 
+#include <concepts>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,7 +51,9 @@ public:
     R recipe;  ///< the specs; `recipe.loss` is the loss in use, with its state
 
     explicit MethodImpl(R r, BuildOptions options = {}) : torch::nn::Module("Method"), recipe(std::move(r)) {
+        require(recipe.passes.bn_groups >= 1, "Recipe.passes.bn_groups must be at least 1, got ", recipe.passes.bn_groups);
         const SeedScope seed(options.seed);
+        seed_ = options.seed;
         online_.emplace(recipe.encoder, recipe.projector);
         online_->register_in(*this);
         dim_ = online_->out;
@@ -70,14 +75,39 @@ public:
         }
         if constexpr (requires { recipe.loss.build(dim_); }) recipe.loss.build(dim_);
         if constexpr (requires { recipe.loss.state(slots::NamesTensors{}); }) keep("loss", recipe.loss);
+        train();
     }
 
-    /// Called before training: what needs the length of the run is checked here.
-    void begin(const Horizon& horizon) {
+    /// Called before training: what needs the length of the run is checked here. Gives warnings, a line each.
+    std::vector<std::string> begin(const Horizon& horizon) {
         at.of = horizon;
-        if constexpr (requires { recipe.loss.begin(horizon); }) recipe.loss.begin(horizon);
-        if constexpr (remembers)
-            if constexpr (requires { memory_->begin(horizon); }) memory_->begin(horizon);
+        std::vector<std::string> warnings;
+        const auto ask = [&](auto& part) {
+            if constexpr (requires { { part.begin(horizon) } -> std::convertible_to<std::string>; }) {
+                if (std::string warning = part.begin(horizon); !warning.empty()) warnings.push_back(std::move(warning));
+            } else if constexpr (requires { part.begin(horizon); }) {
+                part.begin(horizon);
+            }
+        };
+        ask(recipe.loss);
+        if constexpr (remembers) ask(*memory_);
+        if constexpr (follows)
+            for (const std::int64_t step : {std::int64_t{0}, horizon.steps / 2, horizon.steps}) {
+                const double m = recipe.target.schedule({.step = step, .of = horizon});
+                require(m >= 0 && m <= 1, "Ema: m must lie between 0 and 1, the schedule gives ", m, " at step ", step);
+            }
+        return warnings;
+    }
+
+    /// Switches training mode. The target keeps only its batch statistics in it: dropout and drop-path are off there.
+    void train(bool on = true) override {
+        torch::nn::Module::train(on);
+        if constexpr (follows)
+            for (const auto& item : this->named_modules("", /*include_self=*/false)) {  // parents come first
+                if (item.key() != "target" && !item.key().starts_with("target.")) continue;
+                const bool has_statistics = item.value()->named_buffers(/*recurse=*/false).contains("running_mean");
+                item.value()->train(on && has_statistics);
+            }
     }
 
     /// Width of the encoder's features.
@@ -109,7 +139,8 @@ public:
             for (std::size_t v = 0; v < views; ++v) seen_online[v] = seen_online[v] || seen_target[v];
 
         Outputs out{.index = batch.index, .label = batch.label, .at = at};
-        online_->run(batch.views, seen_online, recipe.passes.join_views, out.features, out.projected);
+        const typename Branch::Cut cut{.join = recipe.passes.join_views, .groups = recipe.passes.bn_groups};
+        online_->run(batch.views, seen_online, cut, out.features, out.projected);
         out.online = out.projected;
         if constexpr (predicts)
             for (Tensor& z : out.online)
@@ -118,7 +149,10 @@ public:
             if (recipe.target.when == momentum::When::before_key_pass && followed_ == updates()) follow();
             const at::NoGradGuard no_grad;
             std::vector<Tensor> features;
-            target_->run(batch.views, seen_target, recipe.passes.join_views, features, out.target);
+            auto target_cut = cut;
+            if (recipe.passes.shuffle_target)
+                target_cut.order = [this](std::int64_t rows, std::size_t view) { return permutation(rows, view); };
+            target_->run(batch.views, seen_target, target_cut, features, out.target);
         } else {
             out.target = out.projected;  // never a second pass
             if constexpr (std::same_as<typename R::Target, momentum::StopGradient>)
@@ -229,6 +263,18 @@ private:
         }
     }
 
+    /// A permutation of a batch's rows, by seed, step and view.
+    Tensor permutation(std::int64_t rows, std::size_t view) const {
+        Tensor order = at::arange(rows, at::kLong);
+        std::span<std::int64_t> values(order.mutable_data_ptr<std::int64_t>(), static_cast<std::size_t>(rows));
+        random::Stream draw({.seed = seed_,
+                             .purpose = random::Purpose::shuffle,
+                             .epoch = static_cast<std::uint64_t>(at.step),
+                             .view = view});
+        draw.shuffle(values);
+        return order;
+    }
+
     void follow() {
         const double m = recipe.target.schedule(at);
         require(m >= 0 && m <= 1, "Ema: m must lie between 0 and 1, the schedule gives ", m, " at step ", at.step);
@@ -264,6 +310,7 @@ private:
     std::vector<Outputs> last_;
     std::vector<std::pair<Tensor, Tensor>> statistics_;  // the networks' buffers, and as they were before the step
     std::int64_t dim_ = 0, followed_ = 0, skipped_ = 0;
+    std::uint64_t seed_ = 0;
 };
 
 namespace detail {

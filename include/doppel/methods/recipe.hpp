@@ -4,13 +4,23 @@
 
 #include <doppel/methods/concepts.hpp>
 
+#include <cstdint>
 #include <utility>
 
 namespace doppel {
 
 /// How a batch of several views passes through a network: what one BatchNorm batch is.
+///
+/// With groups (SplitBN) a batch passes in equal parts, so that one device computes what as many devices would; running
+/// statistics become the mean of the parts'. With a shuffled target (ShuffleBN) the target's batch is permuted before it
+/// is cut, and its outputs are put back, so that an image's two views have other company: without that MoCo can find the
+/// key by the statistics it shares with the query. The permutation is a function of seed, step and view; torch's
+/// generators are not touched.
+/// Source: He et al., "Momentum Contrast", 2019, arXiv:1911.05722, section 3.3; SplitBN: the authors' CIFAR-10 notebook.
 struct Passes {
-    bool join_views = false;  ///< views of one size go through together: one BatchNorm batch a size, not one a view
+    bool join_views = false;      ///< views of one size go through together: one BatchNorm batch a size, not one a view
+    std::int64_t bn_groups = 1;   ///< parts of a batch with BatchNorm statistics of their own, ≥ 1, each of at least 2 images
+    bool shuffle_target = false;  ///< permute the target's batch before it is cut into groups
 };
 
 /// The slots of a method. They hold specs (options, or a callable that makes a module), never built modules:

@@ -4,10 +4,12 @@
 
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/core/progress.hpp>
 #include <doppel/core/tensor.hpp>
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 
 namespace doppel::queues {
 
@@ -29,6 +31,15 @@ struct Fifo {
             rows_ = noise / noise.norm(2, 1, true).clamp_min(1e-12);
             pointer_ = at::zeros({1}, at::kLong);
             filled_ = at::zeros({1}, at::kLong);
+        }
+
+        /// A warning when the queue holds a large share of the data: keys of other views of the image itself are then
+        /// among the negatives (CIFAR-10's 50,000 images: 4,096).
+        std::string begin(const Horizon& horizon) const {
+            if (4 * rows_.size(0) <= horizon.samples) return "";
+            return "Fifo: a queue of " + std::to_string(rows_.size(0)) + " for " + std::to_string(horizon.samples) +
+                   " images holds a large share of them: an image meets its own older views as negatives; at most a "
+                   "quarter of the images is advised";
         }
 
         /// [K, D], float32, unit rows.

@@ -152,7 +152,7 @@ inline TrainResult train(AnyMethod method, const data::Dataset& images, const Pl
     module.to(options.device);
     if (options.channels_last) detail::lay_out_channels_last(module);
     module.train();
-    method.begin(horizon);
+    const auto warnings = method.begin(horizon);
     auto optimizer = plan.optimiser.build(method.trainable());
 
     auto identity = options.identity;
@@ -194,6 +194,7 @@ inline TrainResult train(AnyMethod method, const data::Dataset& images, const Pl
     }
     Progress progress(
         {.epochs = options.epochs, .steps_per_epoch = steps_per_epoch, .start_step = step, .mode = options.progress});
+    for (const auto& warning : warnings) progress.note("warning: " + warning);
     if (from)
         progress.note("going on from " + from->string() + " (step " + std::to_string(step) + " of " +
                       std::to_string(total) + ")");

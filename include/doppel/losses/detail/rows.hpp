@@ -5,6 +5,7 @@
 #include <doppel/core/error.hpp>
 #include <doppel/core/tensor.hpp>
 
+#include <limits>
 #include <string_view>
 
 namespace doppel::losses::detail {
@@ -18,6 +19,11 @@ inline void require_pair(std::string_view who, const Tensor& a, const Tensor& b)
     require(a.is_floating_point() && b.is_floating_point(), who, ": inputs must hold floating-point values, got ",
             a.dtype(), " and ", b.dtype());
     require(a.device() == b.device(), who, ": inputs must be on one device, got ", a.device(), " and ", b.device());
+}
+
+inline void require_temperature(std::string_view who, double temperature) {
+    require(temperature > 0 && temperature < std::numeric_limits<double>::infinity(), who,
+            ": temperature must be positive and finite, got ", temperature);
 }
 
 /// Half types become float32; float32 and float64 stay.

@@ -7,6 +7,7 @@
 #include <doppel/methods/concepts.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -99,24 +100,38 @@ struct Branch {
         });
     }
 
+    /// How run() cuts a batch.
+    struct Cut {
+        bool join = false;                                        ///< views of one size together
+        std::int64_t groups = 1;                                  ///< BatchNorm batches of a pass
+        std::function<Tensor(std::int64_t, std::size_t)> order{}; ///< (rows, view) → permutation [rows]; none: as they are
+    };
+
     /// Features and projections of the views that are seen; the lists get one entry a view.
-    void run(const std::vector<Tensor>& views, const std::vector<bool>& seen, bool join, std::vector<Tensor>& features,
+    void run(const std::vector<Tensor>& views, const std::vector<bool>& seen, const Cut& cut, std::vector<Tensor>& features,
              std::vector<Tensor>& projections) {
         features.resize(views.size());
         projections.resize(views.size());
         for (std::size_t i = 0; i < views.size(); ++i) {
             if (!seen[i] || projections[i].defined()) continue;
             std::vector<std::size_t> members{i};
-            if (join)
+            if (cut.join)
                 for (std::size_t j = i + 1; j < views.size(); ++j)
                     if (seen[j] && views[j].sizes() == views[i].sizes()) members.push_back(j);
             std::vector<Tensor> parts;
             for (const auto j : members) parts.push_back(views[j]);
-            const Tensor h = encoder->forward(parts.size() == 1 ? parts[0] : at::cat(parts));  // [members · B, F]
-            require(h.dim() == 2 && h.size(1) == feature_dim, "Recipe.encoder must give [B, ", feature_dim,
-                    "] (its feature_dim()), got ", h.sizes());
-            Tensor z = h;
-            if constexpr (projects) z = projector->forward(h);  // [members · B, D]
+            Tensor x = parts.size() == 1 ? parts[0] : at::cat(parts);
+            Tensor back;
+            if (cut.order) {
+                const Tensor order = cut.order(x.size(0), i).to(x.device());
+                x = x.index_select(0, order);
+                back = order.argsort();
+            }
+            auto [h, z] = in_groups(x, cut.groups);                             // [members · B, F], [members · B, D]
+            if (back.defined()) {
+                h = h.index_select(0, back);
+                z = z.index_select(0, back);
+            }
             const auto hs = h.chunk(static_cast<std::int64_t>(members.size())),
                        zs = z.chunk(static_cast<std::int64_t>(members.size()));
             for (std::size_t k = 0; k < members.size(); ++k) {
@@ -127,6 +142,52 @@ struct Branch {
     }
 
 private:
+    struct Passed {
+        Tensor h, z;
+    };
+
+    Passed pass(const Tensor& x) {
+        const Tensor h = encoder->forward(x);
+        require(h.dim() == 2 && h.size(1) == feature_dim, "Recipe.encoder must give [B, ", feature_dim,
+                "] (its feature_dim()), got ", h.sizes());
+        if constexpr (projects)
+            return {h, projector->forward(h)};
+        else
+            return {h, h};
+    }
+
+    /// A pass in `groups` parts. The running statistics start from the same values for each and end as their mean.
+    Passed in_groups(const Tensor& x, std::int64_t groups) {
+        if (groups == 1) return pass(x);
+        require(groups >= 1 && x.size(0) % groups == 0 && x.size(0) / groups >= 2, "Recipe.passes.bn_groups = ", groups,
+                " must cut a batch of ", x.size(0), " into equal parts of at least 2 images");
+        // By variable_data(): what autograd has saved of an earlier part must not count as changed.
+        std::vector<Tensor> statistics, counts;
+        each(*this, [&](torch::nn::Module& module, torch::nn::Module&) {
+            for (const auto& item : module.named_buffers()) {
+                if (item.key().ends_with("running_mean") || item.key().ends_with("running_var"))
+                    statistics.push_back(item.value().variable_data());
+                else if (item.key().ends_with("num_batches_tracked"))
+                    counts.push_back(item.value().variable_data());
+            }
+        });
+        std::vector<Tensor> before, sums, h, z;
+        for (const Tensor& value : statistics) before.push_back(value.clone());
+        for (const Tensor& value : statistics) sums.push_back(at::zeros_like(value));
+        for (const Tensor& part : x.chunk(groups)) {
+            for (std::size_t i = 0; i < statistics.size(); ++i) statistics[i].copy_(before[i]);
+            const auto passed = pass(part);
+            h.push_back(passed.h);
+            z.push_back(passed.z);
+            for (std::size_t i = 0; i < statistics.size(); ++i) sums[i].add_(statistics[i]);
+        }
+        for (std::size_t i = 0; i < statistics.size(); ++i)
+            statistics[i].copy_(sums[i] / static_cast<double>(groups));
+        if (encoder->is_training())
+            for (Tensor& count : counts) count.sub_(groups - 1);  // one pass, in parts
+        return {at::cat(h), at::cat(z)};
+    }
+
     template <class Other, class Action>
     void each(Other& other, Action&& action) {
         action(*encoder, *other.encoder);

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// InfoNCE: MoCo's contrastive loss, against a queue of keys or against the keys of the batch.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/core/precision.hpp>
+#include <doppel/core/tensor.hpp>
+#include <doppel/losses/detail/rows.hpp>
+#include <doppel/methods/pairing.hpp>
+
+namespace doppel::losses {
+
+/// Each query must tell its own key from the keys of a queue.
+///
+///     L = 1/N Σ_i −log( exp(q̂_i·k̂_i/τ) / ( exp(q̂_i·k̂_i/τ) + Σ_j exp(q̂_i·m_j/τ) ) ),   x̂ = x / ‖x‖
+///
+/// Shapes: q, k [N, D], any floating type, need not be normalised; memory [K, D] of unit rows. Result: scalar, float32
+/// (float64 for float64 inputs). No gradient flows into k and memory. The keys of the batch are no negatives.
+/// Numerics: float32 whatever autocast says. Uninformative embeddings give log(K + 1); a queue of random rows starts
+/// lower, rises while it fills, then falls.
+/// Throws Error for a temperature that is not positive, and for shapes that do not fit.
+/// Differs: lightly calls it NTXentLoss with a memory bank.
+/// Source: He, Fan, Wu, Xie, Girshick, "Momentum Contrast for Unsupervised Visual Representation Learning", 2019,
+/// arXiv:1911.05722, equation 1 and algorithm 1.
+///
+///     Recipe{..., .target = momentum::Ema{...}, .queue = queues::Fifo{.capacity = 4096},
+///            .loss = losses::InfoNce{.temperature = 0.2}}
+struct InfoNce {
+    double temperature = 0.07;  ///< τ > 0. MoCo v1: 0.07, v2: 0.2; CIFAR-10: 0.1
+
+    Tensor operator()(const Tensor& q, const Tensor& k, const Tensor& memory) const {
+        detail::require_temperature("InfoNce", temperature);
+        detail::require_pair("InfoNce", q, k);
+        require(memory.defined() && memory.dim() == 2 && memory.size(1) == q.size(1), "InfoNce: the queue must be [K, ",
+                q.size(1), "], got ", memory.defined() ? memory.sizes() : at::IntArrayRef{});
+        const Autocast float32(q.device().type(), Precision::fp32);
+        const Tensor query = detail::unit_rows(q), key = detail::unit_rows(k.detach());
+        const Tensor positive = (query * key).sum(1, true);                                           // [N, 1]
+        const Tensor negative = query.mm(memory.detach().to(query.scalar_type()).t());                // [N, K]
+        const Tensor logits = at::cat({positive, negative}, 1) / temperature;                         // [N, 1 + K]
+        return logits.logsumexp(1).mean() - logits.select(1, 0).mean();
+    }
+};
+
+/// Each query must find its own key among the keys of the batch.
+///
+///     L = 2τ · 1/N Σ_i −log( exp(q̂_i·k̂_i/τ) / Σ_j exp(q̂_i·k̂_j/τ) ),   x̂ = x / ‖x‖
+///
+/// Paired symmetrically, the two directions summed: queries of view 0 meet keys of view 1, and the reverse. Queries
+/// never meet keys of their own view.
+/// Shapes: q, k [N, D], any floating type, need not be normalised. Result: scalar, float32 (float64 for float64).
+/// No gradient flows into k. Uninformative embeddings give 2τ·log N a direction.
+/// Accumulated gradients: negatives come from the micro-batch.
+/// Source: Chen, Xie, He, "An Empirical Study of Training Self-Supervised Vision Transformers", 2021,
+/// arXiv:2104.02057, algorithm 1; the factor 2τ is in the authors' code and footnote.
+///
+///     Recipe{..., .target = momentum::Ema{...}, .loss = losses::InBatchInfoNce{.temperature = 0.2}}
+struct InBatchInfoNce {
+    using Pairing = pairings::Symmetric;
+
+    double temperature = 1.0;  ///< τ > 0. MoCo v3: 1 for ResNet-50, 0.2 for ViT
+
+    Tensor operator()(const Tensor& q, const Tensor& k) const {
+        detail::require_temperature("InBatchInfoNce", temperature);
+        detail::require_pair("InBatchInfoNce", q, k);
+        const Autocast float32(q.device().type(), Precision::fp32);
+        const Tensor logits = detail::unit_rows(q).mm(detail::unit_rows(k.detach()).t()) / temperature;  // [N, N]
+        return 2 * temperature * (logits.logsumexp(1).mean() - logits.diagonal().mean());
+    }
+};
+
+}  // namespace doppel::losses
