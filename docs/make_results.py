@@ -3,6 +3,7 @@
 """Runs the trainings whose figures stand in docs/results.md, and writes that file.
 
     docs/make_results.py DATA [NAME ...]     all of them, or those named: embedded cifar10 clothing fashion memory
+    docs/make_results.py --from NAME FOLDER  take the figures of NAME from the run folder of its command, run before
     docs/make_results.py --write             only write docs/results.md from docs/results.json
 
 DATA is a folder that holds cifar10-jpeg/cifar10-jpeg-{train,test}.tar.gz (class folders inside), clothing-2k/ (splits of class
@@ -28,17 +29,20 @@ RUNS = {
         data=lambda data, scratch: [],
         options=[]),
     "cifar10": dict(
+        shown="cifar10",
         title="CIFAR-10 (JPEG q75), the first 1,000 training and 200 test images of each class",
         data=lambda data, scratch: ["--data", str(cifar10(data, scratch))],
         options=["--arch", "resnet18x0.25", "--stem", "strided", "--epochs", "110", "--batch-size", "128",
-                 "--temperature", "0.1"]),
+                 "--temperature", "0.1", "--knn-every", "10"]),
     "clothing": dict(
+        shown="clothing-2k",
         title="clothing-2k, 1,354 photographs to train on, 341 to validate on",
         data=lambda data, scratch: ["--data", str(data / "clothing-2k")],
-        options=["--size", "64", "--arch", "resnet18x0.25", "--stem", "imagenet", "--epochs", "40", "--batch-size", "64",
-                 "--temperature", "0.2", "--strength", "0.5", "--blur", "0", "--min-scale", "0.2", "--hidden", "256",
-                 "--workers", "2"]),
+        options=["--size", "64", "--arch", "resnet18x0.25", "--stem", "imagenet", "--epochs", "200", "--batch-size", "128",
+                 "--temperature", "0.1", "--strength", "0.8", "--blur", "0", "--min-scale", "0.15", "--hidden", "512",
+                 "--knn-every", "20"]),
     "fashion": dict(
+        shown="fashion-mnist",
         title="Fashion-MNIST from the .gz files, 60,000 to train on, 10,000 to evaluate on",
         data=lambda data, scratch: ["--data", str(data / "fashion-mnist")],
         options=["--arch", "resnet18x0.125", "--stem", "strided", "--epochs", "1"]),
@@ -70,24 +74,35 @@ def run(name, data):
         where = plan["data"](data, scratch)
         if name == "embedded":
             command = [str(ROOT / "run"), "demo", *plan["options"], "--out", str(out)]
-            shown = " ".join(["./run demo", *plan["options"]])
         else:
             command = [str(ROOT / "run"), "example", "01_simclr", *where, *plan["options"], "--out", str(out)]
-            shown = " ".join(["./run example 01_simclr --data", pathlib.Path(where[1]).name, *plan["options"]])
         print("+", " ".join(command), flush=True)
         began = time.time()
         subprocess.run(command, check=True)
-        lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-        config = json.loads((out / "config.json").read_text())
-        end = lines[-1]
-        figures = {key: end[key] for key in ("knn_top1", "knn_top1_random", "knn_top1_pixels", "feature_std",
-                                             "effective_rank", "train_seconds", "train_images_per_second", "step", "epoch")}
-        figures.update(command=shown, seed=config["run"]["seed"], encoder=config["resolved"]["encoder"],
-                       stem=config["resolved"]["stem"], size=config["resolved"]["size"],
-                       batch_size=config["training"]["batch_size"], device=config["resolved"]["device"],
-                       precision=config["resolved"]["precision"], seconds_in_all=round(time.time() - began),
-                       cores=os.cpu_count(), machine=machine(), torch=config["torch"], doppel=config["doppel"])
-        return figures
+        return {**figures_of(out), "command": command_of(name), "seconds_in_all": round(time.time() - began)}
+
+
+def figures_of(out):
+    """The figures in a run folder."""
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    config = json.loads((out / "config.json").read_text())
+    end = lines[-1]
+    figures = {key: end[key] for key in ("knn_top1", "knn_top1_random", "knn_top1_pixels", "feature_std", "effective_rank",
+                                         "train_seconds", "train_images_per_second", "step", "epoch")}
+    resolved = config["resolved"]
+    stem = resolved.get("stem")
+    figures.update(seed=config["run"]["seed"], encoder=resolved["encoder"] + (f", {stem} stem" if stem else ""),
+                   size=resolved["size"], batch_size=config["training"]["batch_size"], device=resolved["device"],
+                   precision=resolved["precision"], threads=resolved["threads"], cores=os.cpu_count(), machine=machine(),
+                   torch=config["torch"], doppel=config["doppel"])
+    return figures
+
+
+def command_of(name):
+    """What stands in docs/results.md."""
+    plan = RUNS[name]
+    start = "./run demo" if name == "embedded" else f"./run example 01_simclr --data {plan['shown']}"
+    return " ".join([start, *plan["options"]])
 
 
 def photographs(data, scratch, count):
@@ -143,9 +158,9 @@ def write(figures):
                  f"| **{100 * f['knn_top1']:.1f} %** | {100 * f['knn_top1_random']:.1f} % | {100 * f['knn_top1_pixels']:.1f} % | "
                  f"{100 * (f['knn_top1'] - max(f['knn_top1_random'], f['knn_top1_pixels'])):+.1f} points | "
                  f"{f['train_seconds']:.0f} s, {f['train_images_per_second']:.0f} images/s |", "",
-                 f"{f['encoder']} ({f['stem']} stem), {f['size']} px, {f['epoch']} epochs, batch {f['batch_size']}, seed {f['seed']}, "
+                 f"{f['encoder']}, {f['size']} px, {f['epoch']} epochs, batch {f['batch_size']}, seed {f['seed']}, "
                  f"{f['device']} {f['precision']}; spread of the features {f['feature_std']:.4f}, effective rank {f['effective_rank']:.1f}; "
-                 f"{f['cores']} cores ({f['machine']}), torch {f['torch']}, doppel {f['doppel']}.", ""]
+                 f"{f.get('threads', f['cores'])} of {f['cores']} cores ({f['machine']}), torch {f['torch']}, doppel {f['doppel']}.", ""]
     if "memory" in figures:
         f = figures["memory"]
         text += ["## Peak memory", "", "```sh", f["command"], "```", "",
@@ -164,7 +179,10 @@ def main():
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         sys.exit(__doc__.strip())
     figures = json.loads(STORE.read_text()) if STORE.exists() else {}
-    if sys.argv[1] != "--write":
+    if sys.argv[1] == "--from" and len(sys.argv) == 4 and sys.argv[2] in RUNS:
+        figures[sys.argv[2]] = {**figures_of(pathlib.Path(sys.argv[3])), "command": command_of(sys.argv[2])}
+        STORE.write_text(json.dumps(figures, indent=1) + "\n")
+    elif sys.argv[1] != "--write":
         data = pathlib.Path(sys.argv[1]).resolve()
         for name in sys.argv[2:] or [*RUNS, "memory"]:
             figures[name] = memory(data) if name == "memory" else run(name, data)
