@@ -7,15 +7,15 @@
 #include <doppel/data/damage.hpp>
 #include <doppel/data/embedded.hpp>
 #include <doppel/data/open.hpp>
-#include <doppel/encoders/resnet.hpp>
+#include <doppel/encoders/any.hpp>
 
-#include <cctype>
-#include <charconv>
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 
 namespace doppel::cli {
 
@@ -53,7 +53,8 @@ void describe_data(Common& o, Field&& field) {
 }
 template <class Field>
 void describe_encoder(Common& o, Field&& field) {
-    field("arch", o.arch, "encoder: resnet18, resnet34, resnet50, resnet101, and a width as in resnet18x0.25");
+    field("arch", o.arch, "encoder: resnet18, resnet34, resnet50, resnet101, with a width as in resnet18x0.25; vit_ti16, "
+                          "vit_s16, vit_b16, vit_l16, the number being the side of a patch");
     field("stem", o.stem, "how the ResNet begins; auto: cifar for views below 64 px; strided: a quarter of its work",
           Choices{"auto", "cifar", "imagenet", "strided"});
 }
@@ -76,29 +77,22 @@ void describe_run(Common& o, Field&& field) {
     field("verbose", o.verbose, "tell more when something fails");
 }
 
-/// The ResNet that "resnet18" or "resnet50x0.5" means.
-inline encoders::ResNet encoder_from(const Common& o, int size) {
-    const std::string_view name = o.arch;
-    const auto refuse = [&] {
-        fail(
-            "--arch must be resnet18, resnet34, resnet50 or resnet101, with a width as in resnet18x0.25 if wanted, got "
-            "'",
-            name, "'");
-    };
-    encoders::ResNet net{.channels = o.channels};
-    if (!name.starts_with("resnet")) refuse();
-    const auto rest = name.substr(6);
-    const auto [depth_end, bad] = std::from_chars(rest.data(), rest.data() + rest.size(), net.depth);
-    if (bad != std::errc{} || (net.depth != 18 && net.depth != 34 && net.depth != 50 && net.depth != 101)) refuse();
-    if (const auto width = rest.substr(static_cast<std::size_t>(depth_end - rest.data())); !width.empty()) {
-        const auto [end, wrong] = std::from_chars(width.data() + 1, width.data() + width.size(), net.width);
-        if (width.front() != 'x' || wrong != std::errc{} || end != width.data() + width.size()) refuse();
-    }
-    net.stem = o.stem == "strided"                                    ? Stem::strided
-               : o.stem == "cifar" || (o.stem == "auto" && size < 64) ? Stem::cifar
-                                                                      : Stem::imagenet;
-    net.base();  // refuses a width out of range
-    return net;
+/// The encoder that --arch and --stem mean.
+inline encoders::Any encoder_from(const Common& o, int size) {
+    const Stem stem = o.stem == "strided"                                    ? Stem::strided
+                      : o.stem == "cifar" || (o.stem == "auto" && size < 64) ? Stem::cifar
+                                                                             : Stem::imagenet;
+    try {
+        auto encoder = encoders::from_name(o.arch, size, o.channels, stem);
+        require(!encoder.is_vit() || o.stem == "auto", "a ViT has no stem; leave --stem out");
+        return encoder;
+    } catch (const Error& problem) { fail("--arch ", o.arch, ": ", problem.what()); }
+}
+
+/// "resnet18x0.25, strided stem", "vit_ti4".
+inline std::string encoder_text(const encoders::Any& encoder) {
+    const auto* net = std::get_if<encoders::ResNet>(&encoder.spec);
+    return encoder.name() + (net ? ", " + std::string(name_of(net->stem)) + " stem" : "");
 }
 
 /// Training and validation images, and how they came to be, in words.

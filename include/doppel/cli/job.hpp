@@ -19,7 +19,8 @@ struct Job {
     About about{};
     Common common{};
     data::Splits data{};
-    encoders::ResNet encoder{};
+    encoders::Any encoder{};     ///< by --arch; not read when the method has one of its own
+    bool own_encoder = false;    ///< the method's own, not chosen by --arch
     int size = 0;
     AnyMethod method{};
     train::Plan plan{};

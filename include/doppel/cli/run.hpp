@@ -20,9 +20,11 @@
 #include <cstdio>
 #include <ctime>
 #include <exception>
+#include <concepts>
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 namespace doppel::cli {
@@ -191,9 +193,9 @@ std::optional<int> parse(int argc, char** argv, const About& about, Common& comm
 
 }  // namespace detail
 
-/// A whole program: reads the command line, trains what `make` gives, evaluates and reports. `defaults(size)` are the
-/// method's options for views of that size; what stands on the command line goes before them. `make(encoder, options)`
-/// gives the preset. Exit status: 0; 2 for wrong input (one line on stderr); 1 for anything else; 130, 143 after signals.
+/// A whole program: reads the command line, trains what `make` gives, evaluates and reports. `defaults(size)`, or
+/// `defaults(size, arch)`, are the method's options for views of that size; what stands on the command line goes before
+/// them. `make(encoder, options)` gives the preset; the encoder is the one of --arch. Exit status: 0; 2 for wrong input (one line on stderr); 1 for anything else; 130, 143 after signals.
 ///
 ///     int main(int argc, char** argv) {
 ///         return cli::run(argc, argv, {"simclr", "SimCLR", "…"}, defaults,
@@ -203,21 +205,35 @@ template <class Defaults, class Make>
 int run(int argc, char** argv, const About& about, Defaults defaults, Make make) {
     Common common;
     try {
-        auto options = defaults(32);
+        const auto defaults_for = [&](int size) {
+            if constexpr (requires { defaults(size, common.arch); })
+                return defaults(size, common.arch);
+            else
+                return defaults(size);
+        };
+        auto options = defaults_for(32);
         if (const auto status = detail::parse(argc, argv, about, common, options)) return *status;
         Job run{.about = about, .data = open_data(common), .skipped = std::make_shared<Skipped>(common.strict)};
         run.skipped->left_out(run.data.left_out);
         require(run.data.train.size() >= 2, "--data: ", common.data, " has one image, expected at least two to train on");
         run.size = size_for(common, run.data.train, run.skipped->train.get());
-        options = defaults(run.size);  // what the command line does not say follows from the size
+        options = defaults_for(run.size);  // what the command line does not say follows from the size
         if (const auto status = detail::parse(argc, argv, about, common, options)) return *status;
         options.size = run.size;
         options.channels = static_cast<int>(common.channels);
+        if constexpr (requires { options.images = run.data.train.size(); }) options.images = run.data.train.size();
         require(common.channels == 1 || common.channels == 3, "--channels must be 1 or 3, got ", common.channels);
         run.common = common;
         if (common.threads > 0) at::set_num_threads(static_cast<int>(common.threads));
         run.encoder = encoder_from(common, run.size);
         const auto preset = make(run.encoder, options);
+        if constexpr (std::same_as<std::remove_cvref_t<decltype(preset.recipe.encoder)>, encoders::Any>) {
+            run.encoder = preset.recipe.encoder;  // as the method has adjusted it
+        } else {
+            run.own_encoder = true;
+            require(common.arch == Common{}.arch && common.stem == Common{}.stem,
+                    "--arch and --stem choose nothing here: this method has an encoder of its own");
+        }
         run.options = {.epochs = preset.epochs,
                        .batch_size = preset.batch_size,
                        .seed = static_cast<std::uint64_t>(common.seed),
@@ -229,7 +245,7 @@ int run(int argc, char** argv, const About& about, Defaults defaults, Make make)
                        .log_every = common.log_every,
                        .damage = run.skipped->train,
                        .identity = {{"method", preset.name},
-                                    {"encoder", run.encoder.name() + " " + std::string(name_of(run.encoder.stem))},
+                                    {"encoder", encoder_text(run)},
                                     {"size", std::to_string(run.size)},
                                     {"data", common.data}}};
         run.options.precision = common.precision == "auto"
@@ -252,8 +268,7 @@ int run(int argc, char** argv, const About& about, Defaults defaults, Make make)
         describe_run(common, ToJson{config["run"]});
         config["run"]["out"] = run.options.out.string();
         config["resolved"] = {{"size", run.size},
-                              {"encoder", run.encoder.name()},
-                              {"stem", std::string(name_of(run.encoder.stem))},
+                              {"encoder", encoder_text(run)},
                               {"device", run.options.device.str()},
                               {"precision", std::string(name_of(run.options.precision))},
                               {"threads", at::get_num_threads()},

@@ -26,13 +26,18 @@ inline std::int64_t parameter_count(const torch::nn::Module& module) {
     return count;
 }
 
+/// The encoder in words.
+inline std::string encoder_text(const Job& job) {
+    return job.own_encoder ? "an encoder of its own" : encoder_text(job.encoder);
+}
+
 /// The lines before training.
 inline void say_plan(const Job& job, bool labelled) {
     const auto& train = job.data.train;
     const auto classes = train.classes().size();
-    say("{}: {} of {} px with {} ({:.1f} M parameters, {} stem), {}, {}", job.about.title, job.options.batch_size,
-        job.size, job.encoder.name(), static_cast<double>(parameter_count(*job.method.encoder(Network::online))) / 1e6,
-        name_of(job.encoder.stem), job.options.device.str(), name_of(job.options.precision));
+    say("{}: {} of {} px with {} ({:.1f} M parameters), {}, {}", job.about.title, job.options.batch_size, job.size,
+        encoder_text(job), static_cast<double>(parameter_count(*job.method.encoder(Network::online))) / 1e6,
+        job.options.device.str(), name_of(job.options.precision));
     say("data: {} training and {} validation images{}{}", train.size(), job.data.validation.size(),
         classes > 0 ? fmt::format(", {} classes", classes) : "", job.data.how.empty() ? "" : " (" + job.data.how + ")");
     if (!labelled) say("there are no labels for k-NN, so there will be no knn_* figures");
@@ -75,12 +80,9 @@ inline void save_encoder(const Job& job, std::int64_t steps) {
     };
     const auto normalize = job.plan.views.plain.normalize();
     file.metadata = {{"format", "pt"},
-                     {"arch", "resnet" + text(job.encoder.depth)},
-                     {"width", text(job.encoder.width)},
-                     {"stem", std::string(name_of(job.encoder.stem))},
                      {"feature_dim", text(job.method.feature_dim())},
                      {"image_size", text(job.size)},
-                     {"channels", text(job.encoder.channels)},
+                     {"channels", text(job.common.channels)},
                      {"mean", list(normalize.mean)},
                      {"std", list(normalize.std)},
                      {"preprocessing", job.plan.views.plain.describe()},
@@ -89,6 +91,17 @@ inline void save_encoder(const Job& job, std::int64_t steps) {
                      {"step", text(steps)},
                      {"network", job.evaluate == Network::online ? "online" : "target"},
                      {"doppel", version}};
+    if (job.own_encoder) {
+        file.metadata["arch"] = "custom";
+    } else if (const auto* net = std::get_if<encoders::ResNet>(&job.encoder.spec)) {
+        file.metadata["arch"] = "resnet" + text(net->depth);
+        file.metadata["width"] = text(net->width);
+        file.metadata["stem"] = name_of(net->stem);
+    } else if (const auto* vit = std::get_if<encoders::Vit>(&job.encoder.spec)) {
+        file.metadata["arch"] = vit->name();
+        file.metadata["patch"] = text(vit->patch);
+        file.metadata["heads"] = text(vit->resolved().heads);
+    }
     io::save_safetensors(job.options.out / "encoder.safetensors", file);
 }
 
@@ -147,8 +160,7 @@ inline eval::Report report_of(const Job& job, const eval::Features& bank, const 
                                               .classes = static_cast<std::int64_t>(train.classes().size())});
     report.facts = {
         {"method", job.about.title},
-        {"encoder", fmt::format("{}, {} stem, {} features", job.encoder.name(), name_of(job.encoder.stem),
-                                job.method.feature_dim())},
+        {"encoder", fmt::format("{}, {} features", encoder_text(job), job.method.feature_dim())},
         {"images", fmt::format("{} to train on, {} to evaluate on ({})", train.size(), validation.size(), kind)},
         {"split", how},
         {"optimiser", job.plan.optimiser.describe()},

@@ -4,6 +4,7 @@
 
 #include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
+#include <doppel/encoders/module.hpp>
 
 #include <algorithm>
 #include <array>
@@ -95,12 +96,12 @@ inline Layout layout_of(std::int64_t depth) {
 struct ResNet;
 
 /// The module that encoders::ResNet describes: images [B, C, H, W] → features [B, F].
-class ResNetModuleImpl : public torch::nn::Module {
+class ResNetModuleImpl : public Module {
 public:
     explicit ResNetModuleImpl(const ResNet& spec);
 
     /// The last feature map averaged over its places: [B, C, H, W] → [B, F].
-    Tensor forward(const Tensor& images) { return forward_map(images).mean({2, 3}); }
+    Tensor forward(const Tensor& images) override { return forward_map(images).mean({2, 3}); }
 
     /// The last feature map: [B, C, H, W] → [B, F, H/32, W/32], rounded up (H/8 with the CIFAR stem, H/16 with the
     /// strided one).
@@ -113,7 +114,7 @@ public:
         return x;
     }
 
-    std::int64_t feature_dim() const { return feature_dim_; }
+    std::int64_t feature_dim() const override { return feature_dim_; }
 
 private:
     std::int64_t channels_, feature_dim_ = 0;

@@ -5,7 +5,7 @@
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/losses/detail/rows.hpp>
-#include <doppel/methods/pairing.hpp>
+#include <doppel/losses/pairing.hpp>
 
 namespace doppel::losses {
 

@@ -5,7 +5,7 @@
 #include <doppel/core/batch.hpp>
 #include <doppel/core/module.hpp>
 #include <doppel/heads/mlp.hpp>
-#include <doppel/methods/pairing.hpp>
+#include <doppel/losses/pairing.hpp>
 #include <doppel/momentum/target.hpp>
 
 #include <concepts>

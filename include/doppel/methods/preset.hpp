@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 namespace doppel {
 
@@ -28,5 +29,14 @@ struct Preset {
     std::int64_t batch_size = 256;        ///< images an optimiser step
     Network evaluate = Network::online;   ///< whose encoder is the result
 };
+
+/// The preset with another recipe, for a method of one's own that is trained as a known one is.
+///
+///     auto mine = with_recipe(methods::sim_clr(encoder, options), "mine", recipe);
+template <class R, class S>
+Preset<S> with_recipe(const Preset<R>& preset, std::string name, S recipe) {
+    return {std::move(name), std::move(recipe), preset.views, preset.optimiser, preset.lr, preset.epochs, preset.batch_size,
+            preset.evaluate};
+}
 
 }  // namespace doppel

@@ -4,11 +4,14 @@
 
 #include <doppel/core/error.hpp>
 #include <doppel/core/tensor.hpp>
+#include <doppel/optim/detail/at_work.hpp>
 #include <doppel/optim/optimizer.hpp>
 
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,6 +37,7 @@ struct Sgd {
     double weight_decay = 1e-4;        ///< ≥ 0
     bool nesterov = false;             ///< look ahead; needs momentum > 0
     bool decay_norm_and_bias = false;  ///< decay parameters of at most one dimension too
+    Rules except{};                    ///< parameters that are trained differently
 
     class State;
 
@@ -41,11 +45,11 @@ struct Sgd {
     std::string describe() const {
         std::ostringstream text;
         text << "SGD, momentum " << momentum << (nesterov ? " (Nesterov)" : "") << ", weight decay " << weight_decay
-             << (decay_norm_and_bias ? "" : ", not on biases and normalisation");
+             << (decay_norm_and_bias ? "" : ", not on biases and normalisation") << detail::text_of(except);
         return text.str();
     }
 
-    /// The optimiser at work, with a group that decays and one that does not.
+    /// The optimiser at work, with groups by weight_decay and `except`.
     State build(const NamedParameters& parameters) const;
 
     /// The optimiser at work on groups of one's own; weight decay is the groups'.
@@ -66,17 +70,17 @@ public:
 
     void step() { step(options_.lr); }
 
-    void step(double lr) {
-        require(lr >= 0 && std::isfinite(lr), "Sgd: learning rate must be finite and not negative, got ", lr);
+    /// With `weight_decay`, as a schedule gives it, in place of each group's that is not zero.
+    void step(double lr, std::optional<double> weight_decay = std::nullopt) {
+        detail::require_rate("Sgd", "learning rate", lr);
+        if (weight_decay) detail::require_rate("Sgd", "weight decay", *weight_decay);
         const at::NoGradGuard no_grad;
-        for (std::size_t i = 0; i < groups_.size(); ++i) step_group(i, lr * groups_[i].lr_scale);
+        for (std::size_t i = 0; i < groups_.size(); ++i)
+            step_group(i, detail::rate(groups_[i], lr), detail::decay(groups_[i], weight_decay));
     }
 
     /// Drops the gradients, so that the next backward pass writes instead of adding.
-    void zero_grad() {
-        for (auto& group : groups_)
-            for (auto& item : group.parameters) item.second.mutable_grad().reset();
-    }
+    void zero_grad() { detail::drop_gradients(groups_); }
 
     /// Names the tensors that belong to a checkpoint: "momentum.<parameter>", none without momentum.
     template <class Visitor>
@@ -89,30 +93,19 @@ public:
     const Groups& groups() const { return groups_; }
 
 private:
-    void step_group(std::size_t i, double lr) {
+    void step_group(std::size_t i, double lr, double weight_decay) {
         std::vector<Tensor> parameters, gradients, velocities;
-        for (std::size_t j = 0; j < groups_[i].parameters.size(); ++j) {
-            const auto& [name, w] = groups_[i].parameters[j];
-            if (!w.grad().defined()) continue;
-            require(w.grad().layout() == at::kStrided, "Sgd: the gradient of ", name, " must be dense, it is sparse");
+        detail::each_active("Sgd", groups_[i], [&](std::size_t j, const Tensor& w, const Tensor& gradient) {
             parameters.push_back(w);
-            gradients.push_back(laid_out_as(w, w.grad()));
-            if (velocities_.empty()) continue;
+            gradients.push_back(gradient);
+            if (velocities_.empty()) return;
             auto& velocity = velocities_[i][j];
-            velocity = laid_out_as(w, velocity);
+            velocity = detail::laid_out_as(w, velocity);
             velocities.push_back(velocity);
-        }
+        });
         if (parameters.empty()) return;
-        at::_fused_sgd_(parameters, gradients, velocities, groups_[i].weight_decay, options_.momentum, lr,
+        at::_fused_sgd_(parameters, gradients, velocities, weight_decay, options_.momentum, lr,
                         /*dampening=*/0, options_.nesterov, /*maximize=*/false, /*is_first_step=*/false);
-    }
-
-    /// The fused kernel walks through memory, so all its tensors must lie as the parameter does (it may have become
-    /// channels-last, or have moved to another device, since the optimiser was built).
-    static Tensor laid_out_as(const Tensor& w, const Tensor& t) {
-        bool same = t.device() == w.device();
-        for (std::int64_t d = 0; d < w.dim(); ++d) same &= w.size(d) == 1 || t.stride(d) == w.stride(d);
-        return same ? t : at::empty_like(w).copy_(t);
     }
 
     void check() const {
@@ -122,24 +115,7 @@ private:
         require(!o.nesterov || o.momentum > 0, "Sgd: nesterov needs momentum above 0, got ", o.momentum);
         require(o.weight_decay >= 0 && std::isfinite(o.weight_decay),
                 "Sgd: weight_decay must be finite and not negative, got ", o.weight_decay);
-        Tensor first;
-        for (const auto& group : groups_) {
-            require(group.weight_decay >= 0 && std::isfinite(group.weight_decay),
-                    "Sgd: a group's weight_decay must be finite and not negative, got ", group.weight_decay);
-            require(group.lr_scale >= 0 && std::isfinite(group.lr_scale),
-                    "Sgd: a group's lr_scale must be finite and not negative, got ", group.lr_scale);
-            for (const auto& [name, w] : group.parameters) {
-                require(w.defined(), "Sgd: parameter ", name, " is undefined");
-                require(w.scalar_type() == at::kFloat || w.scalar_type() == at::kDouble,
-                        "Sgd: parameters must be float32 or float64, ", name, " is ", w.scalar_type());
-                require(w.is_non_overlapping_and_dense(), "Sgd: parameter ", name, " is a view with gaps or overlaps");
-                if (!first.defined()) first = w;
-                require(w.device() == first.device() && w.scalar_type() == first.scalar_type(),
-                        "Sgd: parameters must share type and device, ", name, " is ", w.scalar_type(), " on ",
-                        w.device(), ", others are ", first.scalar_type(), " on ", first.device());
-            }
-        }
-        require(first.defined(), "Sgd: there are no parameters to train");
+        detail::check("Sgd", groups_);
     }
 
     Sgd options_;
@@ -148,8 +124,7 @@ private:
 };
 
 inline Sgd::State Sgd::build(const NamedParameters& parameters) const {
-    if (decay_norm_and_bias) return State(*this, {{.parameters = parameters, .weight_decay = weight_decay}});
-    return State(*this, split_by_decay(parameters, weight_decay));
+    return State(*this, make_groups(parameters, weight_decay, except, decay_norm_and_bias));
 }
 
 inline Sgd::State Sgd::build_groups(Groups groups) const { return State(*this, std::move(groups)); }

@@ -29,6 +29,15 @@ struct Symmetric {
     std::vector<Pair> operator()(std::size_t, std::size_t) const { return {{0, 1}, {1, 0}}; }
 };
 
+/// OneWay, or with `both` Symmetric with the sum: what an option decides when the program runs (MoCo).
+struct OneOrBoth {
+    bool both = false;
+    Reduce reduce = Reduce::sum;
+    std::vector<Pair> operator()(std::size_t, std::size_t) const {
+        return both ? std::vector<Pair>{{0, 1}, {1, 0}} : std::vector<Pair>{{0, 1}};
+    }
+};
+
 /// Every ordered pair of different views.
 struct AllPairs {
     Reduce reduce = Reduce::mean;

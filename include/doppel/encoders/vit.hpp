@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+// Vision Transformer encoders with the parameter names of timm.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/core/module.hpp>
+#include <doppel/encoders/module.hpp>
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace doppel {
+
+/// Dimension, blocks and heads of a Vision Transformer: ti 192, 12, 3; s 384, 12, 6; b 768, 12, 12; l 1024, 24, 16.
+enum class VitKind { ti, s, b, l };
+
+inline std::string_view name_of(VitKind kind) {
+    return std::array<std::string_view, 4>{"ti", "s", "b", "l"}.at(static_cast<std::size_t>(kind));
+}
+
+/// What tells a patch where it stands.
+enum class VitPositions {
+    learned,  ///< trained with the rest (timm, DINO)
+    sin_cos,  ///< a fixed table of sines and cosines of row and column (MoCo v3)
+};
+
+/// How the tokens become one vector.
+enum class VitPool {
+    token,  ///< the class token behind the last LayerNorm, `norm`
+    avg,    ///< the mean of the patch tokens, then the last LayerNorm, here `fc_norm` (timm's global_pool="avg")
+};
+
+/// How the weights are drawn.
+enum class VitInit {
+    dino,     ///< linear layers, class token, learned positions N(0, 0.02²); patches as torch's convolutions
+    moco_v3,  ///< linear layers (q, k, v each), patches U(±√(6/(in + out))), patches' bias 0, class token N(0, 1e-6²)
+};
+
+}  // namespace doppel
+
+namespace doppel::encoders {
+
+class VitModule;
+
+/// A Vision Transformer (pre-norm, GELU) without its classifier: `build()` gives the module, drawn from torch's
+/// generator. Images [B, C, H, W] → features [B, D], float32 also under autocast:
+///
+///     x₀ = [class token, W · patches + b] + positions;   y = x + attn(norm1(x));   x ← y + fc2(gelu(fc1(norm2(y))))
+///
+/// H and W are any multiples of the patch. For another grid than that of image_size the positions are interpolated:
+/// bicubic, to an explicit size, no antialiasing. Fixed ones are not computed anew: the state says all, and a table of
+/// another's that was loaded stays in force. timm interpolates with antialiasing.
+/// Biases start at 0, LayerNorm at scale 1. timm and DINO cut N(0, 0.02²) at ±2, 100 deviations: not done here.
+/// Parameters carry the names of timm's vit_*_patch*; fixed positions are one of them, pos_embed, without a gradient.
+/// drop_path leaves a branch out for single images, by torch's generator of the device, in training mode only; Method
+/// keeps an Ema target's blocks out of that mode.
+/// Throws Error for options out of range, and for images whose sides are no multiples of the patch.
+/// Source: Dosovitskiy et al., "An Image is Worth 16x16 Words", 2020, arXiv:2010.11929; ti and s: Touvron et al., DeiT,
+/// 2020, arXiv:2012.12877; fixed positions, their weights, frozen patches: Chen, Xie, He, MoCo v3, 2021,
+/// arXiv:2104.02057, and its code; interpolation: Caron et al., DINO, 2021, arXiv:2104.14294, with the size given as in
+/// dinov2's pull request 378; drop_path: Huang et al., "Deep Networks with Stochastic Depth", 2016, arXiv:1603.09382.
+///
+///     encoders::Vit{.kind = VitKind::s, .drop_path = 0.1}           // DINO's student; MoCo v3's ViT-S:
+///     encoders::Vit{.heads = 12, .positions = VitPositions::sin_cos, .init = VitInit::moco_v3, .frozen_patches = true}
+struct Vit {
+    VitKind kind = VitKind::s;                       ///< ti, s, b or l
+    std::int64_t patch = 16;                         ///< side of a patch in px, ≥ 1
+    std::int64_t image_size = 224;                   ///< side of the images in px that the positions are made for
+    std::int64_t channels = 3;                       ///< channels of the images, ≥ 1
+    std::int64_t dim = 0;                            ///< embedding dimension D; 0: the kind's
+    std::int64_t depth = 0;                          ///< blocks; 0: the kind's
+    std::int64_t heads = 0;                          ///< attention heads, dividing D; 0: the kind's; MoCo v3's S: 12
+    double mlp_ratio = 4;                            ///< hidden width of a block's MLP over D, rounded down
+    bool qkv_bias = true;                            ///< whether queries, keys and values have a bias
+    VitPositions positions = VitPositions::learned;  ///< learned, or fixed sines and cosines (D a multiple of 4)
+    VitPool pool = VitPool::token;                   ///< class token, or mean of the patches
+    double drop_path = 0;                            ///< rate in the last block, rising from 0 in the first; in [0, 1)
+    double eps = 1e-6;                               ///< added to the variance in LayerNorm, above 0
+    VitInit init = VitInit::dino;                    ///< how the weights are drawn
+    bool frozen_patches = false;                     ///< the patch projection keeps its random weights; MoCo v3: true
+
+    /// The same with dim, depth and heads filled in; throws Error when an option is out of range.
+    Vit resolved() const {
+        using Size = std::array<std::int64_t, 3>;
+        constexpr std::array<Size, 4> sizes{Size{192, 12, 3}, {384, 12, 6}, {768, 12, 12}, {1024, 24, 16}};
+        Vit vit = *this;
+        auto own = sizes.at(static_cast<std::size_t>(kind)).begin();
+        for (auto [value, text] : {std::pair{&vit.dim, "dim"}, {&vit.depth, "depth"}, {&vit.heads, "heads"}}) {
+            require(*value >= 0, "ViT: ", text, " must be at least 1, or 0 for that of the kind, got ", *value);
+            if (*value == 0) *value = *own;
+            ++own;
+        }
+        require(patch >= 1, "ViT: patch must be at least 1, got ", patch);
+        require(image_size >= 1 && image_size % patch == 0, "ViT: image_size must be a multiple of the patch, ", patch,
+                ", got ", image_size);
+        require(channels >= 1, "ViT: channels must be at least 1, got ", channels);
+        require(vit.dim % vit.heads == 0, "ViT: heads must divide dim, ", vit.dim, ", got ", vit.heads);
+        require(mlp_ratio > 0 && mlp_ratio <= 64 && vit.hidden() >= 1,
+                "ViT: mlp_ratio must be at least 1 / dim and at most 64, got ", mlp_ratio);
+        require(positions != VitPositions::sin_cos || vit.dim % 4 == 0,
+                "ViT: dim must be a multiple of 4 for sin_cos positions, got ", vit.dim);
+        require(drop_path >= 0 && drop_path < 1, "ViT: drop_path must be at least 0 and below 1, got ", drop_path);
+        require(eps > 0 && std::isfinite(eps), "ViT: eps must be above 0, got ", eps);
+        return vit;
+    }
+
+    std::int64_t feature_dim() const { return resolved().dim; }
+
+    /// "vit_s16", with what is not the kind's: "vit_s16_heads12".
+    std::string name() const {
+        const Vit vit = resolved(), plain = Vit{.kind = kind}.resolved();
+        std::ostringstream text;
+        text << "vit_" << name_of(kind) << patch;
+        if (vit.dim != plain.dim) text << "_dim" << vit.dim;
+        if (vit.depth != plain.depth) text << "_depth" << vit.depth;
+        if (vit.heads != plain.heads) text << "_heads" << vit.heads;
+        return text.str();
+    }
+
+    VitModule build() const;
+
+    /// Hidden width of the MLPs; dim must be filled in.
+    std::int64_t hidden() const { return static_cast<std::int64_t>(static_cast<double>(dim) * mlp_ratio); }
+};
+
+namespace detail {
+
+/// One transformer block on tokens [B, T, D].
+class VitBlockImpl : public torch::nn::Module {
+public:
+    VitBlockImpl(const Vit& vit, double drop) : heads_(vit.heads), drop_(drop) {
+        namespace nn = torch::nn;
+        const auto norm = [&](const char* name) {
+            return register_module(name, nn::LayerNorm(nn::LayerNormOptions({vit.dim}).eps(vit.eps)));
+        };
+        const auto box = [&](const char* name) { return register_module(name, std::make_shared<nn::Module>(name)); };
+        norm1_ = norm("norm1");
+        auto attn = box("attn");
+        qkv_ = attn->register_module("qkv", nn::Linear(nn::LinearOptions(vit.dim, 3 * vit.dim).bias(vit.qkv_bias)));
+        proj_ = attn->register_module("proj", nn::Linear(vit.dim, vit.dim));
+        norm2_ = norm("norm2");
+        auto mlp = box("mlp");
+        fc1_ = mlp->register_module("fc1", nn::Linear(vit.dim, vit.hidden()));
+        fc2_ = mlp->register_module("fc2", nn::Linear(vit.hidden(), vit.dim));
+    }
+
+    Tensor forward(const Tensor& x) {
+        const auto qkv = heads_of(x);
+        const Tensor mixed = at::scaled_dot_product_attention(qkv[0], qkv[1], qkv[2]);  // [B, heads, T, D/heads]
+        const Tensor y = x + dropped(proj_(mixed.transpose(1, 2).flatten(2)));          // [B, T, D]
+        return y + dropped(fc2_(at::gelu(fc1_(norm2_(y)))));
+    }
+
+    /// How much of each token goes into the first one's: rows of the softmax, [B, heads, T].
+    Tensor attention(const Tensor& x) {
+        const auto qkv = heads_of(x);
+        const Tensor q = qkv[0].slice(2, 0, 1) / std::sqrt(static_cast<double>(qkv[0].size(3)));
+        const Tensor scores = q.matmul(qkv[1].transpose(2, 3)).squeeze(2);  // [B, heads, T]
+        return scores.softmax(-1, at::promote_types(scores.scalar_type(), at::kFloat));
+    }
+
+private:
+    /// Queries, keys and values, each [B, heads, T, D/heads].
+    std::vector<Tensor> heads_of(const Tensor& x) {
+        const Tensor all = qkv_(norm1_(x)).view({x.size(0), x.size(1), 3, heads_, x.size(2) / heads_});
+        return all.permute({2, 0, 3, 1, 4}).unbind();
+    }
+
+    /// The branch, left out for a share of the images and made up for in the others. No draw where nothing is left out.
+    Tensor dropped(const Tensor& branch) const {
+        if (drop_ == 0 || !is_training()) return branch;
+        const auto type = at::promote_types(branch.scalar_type(), at::kFloat);
+        const Tensor kept = at::empty({branch.size(0), 1, 1}, branch.options().dtype(type)).bernoulli_(1 - drop_);
+        return branch * (kept / (1 - drop_));
+    }
+
+    std::int64_t heads_;
+    double drop_;
+    torch::nn::LayerNorm norm1_{nullptr}, norm2_{nullptr};
+    torch::nn::Linear qkv_{nullptr}, proj_{nullptr}, fc1_{nullptr}, fc2_{nullptr};
+};
+TORCH_MODULE(VitBlock);
+
+/// MoCo v3's table: [1, 1 + side², D], zeros for the class token. With ωᵢ = 10000^(−4i/D), i < D/4, a patch has
+/// sin(ω · row), cos(ω · row), sin(ω · column), cos(ω · column); patches go row by row.
+inline Tensor sin_cos_positions(std::int64_t side, std::int64_t dim) {
+    const Tensor omega = at::pow(1e4, at::arange(dim / 4, at::kDouble) * (-4.0 / static_cast<double>(dim)));  // [D/4]
+    const Tensor angle = at::arange(side, at::kDouble).unsqueeze(1) * omega;  // [side, D/4]
+    const Tensor wave = at::cat({angle.sin(), angle.cos()}, 1);               // [side, D/2]
+    const Tensor rows = wave.unsqueeze(1).expand({side, side, dim / 2});
+    const Tensor table = at::cat({rows, rows.transpose(0, 1)}, 2);  // [side, side, D]
+    return at::cat({at::zeros({1, dim}, at::kDouble), table.flatten(0, 1)}).unsqueeze(0).to(at::kFloat);
+}
+
+}  // namespace detail
+
+/// The module that encoders::Vit describes: images [B, C, H, W] → features [B, D].
+class VitModuleImpl : public Module {
+public:
+    /// Rows and columns of patches.
+    struct Grid {
+        std::int64_t rows, columns;
+    };
+
+    explicit VitModuleImpl(const Vit& spec);
+
+    Tensor forward(const Tensor& images) override {
+        const Tensor x = through(images, blocks_.size());
+        return norm_(vit_.pool == VitPool::token ? x.select(1, 0) : x.slice(1, 1).mean(1));
+    }
+
+    /// All tokens behind the last LayerNorm, the class token first: [B, C, H, W] → [B, 1 + N, D], N = H · W / patch².
+    /// With VitPool::avg the features are not their mean: there the mean goes through the LayerNorm.
+    Tensor tokens(const Tensor& images) { return norm_(through(images, blocks_.size())); }
+
+    /// What the class token of the last block takes from each patch, for pictures: [B, C, H, W] → [B, heads, N].
+    /// A row's sum is 1 less what it takes from itself.
+    Tensor attention(const Tensor& images) {
+        return blocks_.back()->attention(through(images, blocks_.size() - 1)).slice(2, 1);
+    }
+
+    /// The patches of an image of that size.
+    Grid grid(std::int64_t height, std::int64_t width) const {
+        require(height >= 1 && width >= 1 && height % vit_.patch == 0 && width % vit_.patch == 0,
+                "ViT: height and width must be multiples of the patch, ", vit_.patch, ", got ", height, " x ", width);
+        return {height / vit_.patch, width / vit_.patch};
+    }
+
+    std::int64_t feature_dim() const override { return vit_.dim; }
+
+private:
+    /// The tokens behind the first `blocks` blocks: [B, 1 + N, D].
+    Tensor through(const Tensor& images, std::size_t blocks) {
+        require(images.dim() == 4 && images.size(1) == vit_.channels,
+                "ViT: images must be [B, ", vit_.channels, ", H, W], got ", images.sizes());
+        const Tensor where = positions(grid(images.size(2), images.size(3)));  // [1, 1 + N, D]
+        const Tensor patches = proj_(images).flatten(2).transpose(1, 2);       // [B, N, D]
+        Tensor x = at::cat({cls_token_.expand({images.size(0), -1, -1}), patches}, 1) + where;
+        for (std::size_t i = 0; i < blocks; ++i) x = blocks_[i](x);
+        return x;
+    }
+
+    Tensor positions(Grid grid) const {
+        const std::int64_t side = vit_.image_size / vit_.patch;
+        if (grid.rows == side && grid.columns == side) return pos_embed_;
+        const Tensor map = pos_embed_.slice(1, 1).transpose(1, 2).unflatten(2, {side, side});  // [1, D, side, side]
+        const Tensor resized = at::upsample_bicubic2d(map, {grid.rows, grid.columns}, /*align_corners=*/false);
+        return at::cat({pos_embed_.slice(1, 0, 1), resized.flatten(2).transpose(1, 2)}, 1);
+    }
+
+    Vit vit_;  // resolved
+    Tensor cls_token_, pos_embed_;
+    torch::nn::Conv2d proj_{nullptr};
+    std::vector<detail::VitBlock> blocks_;
+    torch::nn::LayerNorm norm_{nullptr};
+};
+TORCH_MODULE(VitModule);
+
+inline VitModule Vit::build() const { return VitModule(*this); }
+
+inline VitModuleImpl::VitModuleImpl(const Vit& spec) : vit_(spec.resolved()) {
+    namespace nn = torch::nn;
+    const std::int64_t side = vit_.image_size / vit_.patch;
+    const bool fixed = vit_.positions == VitPositions::sin_cos;
+    cls_token_ = register_parameter("cls_token", at::zeros({1, 1, vit_.dim}));
+    const Tensor table = fixed ? detail::sin_cos_positions(side, vit_.dim) : at::zeros({1, 1 + side * side, vit_.dim});
+    pos_embed_ = register_parameter("pos_embed", table, !fixed);
+    proj_ = nn::Conv2d(nn::Conv2dOptions(vit_.channels, vit_.dim, vit_.patch).stride(vit_.patch));
+    register_module("patch_embed", std::make_shared<nn::Module>("PatchEmbed"))->register_module("proj", proj_);
+    auto blocks = register_module("blocks", nn::ModuleList());
+    for (std::int64_t i = 0; i < vit_.depth; ++i) {
+        const double share = vit_.depth > 1 ? static_cast<double>(i) / static_cast<double>(vit_.depth - 1) : 0;
+        blocks->push_back(blocks_.emplace_back(vit_, share * vit_.drop_path));
+    }
+    norm_ = register_module(vit_.pool == VitPool::token ? "norm" : "fc_norm",
+                            nn::LayerNorm(nn::LayerNormOptions({vit_.dim}).eps(vit_.eps)));
+
+    const at::NoGradGuard no_grad;
+    const bool moco = vit_.init == VitInit::moco_v3;
+    const auto uniform = [](Tensor& weight, std::int64_t in, std::int64_t out) {  // U(±√(6/(in + out)))
+        const double bound = std::sqrt(6.0 / static_cast<double>(in + out));
+        weight.uniform_(-bound, bound);
+    };
+    cls_token_.normal_(0, moco ? 1e-6 : 0.02);
+    if (!fixed) pos_embed_.normal_(0, 0.02);
+    for (auto& item : blocks->named_parameters()) {
+        Tensor& p = item.value();
+        if (p.dim() == 2 && moco)  // query, key and value are a matrix each
+            uniform(p, p.size(1), p.size(0) / (item.key().ends_with("qkv.weight") ? 3 : 1));
+        else if (p.dim() == 2)
+            p.normal_(0, 0.02);
+        else if (item.key().ends_with("bias"))
+            p.zero_();
+    }
+    if (moco) {
+        uniform(proj_->weight, vit_.channels * vit_.patch * vit_.patch, vit_.dim);
+        proj_->bias.zero_();
+    }
+    if (vit_.frozen_patches)
+        for (Tensor& p : proj_->parameters()) p.set_requires_grad(false);
+}
+
+}  // namespace doppel::encoders

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// AdamW and Adam, one fused pass over all parameters.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/core/tensor.hpp>
+#include <doppel/optim/detail/at_work.hpp>
+#include <doppel/optim/optimizer.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace doppel::optim {
+
+/// AdamW as in torch.optim.AdamW: for each parameter w with gradient g, in its t-th step,
+///
+///     w ← w − lr·wd·w,   m ← β₁m + (1−β₁)g,   v ← β₂v + (1−β₂)g²,   w ← w − lr·m̂ / (√v̂ + eps)
+///
+/// with m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ). Adam (decoupled = false, torch.optim.Adam): g ← g + wd·w in place of the decay.
+/// Parameters without gradient stand still in a step: no decay, and t does not count. Weight decay is not on biases and
+/// normalisation by default (DINO); MoCo v3's ViT and torch decay all. It may follow a schedule: step(lr, weight_decay).
+/// Parameters are float32 (or float64), of one type on one device; state lies as they do. No device sync.
+/// Throws Error for options out of range, for no parameters, and for a learning rate above 0.1: a step moves each weight
+/// by about lr, so such a rate was made for SGD or LARS.
+/// Source: Loshchilov, Hutter, "Decoupled weight decay regularization", ICLR 2019, arXiv:1711.05101; Kingma, Ba, "Adam",
+/// ICLR 2015, arXiv:1412.6980.
+///
+///     auto adamw = optim::AdamW{.weight_decay = 0.04}.build(method.trainable());                              // DINO
+///     optim::AdamW{.weight_decay = 1e-6, .decay_norm_and_bias = true, .decoupled = false}     // Adam: SwAV, MMCR, CIFAR
+struct AdamW {
+    double lr = 1e-3;                  ///< learning rate of step() without one; a preset's schedule peaks at it; 0 to 0.1
+    double beta1 = 0.9;                ///< memory of the mean, from 0 to below 1
+    double beta2 = 0.999;              ///< memory of the squares, from 0 to below 1
+    double eps = 1e-8;                 ///< > 0
+    double weight_decay = 0.05;        ///< ≥ 0; DINO: 0.04 rising to 0.4, MoCo v3: 0.1
+    bool decay_norm_and_bias = false;  ///< decay parameters of at most one dimension too
+    bool decoupled = true;             ///< false: Adam
+    Rules except{};                    ///< parameters that are trained differently
+
+    class State;
+
+    /// One line for logs and config.json.
+    std::string describe() const {
+        std::ostringstream text;
+        text << (decoupled ? "AdamW" : "Adam") << ", betas " << beta1 << " and " << beta2 << ", eps " << eps
+             << ", weight decay " << weight_decay << (decay_norm_and_bias ? "" : ", not on biases and normalisation")
+             << detail::text_of(except);
+        return text.str();
+    }
+
+    /// The optimiser at work, with groups by weight_decay and `except`.
+    State build(const NamedParameters& parameters) const;
+
+    /// The optimiser at work on groups of one's own; weight decay and rates are the groups'.
+    State build_groups(Groups groups) const;
+};
+
+class AdamW::State {
+public:
+    State(const AdamW& options, Groups groups) : options_(options), groups_(std::move(groups)) {
+        check();
+        const at::NoGradGuard no_grad;
+        for (const auto& group : groups_) {
+            auto& moments = moments_.emplace_back();
+            for (const auto& [name, w] : group.parameters)
+                moments.push_back({at::zeros_like(w), at::zeros_like(w), at::zeros({}, w.options().dtype(at::kFloat))});
+        }
+    }
+
+    void step() { step(options_.lr); }
+
+    /// With `weight_decay`, the groups that decay do so by it in this step.
+    void step(double lr, std::optional<double> weight_decay = {}) {
+        require_lr(lr);
+        if (weight_decay) detail::require_rate(who(), "weight decay", *weight_decay);
+        const at::NoGradGuard no_grad;
+        for (std::size_t i = 0; i < groups_.size(); ++i)
+            step_group(i, detail::rate(groups_[i], lr), detail::decay(groups_[i], weight_decay));
+    }
+
+    /// Drops the gradients, so that the next backward pass writes instead of adding.
+    void zero_grad() { detail::drop_gradients(groups_); }
+
+    /// Names the tensors that belong to a checkpoint: "exp_avg.<parameter>", "exp_avg_sq.<parameter>" and
+    /// "step.<parameter>", how many steps that parameter has made.
+    template <class Visitor>
+    void state(Visitor&& visit) {
+        for (std::size_t i = 0; i < moments_.size(); ++i)
+            for (std::size_t j = 0; j < moments_[i].size(); ++j) {
+                const auto& name = groups_[i].parameters[j].first;
+                visit("exp_avg." + name, moments_[i][j].mean);
+                visit("exp_avg_sq." + name, moments_[i][j].square);
+                visit("step." + name, moments_[i][j].step);
+            }
+    }
+
+    const Groups& groups() const { return groups_; }
+
+private:
+    struct Moments {
+        Tensor mean, square, step;  // as the parameter, as the parameter, float32 []
+    };
+
+    void step_group(std::size_t i, double lr, double weight_decay) {
+        std::vector<Tensor> parameters, gradients, means, squares, steps;
+        detail::each_active(who(), groups_[i], [&](std::size_t j, const Tensor& w, const Tensor& gradient) {
+            auto& [mean, square, step] = moments_[i][j];
+            mean = detail::laid_out_as(w, mean);
+            square = detail::laid_out_as(w, square);
+            step = step.to(w.device());
+            parameters.push_back(w);
+            gradients.push_back(gradient);
+            means.push_back(mean);
+            squares.push_back(square);
+            steps.push_back(step);
+        });
+        if (parameters.empty()) return;
+        at::_foreach_add_(steps, 1);
+        const auto fused = [&](auto&& kernel) {
+            kernel(parameters, gradients, means, squares, /*max_exp_avg_sqs=*/at::TensorList{}, steps, lr,
+                   options_.beta1, options_.beta2, weight_decay, options_.eps, /*amsgrad=*/false, /*maximize=*/false);
+        };
+        if (options_.decoupled)
+            fused([](auto&&... all) { at::_fused_adamw_(all...); });
+        else
+            fused([](auto&&... all) { at::_fused_adam_(all...); });
+    }
+
+    const char* who() const { return options_.decoupled ? "AdamW" : "Adam"; }
+
+    void require_lr(double lr) const {
+        require(lr >= 0 && lr <= 0.1, who(), ": learning rate must be from 0 to 0.1, got ", lr,
+                lr > 0.1 ? "; is it one for SGD or LARS?" : "");
+    }
+
+    void check() const {
+        const auto& o = options_;
+        require_lr(o.lr);
+        require(o.beta1 >= 0 && o.beta1 < 1, who(), ": beta1 must be from 0 to below 1, got ", o.beta1);
+        require(o.beta2 >= 0 && o.beta2 < 1, who(), ": beta2 must be from 0 to below 1, got ", o.beta2);
+        require(o.eps > 0 && std::isfinite(o.eps), who(), ": eps must be finite and above 0, got ", o.eps);
+        detail::require_rate(who(), "weight_decay", o.weight_decay);
+        detail::check(who(), groups_);
+    }
+
+    AdamW options_;
+    Groups groups_;
+    std::vector<std::vector<Moments>> moments_;  // as groups_
+};
+
+inline AdamW::State AdamW::build(const NamedParameters& parameters) const {
+    return State(*this, make_groups(parameters, weight_decay, except, decay_norm_and_bias));
+}
+
+inline AdamW::State AdamW::build_groups(Groups groups) const { return State(*this, std::move(groups)); }
+
+static_assert(Optimizer<AdamW::State> && OptimizerSpec<AdamW>);
+
+}  // namespace doppel::optim

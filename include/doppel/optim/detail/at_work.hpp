@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all optimisers do with their groups: check them, find the gradients of a step, set rates.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/core/tensor.hpp>
+#include <doppel/optim/groups.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+namespace doppel::optim::detail {
+
+inline bool is_rate(double value) { return value >= 0 && std::isfinite(value); }
+
+inline void require_rate(const char* who, const char* what, double value) {
+    require(is_rate(value), who, ": ", what, " must be finite and not negative, got ", value);
+}
+
+/// Rates in range; parameters float32 or float64, of one type on one device, whole pieces of memory, none twice.
+inline void check(const char* who, const Groups& groups) {
+    Tensor first;
+    std::unordered_set<const void*> seen;
+    for (const auto& group : groups) {
+        require_rate(who, "a group's weight_decay", group.weight_decay);
+        require_rate(who, "a group's lr_scale", group.lr_scale);
+        if (group.fixed_lr) require_rate(who, "a group's fixed_lr", *group.fixed_lr);
+        for (const auto& [name, w] : group.parameters) {
+            require(w.defined(), who, ": parameter ", name, " is undefined");
+            require(w.scalar_type() == at::kFloat || w.scalar_type() == at::kDouble, who,
+                    ": parameters must be float32 or float64, ", name, " is ", w.scalar_type());
+            require(w.is_non_overlapping_and_dense(), who, ": parameter ", name, " is a view with gaps or overlaps");
+            require(seen.insert(w.unsafeGetTensorImpl()).second, who, ": parameter ", name, " is there twice");
+            if (!first.defined()) first = w;
+            require(w.device() == first.device() && w.scalar_type() == first.scalar_type(), who,
+                    ": parameters must share type and device, ", name, " is ", w.scalar_type(), " on ", w.device(),
+                    ", others are ", first.scalar_type(), " on ", first.device());
+        }
+    }
+    require(first.defined(), who, ": there are no parameters to train");
+}
+
+/// The learning rate of a group in a step.
+inline double rate(const Group& group, double lr) { return group.fixed_lr.value_or(lr * group.lr_scale); }
+
+/// The weight decay of a group in a step: a scheduled one takes the place of each that is not zero.
+inline double decay(const Group& group, std::optional<double> scheduled) {
+    return group.weight_decay > 0 ? scheduled.value_or(group.weight_decay) : 0;
+}
+
+/// `t` on the device of `w` and in its memory layout: fused kernels walk through memory, so all their tensors must lie
+/// as the parameter does (which may have become channels-last, or have moved, since the optimiser was built).
+inline Tensor laid_out_as(const Tensor& w, const Tensor& t) {
+    bool same = t.device() == w.device();
+    for (std::int64_t d = 0; d < w.dim(); ++d) same &= w.size(d) == 1 || t.stride(d) == w.stride(d);
+    return same ? t : at::empty_like(w).copy_(t);
+}
+
+inline void require_dense(const char* who, const std::string& name, const Tensor& gradient) {
+    require(gradient.layout() == at::kStrided, who, ": the gradient of ", name, " must be dense, it is sparse");
+}
+
+/// The parameters of a group that have a gradient, with it: `visit(place in the group, parameter, gradient)`.
+template <class Visit>
+void each_active(const char* who, const Group& group, Visit&& visit) {
+    for (std::size_t j = 0; j < group.parameters.size(); ++j) {
+        const auto& [name, w] = group.parameters[j];
+        if (!w.grad().defined()) continue;
+        require_dense(who, name, w.grad());
+        visit(j, w, laid_out_as(w, w.grad()));
+    }
+}
+
+/// Drops the gradients, so that the next backward pass writes instead of adding.
+inline void drop_gradients(Groups& groups) {
+    for (auto& group : groups)
+        for (auto& item : group.parameters) item.second.mutable_grad().reset();
+}
+
+/// "; 'predictor.': learning rate 0.05 throughout; …" for the line that describes an optimiser.
+inline std::string text_of(const Rules& rules) {
+    std::string text;
+    for (const auto& rule : rules) text += "; " + rule.describe();
+    return text;
+}
+
+}  // namespace doppel::optim::detail
