@@ -3,6 +3,8 @@
 include(CMakePackageConfigHelpers)
 install(DIRECTORY include/doppel DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 set(_package_folder "${CMAKE_INSTALL_LIBDIR}/cmake/doppel")
+# From the package's folder to the headers, in a prefix that may be moved (lib/x86_64-linux-gnu is deeper than lib).
+file(RELATIVE_PATH _to_headers "/prefix/${_package_folder}" "/prefix/${CMAKE_INSTALL_INCLUDEDIR}")
 # The dependencies are linked by doppelConfig.cmake in the user's project, so that no path of this machine is exported.
 file(WRITE "${CMAKE_CURRENT_BINARY_DIR}/doppelConfig.cmake"
 "list(PREPEND CMAKE_MODULE_PATH \"\${CMAKE_CURRENT_LIST_DIR}\")
@@ -11,7 +13,7 @@ list(REMOVE_AT CMAKE_MODULE_PATH 0)
 if(NOT TARGET doppel::doppel)
   add_library(doppel::doppel INTERFACE IMPORTED)
   target_compile_features(doppel::doppel INTERFACE cxx_std_20)
-  get_filename_component(_doppel_include \"\${CMAKE_CURRENT_LIST_DIR}/../../../${CMAKE_INSTALL_INCLUDEDIR}\" ABSOLUTE)
+  get_filename_component(_doppel_include \"\${CMAKE_CURRENT_LIST_DIR}/${_to_headers}\" ABSOLUTE)
   target_include_directories(doppel::doppel INTERFACE \"\${_doppel_include}\")
   doppel_link_dependencies(doppel::doppel)
 endif()

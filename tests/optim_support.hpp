@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of optimisers share: the inputs of reference/make_optim_fixtures.py by the same formula, and its outputs.
+// What the tests of optimisers share: inputs by the formula of reference/make_optim_fixtures.py, and its outputs.
 #pragma once
 
 #include <doppel/optim/optimizer.hpp>
@@ -18,15 +18,16 @@ namespace doppel::test {
 using Shapes = std::vector<std::pair<std::string, std::vector<std::int64_t>>>;
 
 inline const Shapes& shapes() {
-    static const Shapes all = {
-        {"conv.weight", {2, 3, 3, 3}}, {"bn.weight", {4}}, {"bn.bias", {4}}, {"fc.weight", {3, 4}}, {"late.weight", {2, 2}}};
+    static const Shapes all = {{"conv.weight", {2, 3, 3, 3}}, {"bn.weight", {4}},      {"bn.bias", {4}},
+                               {"fc.weight", {3, 4}},         {"late.weight", {2, 2}}};
     return all;
 }
 
 /// For LARS: bn.bias and zero.weight start at zero.
 inline const Shapes& lars_shapes() {
-    static const Shapes all = {{"conv.weight", {2, 3, 2, 2}}, {"bn.weight", {3}},      {"bn.bias", {3}}, {"fc.weight", {3, 4}},
-                               {"late.weight", {2, 2}},       {"zero.weight", {2, 3}}, {"scale", {}}};
+    static const Shapes all = {{"conv.weight", {2, 3, 2, 2}}, {"bn.weight", {3}},      {"bn.bias", {3}},
+                               {"fc.weight", {3, 4}},         {"late.weight", {2, 2}}, {"zero.weight", {2, 3}},
+                               {"scale", {}}};
     return all;
 }
 
@@ -59,8 +60,8 @@ inline void set_gradients(optim::NamedParameters& parameters, std::int64_t step)
     for (std::size_t i = 0; i < parameters.size(); ++i) {
         auto& [name, p] = parameters[i];
         const bool skipped = name == "late.weight" && (step == 0 || step == 1 || step == 7);
-        const bool zeros = parameters.size() == lars_shapes().size() && (name == "fc.weight" || name == "zero.weight") &&
-                           (step == 0 || step == 4);
+        const bool zeros = parameters.size() == lars_shapes().size() && (step == 0 || step == 4) &&
+                           (name == "fc.weight" || name == "zero.weight");
         Tensor gradient = noise(p.sizes(), 100 + 10 * step + static_cast<std::int64_t>(i)).to(p.scalar_type());
         p.mutable_grad() = skipped ? Tensor{} : zeros ? at::zeros_like(gradient) : gradient;
     }

@@ -6,7 +6,7 @@ parameters and gradients that a formula makes (the tests use the same formula).
     python3 tests/reference/make_optim_fixtures.py
 
 sgd.txt and adamw.txt are by torch.optim. lars.txt is by lightly.utils.lars, by timm.optim.lars and, for the forms that
-neither has, by the papers' equations in numpy, one parameter at a time; where lightly and numpy overlap they must agree.
+neither has, by the papers' equations in numpy, one parameter at a time; where these overlap they must agree.
 A line is a case, a kind (parameter or a piece of state), a name and the values.
 """
 import pathlib
@@ -213,7 +213,8 @@ def lars():
             for name, t in other.items():
                 numpy.testing.assert_allclose(mine[name], t.numpy(), rtol=1e-12, atol=1e-14, err_msg=name)
     write("lars.txt", [line(case, kind, name, t) for case, (parameters, velocities) in cases.items()
-                       for name in parameters for kind, t in (("parameter", parameters[name]), ("momentum", velocities[name]))
+                       for name in parameters
+                       for kind, t in (("parameter", parameters[name]), ("momentum", velocities[name]))
                        if not (kind == "momentum" and case == "byol_no_decay")])
 
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// optim::AdamW against torch.optim.AdamW and Adam (fixture: reference/make_optim_fixtures.py), state, groups and errors.
+// optim::AdamW against torch.optim.AdamW and Adam (fixture: reference/make_optim_fixtures.py), groups, state, errors.
 #include <doppel/optim/adamw.hpp>
 #include <doppel/optim/spec.hpp>
 
@@ -46,7 +46,8 @@ TEST_CASE("AdamW without decay equals torch.optim.AdamW, with missing gradients"
 TEST_CASE("AdamW equals torch.optim.AdamW with two groups") { equals_torch({.weight_decay = 0.5}, "adamw"); }
 
 TEST_CASE("AdamW with other betas and eps that decays all equals torch.optim.AdamW with one group") {
-    equals_torch({.beta1 = 0.8, .beta2 = 0.95, .eps = 1e-3, .weight_decay = 0.5, .decay_norm_and_bias = true}, "decay_all");
+    equals_torch({.beta1 = 0.8, .beta2 = 0.95, .eps = 1e-3, .weight_decay = 0.5, .decay_norm_and_bias = true},
+                 "decay_all");
 }
 
 TEST_CASE("Adam equals torch.optim.Adam") { equals_torch({.weight_decay = 0.5, .decoupled = false}, "adam"); }
@@ -65,7 +66,8 @@ TEST_CASE("AdamW's first step is lr whatever the gradient's size, and its decay 
     // 1 − lr·wd − lr·1/(1 + eps)
     CHECK(after_a_step({.weight_decay = 0}, 0.01)[0][0].item<double>() == Approx(0.99).epsilon(1e-9));
     CHECK(after_a_step({.weight_decay = 0.5}, 0.01)[0][0].item<double>() == Approx(0.985).epsilon(1e-9));
-    CHECK(after_a_step({.weight_decay = 0.5, .decoupled = false}, 0.01)[0][0].item<double>() == Approx(0.99).epsilon(1e-9));
+    CHECK(after_a_step({.weight_decay = 0.5, .decoupled = false}, 0.01)[0][0].item<double>() ==
+          Approx(0.99).epsilon(1e-9));
 }
 
 TEST_CASE("AdamW in float32 stays within rounding of float64, its state in float32") {
@@ -83,7 +85,8 @@ TEST_CASE("AdamW does nothing to a parameter without gradient: no decay, no mome
     auto parameters = parameters_of(shapes());
     auto adamw = AdamW{.weight_decay = 0.5}.build(parameters);
     run(adamw, parameters, 0, 3, lr_at);
-    const Tensor before = parameters[4].second.detach().clone(), moment = state_of(adamw)["exp_avg.late.weight"].clone();
+    const Tensor before = parameters[4].second.detach().clone();
+    const Tensor moment = state_of(adamw)["exp_avg.late.weight"].clone();
     CHECK(state_of(adamw)["step.late.weight"].item<double>() == 1);
     set_gradients(parameters, 7);  // without late.weight's
     adamw.step(0.01);
@@ -98,7 +101,8 @@ TEST_CASE("AdamW does nothing to a parameter without gradient: no decay, no mome
 }
 
 TEST_CASE("AdamW gives groups a learning rate of their own, by scale or fixed") {
-    const NamedParameters all = {{"encoder.a", at::ones({2, 2})}, {"predictor.b", at::ones({2, 2})}, {"head.c", at::ones({2, 2})}};
+    const NamedParameters all = {
+        {"encoder.a", at::ones({2, 2})}, {"predictor.b", at::ones({2, 2})}, {"head.c", at::ones({2, 2})}};
     for (const auto& [name, w] : all) w.mutable_grad() = at::ones({2, 2});
     auto adamw = AdamW{.lr = 0.01,
                        .weight_decay = 0,
@@ -181,7 +185,8 @@ TEST_CASE("AdamW says which option or parameter is wrong") {
     CHECK(mentions(message_of([&] { AdamW{}.build({{"h", at::ones({2}, at::kHalf)}}); }), {"float32", "h is Half"}));
     CHECK(mentions(message_of([&] { AdamW{}.build({{"a", at::ones({2})}, {"b", at::ones({2}, at::kDouble)}}); }),
                    {"share type", "b is Double"}));
-    CHECK(mentions(message_of([&] { AdamW{}.build({{"a", one[0].second}, {"again", one[0].second}}); }), {"again", "twice"}));
+    CHECK(mentions(message_of([&] { AdamW{}.build({{"a", one[0].second}, {"again", one[0].second}}); }),
+                   {"again", "twice"}));
     const Tensor w = at::ones({2, 2});
     w.mutable_grad() = at::ones({2, 2}).to_sparse();
     CHECK(message_of([&] { AdamW{}.build({{"embedding", w}}).step(0.1); }) ==

@@ -27,7 +27,9 @@ Groups two_groups() {
             {.parameters = {with_norm(3.5, {3, 4}, 2), {"none", at::ones({2})}}}};
 }
 
-const Tensor& gradient(const Groups& groups, std::size_t i, std::size_t j) { return groups[i].parameters[j].second.grad(); }
+const Tensor& gradient(const Groups& groups, std::size_t i, std::size_t j) {
+    return groups[i].parameters[j].second.grad();
+}
 
 }  // namespace
 
@@ -72,7 +74,8 @@ TEST_CASE("Clipping copes with zero gradients, none at all, float32 and other me
 
 TEST_CASE("Clipping says what is wrong") {
     for (const double wrong : {0.0, -3.0, std::nan("")})
-        CHECK(mentions(message_of([&] { clip_each({}, wrong); }), {"clip_each: the norm must be finite and above 0, got "}));
+        CHECK(mentions(message_of([&] { clip_each({}, wrong); }),
+                       {"clip_each: the norm must be finite and above 0, got "}));
     CHECK(message_of([] { clip_global({}, -1); }) == "clip_global: the norm must be finite and above 0, got -1");
     const Tensor w = at::ones({2, 2});
     w.mutable_grad() = at::ones({2, 2}).to_sparse();

@@ -137,6 +137,15 @@ TEST_CASE("sizes that no image has are refused before memory is taken for them")
     CHECK(mentions(message_of([&] { image::decode(png, "huge.png"); }),
                    {"huge.png", "1073741828 x 1073741828", "expected at most"}));
 #endif
+#if DOPPEL_PNG
+    // A chunk that claims 2 GiB: libpng would take and clear them before it looks for the data.
+    Bytes claims = image::encode_png(gradient(4, 4, 1));
+    const Bytes name = {'I', 'D', 'A', 'T'};
+    auto chunk = std::search(claims.begin(), claims.end(), name.begin(), name.end());
+    REQUIRE(chunk != claims.end());
+    chunk[-4] = 0x7F;
+    CHECK(mentions(message_of([&] { image::decode(claims, "claims.png"); }), {"claims.png", "ends too early"}));
+#endif
 #if DOPPEL_JPEG
     Bytes jpeg = image::encode_jpeg(gradient(8, 8, 1), 90);
     const Bytes start = {0xFF, 0xC0, 0, 11, 8};
@@ -234,4 +243,9 @@ TEST_CASE("JPEG files that are written come back nearly the same") {
     }
     CHECK(image::encode_jpeg(gradient(64, 64, 3), 20).size() < image::encode_jpeg(gradient(64, 64, 3), 95).size());
 #endif
+}
+
+TEST_CASE("an error is one line, whatever stands in names and values") {
+    CHECK(message_of([] { image::decode(Bytes{1, 2, 3}, "a\nb\x1b[31m.png"); }).starts_with("decode: a?b?[31m.png: not an image"));
+    CHECK(mentions(message_of([] { image::decode(Bytes{}, "größe.png"); }), {"größe.png"}));
 }

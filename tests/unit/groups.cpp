@@ -66,13 +66,21 @@ TEST_CASE("A rule changes what it names for the parameters that it fits, and not
     CHECK(group_of(barlow, "encoder.bn.weight")->lr_scale == 0.024);
     CHECK(group_of(barlow, "encoder.conv.weight")->lr_scale == 1);
 
-    const auto weights =
-        make_groups(network(), 0.25, {{.matches = "pro", .shapes = Shapes::weights, .weight_decay = 0.5, .adapt = false}});
+    const auto weights = make_groups(
+        network(), 0.25, {{.matches = "pro", .shapes = Shapes::weights, .weight_decay = 0.5, .adapt = false}});
     CHECK(weights.size() == 3);
     CHECK(group_of(weights, "projector.0.weight")->weight_decay == 0.5);
     CHECK_FALSE(group_of(weights, "projector.0.weight")->adapt);
     CHECK(group_of(weights, "projector.0.bias")->weight_decay == 0);
     CHECK(group_of(weights, "predictor.0.weight")->adapt);
+
+    const auto plain = make_groups(network(), 0.25, {{.matches = "projector.0.weight", .adapt = false}});
+    CHECK_FALSE(group_of(plain, "projector.0.weight")->adapt);
+    CHECK(group_of(plain, "predictor.0.weight")->adapt);
+
+    const auto biases = make_groups(network(), 0.25, {{.matches = ".bias", .lr_scale = 2}});  // anywhere in the name
+    for (const auto* name : {"projector.0.bias", "predictor.0.bias"}) CHECK(group_of(biases, name)->lr_scale == 2);
+    CHECK(group_of(biases, "encoder.bn.weight")->lr_scale == 1);
 }
 
 TEST_CASE("Of rules for one parameter the last counts, a scale and a fixed rate put each other out") {

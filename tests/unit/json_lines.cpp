@@ -97,3 +97,12 @@ TEST_CASE("A file that cannot be opened is named with the reason") {
     CHECK(mentions(message_of([&] { io::JsonLines lines(folder / "no/file"); }),
                    {(folder / "no/file").string(), "No such file"}));
 }
+
+TEST_CASE("a zero byte does not end a line early") {
+    const test::TemporaryFolder folder;
+    const auto path = folder / "metrics.jsonl";
+    test::write_bytes(path, std::string_view("{\"step\":1}\n{\"step\":2}\0junk", 27));
+    CHECK(io::read_json_lines(path).size() == 1);  // the last line is no whole value
+    test::write_bytes(path, std::string_view("{\"step\":1}\0junk\n{\"step\":2}\n", 28));
+    CHECK(mentions(message_of([&] { io::read_json_lines(path); }), {"line 1", "not a JSON object"}));
+}

@@ -59,13 +59,14 @@ TEST_CASE("Lars equals Barlow Twins' form, with a learning rate of their own for
 }
 
 TEST_CASE("Lars leaves a fixed learning rate out of the schedule") {
-    equals_reference({.weight_decay = 0.05, .eta = 0.02, .except = {{.matches = "fc.", .fixed_lr = 0.3}}}, "fixed", 1.5);
+    equals_reference({.weight_decay = 0.05, .eta = 0.02, .except = {{.matches = "fc.", .fixed_lr = 0.3}}}, "fixed",
+                     1.5);
 }
 
 TEST_CASE("Lars equals the equations of SimCLR's form, whose velocity holds the learning rate") {
     equals_reference({.weight_decay = 0.05, .rule = Lars::Rule::simclr}, "simclr", 3.0);
-    equals_reference({.weight_decay = 0.05, .rule = Lars::Rule::simclr, .eta = 0.02, .nesterov = true}, "simclr_nesterov",
-                     1.5);
+    equals_reference({.weight_decay = 0.05, .rule = Lars::Rule::simclr, .eta = 0.02, .nesterov = true},
+                     "simclr_nesterov", 1.5);
 }
 
 TEST_CASE("Lars equals the equations of apex's LARC, which leaves nothing out") {
@@ -227,7 +228,8 @@ TEST_CASE("Lars gives the same result whatever the memory layout of parameters a
         auto b = spec.build(mixed);
         run(a, plain, 0, 2, rising_to(1));
         run(b, mixed, 0, 2, rising_to(1));
-        mixed[0].second.set_data(mixed[0].second.detach().contiguous(at::MemoryFormat::ChannelsLast));  // after the build
+        const Tensor image = mixed[0].second.detach().contiguous(at::MemoryFormat::ChannelsLast);
+        mixed[0].second.set_data(image);  // after the build
         run(a, plain, 2, 5, rising_to(1));
         run(b, mixed, 2, 5, rising_to(1));
         set_gradients(plain, 5);
@@ -284,7 +286,8 @@ TEST_CASE("Lars says which option or parameter is wrong") {
     CHECK(mentions(says({.except = {{.weight_decay = std::nan("")}}}), {"Lars: a group's weight_decay", "nan"}));
     CHECK(mentions(message_of([&] { Lars{}.build(one).step(-1); }), {"Lars: learning rate", "got -1"}));
     CHECK(mentions(message_of([&] { Lars{}.build(one).step(1, -1); }), {"Lars: weight decay", "got -1"}));
-    CHECK(mentions(message_of([&] { Lars{}.build({{"h", at::ones({2}, at::kBFloat16)}}); }), {"float32", "h is BFloat16"}));
+    CHECK(mentions(message_of([&] { Lars{}.build({{"h", at::ones({2}, at::kBFloat16)}}); }),
+                   {"float32", "h is BFloat16"}));
     CHECK(mentions(message_of([&] { Lars{}.build({{"a", at::ones({2})}, {"b", at::ones({2}, at::kDouble)}}); }),
                    {"share type", "b is Double"}));
     CHECK(mentions(message_of([&] { Lars{}.build({{"part", at::ones({4, 4}).narrow(1, 0, 2)}}); }), {"part", "view"}));

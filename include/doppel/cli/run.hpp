@@ -16,6 +16,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
+#include <torch/version.h>
 
 #include <cstdio>
 #include <ctime>

@@ -5,13 +5,25 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace doppel {
+
+namespace detail {
+
+/// Control characters, which names and values from files may hold, become '?'.
+inline std::string one_line(std::string text) {
+    for (char& c : text)
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
+    return text;
+}
+
+}  // namespace detail
 
 /// What doppel throws when an option, a shape, a file or an image is not what it must be.
 /// The text is one line: who complains, what was given, what was expected.
 struct Error : std::runtime_error {
-    using std::runtime_error::runtime_error;
+    explicit Error(std::string text) : std::runtime_error(detail::one_line(std::move(text))) {}
 };
 
 /// The bytes of an image that are not a whole one. The only Error that a loader may step over (data/damage.hpp).

@@ -22,6 +22,11 @@ namespace doppel::io {
 
 namespace detail {
 
+/// Whether `text` is a JSON value and nothing else. The parser alone would take a zero byte for the end.
+inline bool is_json(std::string_view text) {
+    return text.find('\0') == text.npos && nlohmann::ordered_json::accept(text);
+}
+
 /// The whole lines of `text` as (number from 1, line), blank ones left out; what follows the last newline
 /// is a line only when it is a whole JSON value.
 inline std::vector<std::pair<std::size_t, std::string_view>> json_lines_of(std::string_view text) {
@@ -29,7 +34,7 @@ inline std::vector<std::pair<std::size_t, std::string_view>> json_lines_of(std::
     for (std::size_t number = 1; !text.empty(); ++number) {
         const auto end = text.find('\n');
         const auto line = text.substr(0, end);
-        const bool whole = end != std::string_view::npos || nlohmann::ordered_json::accept(line);
+        const bool whole = end != std::string_view::npos || is_json(line);
         if (whole && line.find_first_not_of(" \t\r") != std::string_view::npos) lines.emplace_back(number, line);
         text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     }
@@ -38,7 +43,8 @@ inline std::vector<std::pair<std::size_t, std::string_view>> json_lines_of(std::
 
 inline nlohmann::ordered_json json_line(const std::filesystem::path& path, std::size_t number, std::string_view line) {
     auto value = nlohmann::ordered_json::parse(line, nullptr, false);
-    require(value.is_object(), path.string(), ": line ", number, " is not a JSON object: ", line.substr(0, 60));
+    require(value.is_object() && line.find('\0') == line.npos, path.string(), ": line ", number,
+            " is not a JSON object: ", line.substr(0, 60));
     return value;
 }
 
@@ -75,7 +81,7 @@ public:
         const auto text = detail::read_text("JsonLines", path_);
         if (text.empty() || text.back() == '\n') return;
         const auto whole = text.rfind('\n') + 1;  // 0 when there is no newline at all
-        if (nlohmann::ordered_json::accept(std::string_view(text).substr(whole))) {
+        if (detail::is_json(std::string_view(text).substr(whole))) {
             if (const int error = file_.append("\n")) cannot("write", error);
         } else {
             std::error_code problem;

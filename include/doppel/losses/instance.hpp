@@ -10,6 +10,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <string_view>
 
 namespace doppel::losses {
@@ -47,6 +48,7 @@ struct InstanceSoftmax {
     Tensor operator()(const Outputs& out) const {
         detail::require_temperature("InstanceSoftmax", temperature);
         const detail::InstanceInputs in("InstanceSoftmax", out);
+        const Autocast float32(in.z.device().type(), Precision::fp32);
         const Tensor logits = in.z.mm(in.bank.t()) / temperature;                                     // [N, images]
         return logits.logsumexp(1).mean() - logits.gather(1, in.index.unsqueeze(1)).mean();
     }
@@ -58,7 +60,7 @@ struct InstanceSoftmax {
 ///     L = −1/N Σ_b ( ln h(i(b)|v_b) + Σ_k ln(1 − h(i_k|v_b)) )
 ///
 /// n images, noise uniform with replacement. Z is estimated from the first batch, n · mean exp(v̂·m/τ) over all its
-/// rows, and fixed; it is state (`loss.z`). The noise is drawn from torch's generator of the device.
+/// rows, and fixed; its logarithm is state (`loss.log_z`). The noise is drawn from torch's generator of the device.
 /// Shapes as for InstanceSoftmax. Numerics: float32; each term in logarithms, so that P may underflow.
 /// Source: Wu et al., 2018, arXiv:1805.01978, equations 4 to 8; Z as in the authors' code.
 ///
@@ -66,14 +68,15 @@ struct InstanceSoftmax {
 struct InstanceNce {
     double temperature = 0.07;       ///< τ > 0
     std::int64_t negatives = 4096;   ///< K ≥ 1 noise rows an image
+    Tensor log_z{}, pending{};       ///< state: ln Z, −∞ until the first commit(), and what that makes it; not to be given
 
     void build(std::int64_t) {
         require(negatives >= 1, "InstanceNce: negatives must be at least 1, got ", negatives);
-        z_ = at::zeros({1});
+        log_z = at::full({1}, -std::numeric_limits<double>::infinity(), at::kFloat);
     }
     template <class Visitor>
     void state(Visitor&& visit) {
-        visit("z", z_);
+        visit("log_z", log_z);
     }
 
     Tensor operator()(const Outputs& out) {
@@ -86,13 +89,15 @@ struct InstanceNce {
 
     /// The loss for given rows [N, 1 + K] of the bank, the image's own first. z [N, D] and bank have unit rows.
     Tensor with_noise(const Tensor& z, const Tensor& bank, const Tensor& rows) {
+        const Autocast float32(z.device().type(), Precision::fp32);
         const auto images = static_cast<double>(bank.size(0)), k = static_cast<double>(rows.size(1) - 1);
         const Tensor chosen = bank.index_select(0, rows.flatten()).view({rows.size(0), rows.size(1), -1});
         const Tensor scores = at::bmm(chosen, z.unsqueeze(2)).squeeze(2) / temperature;               // [N, 1 + K]
-        const Tensor known = z_.to(scores.scalar_type());
-        const Tensor estimate = scores.detach().exp().mean() * images;
-        estimate_ = at::where(known > 0, known, estimate).to(at::kFloat);
-        const Tensor log_p = scores - at::where(known > 0, known, estimate).log();
+        const Tensor known = log_z.to(scores.scalar_type());
+        const Tensor estimate = scores.detach().flatten().logsumexp(0) - std::log(static_cast<double>(scores.numel()) / images);
+        const Tensor used = at::where(at::isinf(known), estimate, known);                             // [1]
+        pending = used.to(at::kFloat);
+        const Tensor log_p = scores - used;
         const Tensor log_noise = at::full_like(log_p.narrow(1, 0, 1), std::log(k / images));
         const Tensor log_sum = at::logaddexp(log_p, log_noise);                                       // ln(P + K/n)
         const Tensor own = log_p.select(1, 0) - log_sum.select(1, 0);
@@ -100,10 +105,7 @@ struct InstanceNce {
         return -(own + others).mean();
     }
 
-    void commit(const Outputs&) { z_.copy_(estimate_); }
-
-private:
-    Tensor z_, estimate_;
+    void commit(const Outputs&) { log_z.copy_(pending); }
 };
 
 }  // namespace doppel::losses

@@ -24,15 +24,15 @@ namespace doppel::optim {
 /// Parameters without gradient stand still in a step: no decay, and t does not count. Weight decay is not on biases and
 /// normalisation by default (DINO); MoCo v3's ViT and torch decay all. It may follow a schedule: step(lr, weight_decay).
 /// Parameters are float32 (or float64), of one type on one device; state lies as they do. No device sync.
-/// Throws Error for options out of range, for no parameters, and for a learning rate above 0.1: a step moves each weight
-/// by about lr, so such a rate was made for SGD or LARS.
-/// Source: Loshchilov, Hutter, "Decoupled weight decay regularization", ICLR 2019, arXiv:1711.05101; Kingma, Ba, "Adam",
-/// ICLR 2015, arXiv:1412.6980.
+/// Throws Error for options out of range, for no parameters, and for a learning rate above 0.1: a step moves each
+/// weight by about lr, so such a rate was made for SGD or LARS.
+/// Source: Loshchilov, Hutter, "Decoupled weight decay regularization", ICLR 2019, arXiv:1711.05101; Kingma, Ba,
+/// "Adam", ICLR 2015, arXiv:1412.6980.
 ///
-///     auto adamw = optim::AdamW{.weight_decay = 0.04}.build(method.trainable());                              // DINO
-///     optim::AdamW{.weight_decay = 1e-6, .decay_norm_and_bias = true, .decoupled = false}     // Adam: SwAV, MMCR, CIFAR
+///     auto adamw = optim::AdamW{.weight_decay = 0.04}.build(method.trainable());           // DINO
+///     optim::AdamW{.weight_decay = 1e-6, .decay_norm_and_bias = true, .decoupled = false}  // Adam: MMCR on CIFAR
 struct AdamW {
-    double lr = 1e-3;                  ///< learning rate of step() without one; a preset's schedule peaks at it; 0 to 0.1
+    double lr = 1e-3;                  ///< learning rate of step() without one; a preset's schedule peaks at it; to 0.1
     double beta1 = 0.9;                ///< memory of the mean, from 0 to below 1
     double beta2 = 0.999;              ///< memory of the squares, from 0 to below 1
     double eps = 1e-8;                 ///< > 0

@@ -46,7 +46,8 @@ inline Tensor clip_each(const Groups& groups, double max_norm) {
 }
 
 /// Scales all gradients by one factor, so that the norm of all of them together is at most `max_norm`; as
-/// torch.nn.utils.clip_grad_norm_. Gives that norm as it was, []. No device sync. Throws Error for max_norm out of range.
+/// torch.nn.utils.clip_grad_norm_. Gives that norm as it was, []. No device sync. Throws Error for max_norm out of
+/// range.
 inline Tensor clip_global(const Groups& groups, double max_norm) {
     const auto gradients = detail::gradients_to_clip("clip_global", groups, max_norm);
     if (gradients.empty()) return at::zeros({});

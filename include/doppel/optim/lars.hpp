@@ -27,8 +27,8 @@ namespace doppel::optim {
 /// q = 1 where ‖w‖ = 0 or ‖u‖ = 0; larc and clipped leave g as it is, without decay, where ‖w‖ = 0 or ‖g‖ = 0.
 /// Nesterov: w ← w − lr·(q·u + momentum·v); simclr: w ← w − (lr·q·u + momentum·v).
 /// Biases and normalisation parameters neither decay nor are adapted (q = 1), larc's do both. They then move with the
-/// full learning rate; Barlow Twins gives them one of their own (`except`). With simclr a rate that changes acts on later
-/// steps only, because it is inside of v.
+/// full learning rate; Barlow Twins gives them one of their own (`except`). With simclr a change of the rate acts on
+/// later gradients only, because the rate is inside of v.
 /// Parameters without gradient stand still, with v. Parameters are float32 (or float64), of one type on one device.
 /// Norms stay on the device: no sync. Adapted gradients are copied for the step, once.
 /// Throws Error for options out of range, for no parameters, for a learning rate that is negative or not finite.
@@ -37,8 +37,8 @@ namespace doppel::optim {
 /// Source: You, Gitman, Ginsburg, "Large batch training of convolutional networks", 2017, arXiv:1708.03888; the code of
 /// BYOL, SimCLR, apex (LARC with clip=False, as in SwAV) and solo-learn (clip).
 ///
-///     auto lars = optim::Lars{.weight_decay = 1.5e-6}.build(method.trainable());                          // BYOL, MoCo v3
-///     optim::Lars{.except = {{.shapes = optim::Shapes::norm_and_bias, .lr_scale = 0.024}}}                // Barlow Twins
+///     auto lars = optim::Lars{.weight_decay = 1.5e-6}.build(method.trainable());            // BYOL, MoCo v3
+///     optim::Lars{.except = {{.shapes = optim::Shapes::norm_and_bias, .lr_scale = 0.024}}}  // Barlow Twins
 struct Lars {
     enum class Rule {
         byol,     ///< BYOL, Barlow Twins, VICReg, MoCo v3, DINO's ResNet, MMCR
@@ -47,7 +47,7 @@ struct Lars {
         clipped,  ///< solo-learn's presets
     };
 
-    double lr = 0.2;                            ///< learning rate of step() without one; a preset's schedule peaks at it; ≥ 0
+    double lr = 0.2;                            ///< learning rate of step() without one; a preset's schedule peaks at it
     double momentum = 0.9;                      ///< from 0 to below 1
     double weight_decay = 1e-6;                 ///< ≥ 0
     Rule rule = Rule::byol;                     ///< which form

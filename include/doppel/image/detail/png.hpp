@@ -30,6 +30,7 @@ public:
 
     Image decode(std::string_view name) {
         const auto give_up = [&] { fail("decode: ", name, ": damaged or unsupported PNG: ", message_); };
+        require(chunks_are_whole(), "decode: ", name, ": damaged or unsupported PNG: the file ends too early");
         if (!completes([&] {
                 png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, leave, [](png_structp, png_const_charp) {});
                 info_ = png_ ? png_create_info_struct(png_) : nullptr;
@@ -68,6 +69,18 @@ public:
     }
 
 private:
+    /// False when a chunk (length, name, data, checksum) claims more bytes than there are. libpng would first take, and
+    /// clear, the memory that it claims: up to 2 GiB.
+    bool chunks_are_whole() const {
+        for (std::size_t at = 8; at + 8 <= bytes_.size();) {
+            const std::uint8_t* chunk = bytes_.data() + at;
+            const std::size_t length = png_get_uint_32(chunk), left = bytes_.size() - at;
+            if (left < 12 || length > left - 12) return false;
+            if (std::equal(chunk + 4, chunk + 8, "IEND")) break;
+            at += 12 + length;
+        }
+        return true;
+    }
     /// Runs `action`; false, with message_ set, when libpng gave up. The jump skips the frames between, so `action`
     /// must own nothing: what has a destructor stays with the caller.
     template <class Action>

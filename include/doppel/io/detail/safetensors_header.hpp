@@ -46,6 +46,8 @@ inline std::uint64_t bytes_of_type(std::string_view type) {
 
 /// JSON that names nothing twice and nests no deeper than a header does. `who` begins every message.
 inline nlohmann::json parse_header_json(const std::string& who, std::string_view text) {
+    const auto zero = text.find('\0');  // the parser would take it for the end
+    require(zero == text.npos, who, ": the header is not JSON at its byte ", zero + 1);
     std::vector<std::set<std::string>> names;
     const auto watch = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
         using Event = nlohmann::json::parse_event_t;

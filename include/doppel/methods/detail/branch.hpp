@@ -171,7 +171,8 @@ private:
                     counts.push_back(item.value().variable_data());
             }
         });
-        std::vector<Tensor> before, sums, h, z;
+        std::vector<Tensor> before, counts_before, sums, h, z;
+        for (const Tensor& count : counts) counts_before.push_back(count.clone());
         for (const Tensor& value : statistics) before.push_back(value.clone());
         for (const Tensor& value : statistics) sums.push_back(at::zeros_like(value));
         for (const Tensor& part : x.chunk(groups)) {
@@ -183,8 +184,8 @@ private:
         }
         for (std::size_t i = 0; i < statistics.size(); ++i)
             statistics[i].copy_(sums[i] / static_cast<double>(groups));
-        if (encoder->is_training())
-            for (Tensor& count : counts) count.sub_(groups - 1);  // one pass, in parts
+        for (std::size_t i = 0; i < counts.size(); ++i)  // one pass, in parts
+            counts[i].copy_(counts_before[i] + (counts[i] - counts_before[i]).div(groups, "floor"));
         return {at::cat(h), at::cat(z)};
     }
 
