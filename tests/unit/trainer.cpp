@@ -211,6 +211,23 @@ TEST_CASE("a checkpoint of another run is refused with what differs") {
     CHECK(mentions(message_of([&] { train::train(build(), images(), plan, other); }), {"nothing.safetensors"}));
 }
 
+TEST_CASE("a checkpoint of another version of the format is refused, and so are weights that are no checkpoint") {
+    const auto plan = train::plan_of(preset());
+    TemporaryFolder folder;
+    train::train(build(), images(), plan, quick(folder.path()));
+    auto file = io::load_safetensors(*train::Checkpoints(folder / "checkpoints", 9).newest());
+    const auto refused = [&] {
+        io::save_safetensors(folder / "other.safetensors", file, io::Checksum::crc32);
+        auto options = quick();
+        options.resume = (folder / "other.safetensors").string();
+        return message_of([&] { train::train(build(), images(), plan, options); });
+    };
+    file.metadata["format"] = "doppel checkpoint 1";
+    CHECK(mentions(refused(), {"other.safetensors", "'doppel checkpoint 1'", "expected 'doppel checkpoint 2'", "another version"}));
+    file.metadata.erase("format");
+    CHECK(mentions(refused(), {"other.safetensors", "not a doppel checkpoint"}));
+}
+
 TEST_CASE("a refused checkpoint leaves the method as it was") {
     const auto plan = train::plan_of(preset());
     TemporaryFolder folder;

@@ -22,7 +22,7 @@ namespace doppel::optim {
 ///
 /// with m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ). Adam (decoupled = false, torch.optim.Adam): g ← g + wd·w in place of the decay.
 /// Parameters without gradient stand still in a step: no decay, and t does not count. Weight decay is not on biases and
-/// normalisation by default (DINO); MoCo v3's ViT and torch decay all. It may follow a schedule: step(lr, weight_decay).
+/// normalisation by default (DINO); MoCo v3's ViT and torch decay all. It may follow a schedule: step(lr, wd).
 /// Parameters are float32 (or float64), of one type on one device; state lies as they do. No device sync.
 /// Throws Error for options out of range, for no parameters, and for a learning rate above 0.1: a step moves each
 /// weight by about lr, so such a rate was made for SGD or LARS.

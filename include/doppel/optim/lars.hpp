@@ -47,7 +47,7 @@ struct Lars {
         clipped,  ///< solo-learn's presets
     };
 
-    double lr = 0.2;                            ///< learning rate of step() without one; a preset's schedule peaks at it
+    double lr = 0.2;                            ///< learning rate of step() without one; ≥ 0
     double momentum = 0.9;                      ///< from 0 to below 1
     double weight_decay = 1e-6;                 ///< ≥ 0
     Rule rule = Rule::byol;                     ///< which form
