@@ -166,7 +166,8 @@ def write(figures):
         text += ["## Peak memory", "", "```sh", f["command"], "```", "",
                  "| photographs (400 × 533 px JPEG, class folders) | peak resident memory |", "|---|---|",
                  f"| 1,000, 10 epochs | {f['1000']:.0f} MiB |", f"| 10,000, 1 epoch | {f['10000']:.0f} MiB |", "",
-                 "The same number of steps each; images are decoded when they are needed and not kept.", ""]
+                 "The same number of steps each; images are decoded when they are needed and not kept. What grows all the "
+                 "same is not found yet.", ""]
     text += ["## Not measured", "",
              *(f"{plan['title']}: no figure yet; `docs/make_results.py DATA {name}` makes it.\n"
                for name, plan in RUNS.items() if name not in figures),

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-# Builds the program in mine/ in one CASE and runs it; passes when it prints EXPECTED. What was compiled stays for the
-# next time, as Ninja and ccache see what is new; what was configured and installed does not.
+# Builds the program in mine/ in one CASE and runs it; passes when it prints EXPECTED.
 include("${SETTINGS}")
 get_filename_component(mine "${CMAKE_CURRENT_LIST_DIR}/mine" ABSOLUTE)
 get_filename_component(work "${SETTINGS}" DIRECTORY)
 set(work "${work}/${CASE}")
 set(build "${work}/build")
+# Everything is made anew; what was compiled stays where no ccache remembers it.
+if(CMAKE_CXX_COMPILER_LAUNCHER)
+  file(REMOVE_RECURSE "${work}")
+endif()
 file(MAKE_DIRECTORY "${build}")
 
 # run(COMMAND...): `output` is what it prints.

@@ -27,6 +27,11 @@ compiler=${CXX:-clang++}
 command -v "$compiler" >/dev/null || die "there is no $compiler: install clang (Debian, Ubuntu: apt install clang)"
 [[ $("$compiler" --version) == *clang* ]] || die "$compiler is no clang, and only clang has libFuzzer: name one by CXX"
 mkdir -p "$build"/{corpus,findings,logs}
+exec 9>"$build/lock"  # one fuzz.sh at a time
+if command -v flock >/dev/null && ! flock -n 9; then
+    say "another fuzz.sh is at work in $build; waiting for it"
+    flock 9
+fi
 # The smallest target shows whether the runtime is there.
 if ! echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }' |
     "$compiler" -x c++ -fsanitize=fuzzer,address,undefined - -o "$build/probe" 2>"$build/logs/probe.log"; then

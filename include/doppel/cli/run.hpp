@@ -56,7 +56,8 @@ inline io::FolderLock prepare_folder(const Job& job) {
     if (job.common.resume.empty() ||
         (job.common.resume == "auto" && !train::Checkpoints(out / "checkpoints", 1).newest()))
         std::filesystem::remove(out / "metrics.jsonl");
-    io::write_atomically(out / "config.json", job.config.dump(2) + "\n");
+    io::write_atomically(out / "config.json",
+                         job.config.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
     return lock;
 }
 

@@ -47,7 +47,7 @@ struct FeatureOptions {
 
 namespace detail {
 
-/// Calls use(views, labels, index) with each batch of un-augmented images, without those that stand in for damaged ones.
+/// Calls use(views, labels, index), the views its own, with each batch of un-augmented images, without those that stand in for damaged ones.
 template <class Use>
 void each_batch(const data::Dataset& images, const augment::View& plain, const FeatureOptions& options, int prefetch,
                 Use&& use) {
@@ -66,7 +66,9 @@ void each_batch(const data::Dataset& images, const augment::View& plain, const F
         const auto kept = [&](const Tensor& all) {
             return !all.defined() || own.size(0) == size ? all : all.index_select(0, own);
         };
-        if (own.size(0) > 0) use(kept(batch->views.front()), kept(batch->label), kept(batch->index));
+        Tensor views = std::exchange(batch->views.front(), Tensor{});
+        if (own.size(0) < size) views = kept(views);
+        if (own.size(0) > 0) use(std::move(views), kept(batch->label), kept(batch->index));
     }
 }
 

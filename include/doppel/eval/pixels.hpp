@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace doppel::eval {
@@ -35,8 +36,10 @@ inline KnnResult knn_pixels(const data::Dataset& bank, const data::Dataset& quer
                            {.batch_size = std::clamp<std::int64_t>(bytes / image_bytes, 1, images.size()),
                             .workers = options.workers,
                             .damage = damage},
-                           /*prefetch=*/1, [&](const Tensor& views, const Tensor& labels, const Tensor&) {
-                               use(detail::knn_rows("pixels", views.flatten(1)), labels);
+                           /*prefetch=*/1, [&](Tensor views, const Tensor& labels, const Tensor&) {
+                               const Tensor rows = std::move(views).flatten(1);
+                               rows.div_(rows.norm(2, 1, true).clamp_min(1e-12));  // in place: the portion is large
+                               use(rows, labels);
                            });
     };
     std::vector<Tensor> indices, similarities, query_labels, bank_labels;
