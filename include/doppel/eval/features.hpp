@@ -85,15 +85,26 @@ inline Features features(const AnyMethod& method, const data::Dataset& images, c
     const auto parameters = module.parameters();
     const at::Device device = parameters.empty() ? at::Device(at::kCPU) : parameters.front().device();
     const Autocast float32(device.type(), Precision::fp32);
-    std::vector<Tensor> rows, labels, index;
+    // Filled in place: small results kept one by one among large buffers would hold the heap's memory.
+    Features found;
+    std::int64_t count = 0;
     detail::each_batch(images, plain, options, /*prefetch=*/3,
                        [&](const Tensor& views, const Tensor& label, const Tensor& number) {
                            const Tensor placed = views.to(device).contiguous(at::MemoryFormat::ChannelsLast);
-                           rows.push_back(method.features(placed, options.network).to(at::kFloat));
-                           if (label.defined()) labels.push_back(label);
-                           index.push_back(number);
+                           const Tensor part = method.features(placed, options.network).to(at::kFloat);
+                           if (count == 0) {
+                               found.rows = at::empty({images.size(), part.size(1)}, part.options());
+                               found.index = at::empty({images.size()}, at::kLong);
+                               if (label.defined()) found.labels = at::empty({images.size()}, at::kLong);
+                           }
+                           found.rows.narrow(0, count, part.size(0)).copy_(part);
+                           found.index.narrow(0, count, part.size(0)).copy_(number);
+                           if (label.defined()) found.labels.narrow(0, count, part.size(0)).copy_(label);
+                           count += part.size(0);
                        });
-    return {at::cat(rows), labels.empty() ? Tensor{} : at::cat(labels).to(device), at::cat(index)};
+    return {found.rows.narrow(0, 0, count),
+            found.labels.defined() ? found.labels.narrow(0, 0, count).to(device) : Tensor{},
+            found.index.narrow(0, 0, count)};
 }
 
 }  // namespace doppel::eval
