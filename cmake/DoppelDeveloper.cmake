@@ -5,7 +5,7 @@ add_library(doppel_warnings INTERFACE)
 target_compile_options(doppel_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion
                                                  $<$<BOOL:${DOPPEL_WARNINGS_AS_ERRORS}>:-Werror>)
 target_compile_features(doppel_warnings INTERFACE cxx_std_20)
-if(DOPPEL_SANITIZE)   # the preset of ./run sanitize address
+if(DOPPEL_SANITIZE)  # the preset of ./run sanitize address
   target_compile_options(doppel_warnings INTERFACE -fsanitize=${DOPPEL_SANITIZE} -fno-omit-frame-pointer
                                                    -fno-sanitize-recover=undefined)
   target_link_options(doppel_warnings INTERFACE -fsanitize=${DOPPEL_SANITIZE})

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "noise.hpp"
 #include "support.hpp"  // after torch, which has a CHECK of its own
 
 namespace doppel::test {
@@ -29,20 +30,6 @@ inline const Shapes& lars_shapes() {
                                {"fc.weight", {3, 4}},         {"late.weight", {2, 2}}, {"zero.weight", {2, 3}},
                                {"scale", {}}};
     return all;
-}
-
-/// Numbers in [-1, 1).
-inline Tensor noise(at::IntArrayRef shape, std::int64_t stream) {
-    Tensor numbers = at::empty(shape, at::kDouble);
-    auto* out = numbers.data_ptr<double>();
-    for (std::int64_t i = 0; i < numbers.numel(); ++i) {
-        auto h = static_cast<std::uint32_t>(i * 2654435761LL + (stream + 1) * 2246822519LL);
-        h = (h ^ (h >> 16)) * 73244475U;
-        h = (h ^ (h >> 16)) * 73244475U;
-        h ^= h >> 16;
-        out[i] = static_cast<double>(h) / 2147483648.0 - 1;
-    }
-    return numbers;
 }
 
 inline optim::NamedParameters parameters_of(const Shapes& shapes, at::ScalarType type = at::kDouble) {

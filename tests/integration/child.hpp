@@ -14,6 +14,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <string>
 #include <thread>
@@ -34,7 +35,7 @@ struct ChildOptions {
 /// A running program.
 class Child {
 public:
-    explicit Child(std::vector<std::string> arguments, ChildOptions options = {}) : output_(::fileno(std::tmpfile())) {
+    explicit Child(std::vector<std::string> arguments, ChildOptions options = {}) : file_(std::tmpfile()), output_(::fileno(file_)) {
         std::vector<char*> argv;
         for (auto& argument : arguments) argv.push_back(argument.data());
         argv.push_back(nullptr);
@@ -56,7 +57,7 @@ public:
     Child& operator=(const Child&) = delete;
     ~Child() {
         if (!ended_) signal(SIGKILL), wait();
-        ::close(output_);
+        std::fclose(file_);
     }
 
     void signal(int which) const { ::kill(id_, which); }
@@ -95,6 +96,7 @@ public:
     }
 
 private:
+    std::FILE* file_;
     int output_, status_ = 0;
     ::pid_t id_ = 0;
     bool ended_ = false;

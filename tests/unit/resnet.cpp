@@ -5,6 +5,7 @@
 #include <map>
 #include <sstream>
 
+#include "noise.hpp"
 #include "support.hpp"  // after torch, which has a CHECK of its own
 
 namespace {
@@ -13,24 +14,8 @@ using doppel::Stem;
 using doppel::Tensor;
 using doppel::encoders::ResNet;
 using doppel::encoders::ResNetModule;
-
-// The formula of make_resnet_fixtures.py: scale * noise + offset, noise in [-1, 1).
-void put_noise(const Tensor& into, std::int64_t stream, double scale = 1, double offset = 0) {
-    auto* out = into.data_ptr<double>();
-    for (std::int64_t i = 0; i < into.numel(); ++i) {
-        auto h = static_cast<std::uint32_t>(i * 2654435761LL + (stream + 1) * 2246822519LL);
-        h = (h ^ (h >> 16)) * 73244475U;
-        h = (h ^ (h >> 16)) * 73244475U;
-        h ^= h >> 16;
-        out[i] = (static_cast<double>(h) / 2147483648.0 - 1) * scale + offset;
-    }
-}
-
-Tensor noise(at::IntArrayRef shape, std::int64_t stream) {
-    Tensor numbers = at::empty(shape, at::kDouble);
-    put_noise(numbers, stream);
-    return numbers;
-}
+using doppel::test::noise;
+using doppel::test::put_noise;
 
 void fill(ResNetModule& net) {
     std::int64_t i = 0;

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cctype>
 #include <map>
-#include <regex>
 #include <set>
 #include <sstream>
 
@@ -61,9 +60,9 @@ std::vector<Room> rooms_of(const std::string& document) {
         std::istringstream row(line.substr(1));
         for (std::string cell; std::getline(row, cell, '|');) cells.push_back(trimmed(cell));
         REQUIRE(cells.size() == 3);
-        static const std::regex name("`([a-z_]+)/`");
-        for (std::sregex_iterator found(cells[0].begin(), cells[0].end(), name), end; found != end; ++found)
-            rooms.push_back({(*found)[1], cells[2]});
+        std::istringstream names(cells[0]);
+        for (std::string name; std::getline(names, name, '`');)
+            if (name.ends_with('/')) rooms.push_back({name.substr(0, name.size() - 1), cells[2]});
     }
     return rooms;
 }
@@ -97,6 +96,25 @@ std::string code_of(const std::string& text) {
     return code;
 }
 
+/// The words at the start of a statement: true when they are these.
+bool begins(const std::string& statement, std::initializer_list<std::string_view> words) {
+    std::istringstream in(statement);
+    for (const auto word : words)
+        if (std::string next; !(in >> next) || next != word) return false;
+    return true;
+}
+
+/// What a line includes, <…> or "…"; nothing when it is no include.
+std::string included(const std::string& line) {
+    auto rest = trimmed(line);
+    for (const std::string_view part : {"#", "include"}) {
+        if (!rest.starts_with(part)) return {};
+        rest = trimmed(rest.substr(part.size()));
+    }
+    const auto end = rest.find(rest.starts_with('<') ? '>' : '"', 1);
+    return end == std::string::npos ? rest : rest.substr(0, end + 1);
+}
+
 Tree read_tree(const fs::path& source) {
     const auto text_of = [](const fs::path& path) {
         const auto bytes = test::read_bytes(path);
@@ -104,7 +122,6 @@ Tree read_tree(const fs::path& source) {
     };
     Tree tree{rooms_of(text_of(source / "docs/architecture.md")), {}};
     const auto folder = source / "include/doppel";
-    static const std::regex include("^\\s*#\\s*include\\s*(<[^>]*>|\"[^\"]*\")");
     for (const auto& entry : fs::recursive_directory_iterator(folder)) {
         if (!entry.is_regular_file()) continue;
         const auto path = entry.path().lexically_relative(folder).generic_string();
@@ -112,10 +129,8 @@ Tree read_tree(const fs::path& source) {
         if (path.find('/') != std::string::npos) header.room = path.substr(0, path.find('/'));
         header.text = text_of(entry.path());
         header.code = code_of(header.text);
-        std::smatch match;
         for (const auto& line : lines_of(header.text))
-            if (line.find('#') != std::string::npos && std::regex_search(line, match, include))
-                header.includes.push_back(match[1]);
+            if (const auto include = included(line); !include.empty()) header.includes.push_back(include);
     }
     return tree;
 }
@@ -151,12 +166,11 @@ bool opens_a_namespace(const std::string& code) {
                 statement += c;
                 continue;
             }
-            static const std::regex opens("^((inline\\s+)?namespace\\b|extern\\s*\"\"$)");
-            static const std::regex uses("^using\\s+namespace\\b");
-            statement = trimmed(statement);
-            if (c == '{') namespaces.push_back(std::regex_search(statement, opens));
+            if (c == '{')
+                namespaces.push_back(begins(statement, {"namespace"}) || begins(statement, {"inline", "namespace"}) ||
+                                     begins(statement, {"extern", "\"\""}));
             if (c == '}' && !namespaces.empty()) namespaces.pop_back();
-            if (c == ';' && statement.starts_with("using") && std::regex_search(statement, uses) &&
+            if (c == ';' && begins(statement, {"using", "namespace"}) &&
                 std::all_of(namespaces.begin(), namespaces.end(), [](bool is) { return is; }))
                 return true;
             statement.clear();

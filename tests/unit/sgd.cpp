@@ -2,10 +2,7 @@
 // optim::Sgd against torch.optim.SGD (fixture: reference/make_optim_fixtures.py), its groups, state and errors.
 #include <doppel/optim/sgd.hpp>
 
-#include <map>
-#include <sstream>
-
-#include "support.hpp"  // after torch, which has a CHECK of its own
+#include "optim_support.hpp"
 
 namespace {
 
@@ -17,6 +14,10 @@ using doppel::optim::NamedParameters;
 using doppel::optim::Sgd;
 using doppel::test::mentions;
 using doppel::test::message_of;
+using doppel::test::parameters_of;
+using doppel::test::set_gradients;
+using doppel::test::shapes;
+using doppel::test::state_of;
 
 struct WithoutState {
     void step(double) {}
@@ -26,80 +27,18 @@ struct WithoutState {
 static_assert(!doppel::optim::Optimizer<WithoutState>);
 static_assert(doppel::optim::Optimizer<AnyOptimizer>);
 
-// The formula of make_optim_fixtures.py.
-Tensor noise(at::IntArrayRef shape, std::int64_t stream) {
-    Tensor numbers = at::empty(shape, at::kDouble);
-    auto* out = numbers.data_ptr<double>();
-    for (std::int64_t i = 0; i < numbers.numel(); ++i) {
-        auto h = static_cast<std::uint32_t>(i * 2654435761LL + (stream + 1) * 2246822519LL);
-        h = (h ^ (h >> 16)) * 73244475U;
-        h = (h ^ (h >> 16)) * 73244475U;
-        h ^= h >> 16;
-        out[i] = static_cast<double>(h) / 2147483648.0 - 1;
-    }
-    return numbers;
-}
-
-NamedParameters five_parameters(at::ScalarType type = at::kDouble) {
-    const std::vector<std::pair<std::string, std::vector<std::int64_t>>> shapes = {
-        {"conv.weight", {2, 3, 3, 3}}, {"bn.weight", {4}}, {"bn.bias", {4}}, {"fc.weight", {3, 4}},
-        {"late.weight", {2, 2}}};
-    NamedParameters parameters;
-    for (const auto& [name, shape] : shapes)
-        parameters.emplace_back(
-            name, noise(shape, static_cast<std::int64_t>(parameters.size())).to(type).set_requires_grad(true));
-    return parameters;
-}
-
-void set_gradients(NamedParameters& parameters, std::int64_t step) {
-    for (std::size_t i = 0; i < parameters.size(); ++i) {
-        auto& [name, p] = parameters[i];
-        const bool skipped = name == "late.weight" && (step == 0 || step == 1 || step == 7);
-        const Tensor gradient = noise(p.sizes(), 100 + 10 * step + static_cast<std::int64_t>(i)).to(p.scalar_type());
-        p.mutable_grad() = skipped ? Tensor{} : gradient;
-    }
-}
+NamedParameters five_parameters(at::ScalarType type = at::kDouble) { return parameters_of(shapes(), type); }
 
 template <class Optimizer>
 void run(Optimizer& optimizer, NamedParameters& parameters, std::int64_t from, std::int64_t to) {
-    for (std::int64_t step = from; step < to; ++step) {
-        set_gradients(parameters, step);
-        optimizer.step(0.1 / static_cast<double>(1 + step));
-        optimizer.zero_grad();
-    }
-}
-
-std::map<std::string, Tensor> state_of(AnyOptimizer& optimizer) {
-    std::map<std::string, Tensor> state;
-    optimizer.state([&](const std::string& name, Tensor& tensor) { state[name] = tensor; });
-    return state;
+    doppel::test::run(optimizer, parameters, from, to, [](std::int64_t step) { return 0.1 / static_cast<double>(1 + step); });
 }
 
 void equals_torch(const Sgd& spec, const std::string& wanted) {
     auto parameters = five_parameters();
     AnyOptimizer optimizer = spec.build(parameters);
     run(optimizer, parameters, 0, 20);
-
-    std::map<std::string, Tensor> got;
-    for (const auto& [name, p] : parameters) got["parameter." + name] = p.detach();
-    got.merge(state_of(optimizer));
-
-    std::ifstream file(doppel::test::reference_folder() / "sgd.txt");
-    std::size_t found = 0;
-    for (std::string text; std::getline(file, text);) {
-        std::istringstream words(text);
-        std::string name_of_case, kind, name;
-        words >> name_of_case >> kind >> name;
-        if (name_of_case != wanted) continue;
-        ++found;
-        std::vector<double> values;
-        for (double value; words >> value;) values.push_back(value);
-        const Tensor expected = at::tensor(values, at::kDouble);
-        INFO(kind << ' ' << name);
-        REQUIRE(got.count(kind + "." + name) == 1);
-        CHECK(at::allclose(got[kind + "." + name].flatten(), expected, 1e-12, 1e-13));
-    }
-    CHECK(found == got.size());
+    doppel::test::equals_fixture("sgd.txt", wanted, parameters, optimizer);
 }
 
 }  // namespace

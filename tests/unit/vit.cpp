@@ -11,6 +11,7 @@
 #include <set>
 #include <sstream>
 
+#include "noise.hpp"
 #include "torch_support.hpp"
 
 using namespace doppel;
@@ -23,24 +24,6 @@ static_assert(slots::EncoderSpec<Vit> && !slots::BuiltModule<Vit>);
 namespace {
 
 const Vit little{.patch = 8, .image_size = 32, .dim = 48, .depth = 2, .heads = 3};
-
-// The formula of make_vit_fixtures.py: scale * noise + offset, noise in [-1, 1).
-void put_noise(const Tensor& into, std::int64_t stream, double scale = 1, double offset = 0) {
-    auto* out = into.data_ptr<double>();
-    for (std::int64_t i = 0; i < into.numel(); ++i) {
-        auto h = static_cast<std::uint32_t>(i * 2654435761LL + (stream + 1) * 2246822519LL);
-        h = (h ^ (h >> 16)) * 73244475U;
-        h = (h ^ (h >> 16)) * 73244475U;
-        h ^= h >> 16;
-        out[i] = (static_cast<double>(h) / 2147483648.0 - 1) * scale + offset;
-    }
-}
-
-Tensor noise(at::IntArrayRef shape, std::int64_t stream) {
-    Tensor numbers = at::empty(shape, at::kDouble);
-    put_noise(numbers, stream);
-    return numbers;
-}
 
 /// The net in float64 with the fixtures' weights.
 VitModule filled(const Vit& spec) {
