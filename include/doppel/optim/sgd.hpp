@@ -60,12 +60,7 @@ class Sgd::State {
 public:
     State(const Sgd& options, Groups groups) : options_(options), groups_(std::move(groups)) {
         check();
-        if (options_.momentum == 0) return;
-        const at::NoGradGuard no_grad;
-        for (const auto& group : groups_) {
-            auto& velocity = velocities_.emplace_back();
-            for (const auto& [name, w] : group.parameters) velocity.push_back(at::zeros_like(w));
-        }
+        velocities_ = detail::Velocities(groups_, options_.momentum);
     }
 
     void step() { step(options_.lr); }
@@ -85,24 +80,14 @@ public:
     /// Names the tensors that belong to a checkpoint: "momentum.<parameter>", none without momentum.
     template <class Visitor>
     void state(Visitor&& visit) {
-        for (std::size_t i = 0; i < velocities_.size(); ++i)
-            for (std::size_t j = 0; j < velocities_[i].size(); ++j)
-                visit("momentum." + groups_[i].parameters[j].first, velocities_[i][j]);
+        velocities_.state(groups_, visit);
     }
 
     const Groups& groups() const { return groups_; }
 
 private:
     void step_group(std::size_t i, double lr, double weight_decay) {
-        std::vector<Tensor> parameters, gradients, velocities;
-        detail::each_active("Sgd", groups_[i], [&](std::size_t j, const Tensor& w, const Tensor& gradient) {
-            parameters.push_back(w);
-            gradients.push_back(gradient);
-            if (velocities_.empty()) return;
-            auto& velocity = velocities_[i][j];
-            velocity = detail::laid_out_as(w, velocity);
-            velocities.push_back(velocity);
-        });
+        auto [parameters, gradients, velocities] = velocities_.active("Sgd", groups_, i);
         if (parameters.empty()) return;
         at::_fused_sgd_(parameters, gradients, velocities, weight_decay, options_.momentum, lr,
                         /*dampening=*/0, options_.nesterov, /*maximize=*/false, /*is_first_step=*/false);
@@ -120,7 +105,7 @@ private:
 
     Sgd options_;
     Groups groups_;
-    std::vector<std::vector<Tensor>> velocities_;  // as groups_; empty without momentum
+    detail::Velocities velocities_;
 };
 
 inline Sgd::State Sgd::build(const NamedParameters& parameters) const {

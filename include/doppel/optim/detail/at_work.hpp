@@ -77,6 +77,47 @@ void each_active(const char* who, const Group& group, Visit&& visit) {
     }
 }
 
+/// The momentum of every parameter; none where momentum is 0.
+class Velocities {
+public:
+    Velocities() = default;
+    Velocities(const Groups& groups, double momentum) {
+        if (momentum == 0) return;
+        const at::NoGradGuard no_grad;
+        for (const auto& group : groups) {
+            auto& own = all_.emplace_back();
+            for (const auto& [name, w] : group.parameters) own.push_back(at::zeros_like(w));
+        }
+    }
+
+    /// What a step of a group works on: the parameters that have a gradient, with gradient and momentum.
+    struct Active {
+        std::vector<Tensor> parameters, gradients, velocities;
+    };
+    Active active(const char* who, const Groups& groups, std::size_t i) {
+        Active found;
+        each_active(who, groups[i], [&](std::size_t j, const Tensor& w, const Tensor& gradient) {
+            found.parameters.push_back(w);
+            found.gradients.push_back(gradient);
+            if (all_.empty()) return;
+            all_[i][j] = laid_out_as(w, all_[i][j]);
+            found.velocities.push_back(all_[i][j]);
+        });
+        return found;
+    }
+
+    /// Names them for a checkpoint: "momentum.<parameter>".
+    template <class Visitor>
+    void state(const Groups& groups, Visitor&& visit) {
+        for (std::size_t i = 0; i < all_.size(); ++i)
+            for (std::size_t j = 0; j < all_[i].size(); ++j)
+                visit("momentum." + groups[i].parameters[j].first, all_[i][j]);
+    }
+
+private:
+    std::vector<std::vector<Tensor>> all_;  // as the groups
+};
+
 /// Drops the gradients, so that the next backward pass writes instead of adding.
 inline void drop_gradients(Groups& groups) {
     for (auto& group : groups)
