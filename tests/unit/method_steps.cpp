@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The presets of the momentum and predictor families: three whole steps against other people's code, and the mistakes
 // that are known to be made with them, each as a test that such a mistake would fail.
+#include <doppel/encoders/any.hpp>
 #include <doppel/methods/byol.hpp>
 #include <doppel/methods/inst_disc.hpp>
 #include <doppel/methods/moco.hpp>

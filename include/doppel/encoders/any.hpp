@@ -40,18 +40,6 @@ public:
     std::variant<ResNet, Vit> spec;
 };
 
-/// Calls change(options) with the options of an encoder, where it has some: those of a ResNet or ViT, also in an Any.
-/// Encoders of one's own are left alone.
-///
-///     encoders::adjust(encoder, [](auto& net) { if constexpr (requires { net.drop_path; }) net.drop_path = 0.1; });
-template <class Encoder, class Change>
-void adjust(Encoder& encoder, Change&& change) {
-    if constexpr (requires { encoder.spec.index(); })
-        std::visit(change, encoder.spec);
-    else
-        change(encoder);
-}
-
 namespace detail {
 /// The number that all of `text` is; false when it is none.
 template <class Number>

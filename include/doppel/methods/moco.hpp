@@ -35,8 +35,8 @@ struct MocoOptions {
 /// v1's values for ImageNet: temperature 0.07; there is no hidden layer.
 inline MocoOptions moco_v1_options() { return {.temperature = 0.07}; }
 
-/// The variant for images of about 32 px: the authors' CIFAR-10 notebook, with a smaller batch, queue and projector and
-/// a learning rate for short runs on small sets.
+/// The variant for images of about 32 px: the authors' CIFAR-10 notebook with a smaller batch, queue and projector and a
+/// higher learning rate; not tuned yet.
 inline MocoOptions moco_small() {
     return {.size = 32, .batch_size = 128, .lr = 0.12, .warmup = 0.05, .weight_decay = 5e-4, .temperature = 0.1,
             .momentum = 0.99, .queue = 1000, .hidden = 256, .bn_groups = 4, .symmetric = true};
@@ -67,7 +67,6 @@ auto moco_recipe(Encoder encoder, Projector projector, const MocoOptions& o) {
                   .loss = losses::InfoNce{.temperature = o.temperature},
                   .passes = {.bn_groups = o.bn_groups, .shuffle_target = true}};
 }
-inline double moco_lr(const MocoOptions& o) { return o.lr > 0 ? o.lr : 0.03 * static_cast<double>(o.batch_size) / 256; }
 }  // namespace detail
 
 /// MoCo v1 with `encoder`: a linear projection, the learning rate drops tenfold after 0.6 and 0.8 of the run.
@@ -77,7 +76,7 @@ inline double moco_lr(const MocoOptions& o) { return o.lr > 0 ? o.lr : 0.03 * st
 template <class Encoder>
 auto moco_v1(Encoder encoder, const MocoOptions& o = moco_v1_options()) {
     auto recipe = detail::moco_recipe(std::move(encoder), heads::Linear{.out = o.out}, o);
-    const double lr = detail::moco_lr(o);
+    const double lr = scaled_lr(o.lr, 0.03, o.batch_size);
     return Preset<decltype(recipe)>{
         .name = "moco_v1",
         .recipe = std::move(recipe),
@@ -96,7 +95,7 @@ auto moco_v1(Encoder encoder, const MocoOptions& o = moco_v1_options()) {
 template <class Encoder>
 auto moco_v2(Encoder encoder, const MocoOptions& o = {}) {
     auto recipe = detail::moco_recipe(std::move(encoder), heads::Mlp{.hidden = {o.hidden}, .out = o.out, .norm = false}, o);
-    const double lr = detail::moco_lr(o);
+    const double lr = scaled_lr(o.lr, 0.03, o.batch_size);
     return Preset<decltype(recipe)>{
         .name = "moco_v2",
         .recipe = std::move(recipe),

@@ -4,7 +4,8 @@
 
 #include <doppel/augment/paper_views.hpp>
 #include <doppel/core/limits.hpp>
-#include <doppel/encoders/any.hpp>
+#include <doppel/encoders/adjust.hpp>
+#include <doppel/encoders/vit.hpp>
 #include <doppel/losses/info_nce.hpp>
 #include <doppel/methods/preset.hpp>
 #include <doppel/optim/adamw.hpp>
@@ -38,7 +39,7 @@ inline MocoV3Options moco_v3_vit() {
     return {.epochs = 300, .base_lr = 1.5e-4, .warmup = 40 / 300., .weight_decay = 0.1, .temperature = 0.2, .min_scale = 0.08};
 }
 
-/// The variants for images of about 32 px: smaller heads, learning rates for short runs on small sets.
+/// The variants for images of about 32 px: smaller heads, higher learning rates; not tuned yet.
 inline MocoV3Options moco_v3_small() {
     return {.size = 32, .batch_size = 128, .base_lr = 2.4, .temperature = 0.2, .hidden = 512, .out = 128, .zero_init = false};
 }
@@ -70,8 +71,8 @@ void describe(MocoV3Options& o, Field&& field) {
 template <class Encoder>
 auto moco_v3(Encoder encoder, const MocoV3Options& o = {}) {
     bool transformer = false;
+    encoders::zero_init_residual(encoder, o.zero_init);
     encoders::adjust(encoder, [&](auto& net) {
-        if constexpr (requires { net.zero_init_residual; }) net.zero_init_residual = o.zero_init;
         if constexpr (requires { net.frozen_patches; }) {
             transformer = true;
             net.positions = VitPositions::sin_cos;
@@ -89,7 +90,7 @@ auto moco_v3(Encoder encoder, const MocoV3Options& o = {}) {
                                 .last_norm = transformer ? LastNorm::plain : LastNorm::none, .bias = Bias::never},
         .target = momentum::Ema{.schedule = schedules::Cosine{.from = o.momentum, .to = 1}, .when = momentum::When::before_key_pass},
         .loss = losses::InBatchInfoNce{.temperature = o.temperature}};
-    const double lr = o.lr > 0 ? o.lr : o.base_lr * static_cast<double>(o.batch_size) / 256;
+    const double lr = scaled_lr(o.lr, o.base_lr, o.batch_size);
     optim::AnySpec optimiser = optim::Lars{.lr = lr, .weight_decay = o.weight_decay};
     if (transformer) optimiser = optim::AdamW{.lr = lr, .weight_decay = o.weight_decay, .decay_norm_and_bias = true};
     return Preset<decltype(recipe)>{

@@ -30,6 +30,11 @@ struct Preset {
     Network evaluate = Network::online;   ///< whose encoder is the result
 };
 
+/// `lr` where it is given (above 0), else the linear rule: `base` for 256 images a step.
+inline double scaled_lr(double lr, double base, std::int64_t batch_size) {
+    return lr > 0 ? lr : base * static_cast<double>(batch_size) / 256;
+}
+
 /// The preset with another recipe, for a method of one's own that is trained as a known one is.
 ///
 ///     auto mine = with_recipe(methods::sim_clr(encoder, options), "mine", recipe);

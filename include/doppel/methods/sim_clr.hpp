@@ -3,7 +3,7 @@
 #pragma once
 
 #include <doppel/core/limits.hpp>
-#include <doppel/encoders/any.hpp>
+#include <doppel/encoders/adjust.hpp>
 #include <doppel/losses/nt_xent.hpp>
 #include <doppel/methods/preset.hpp>
 #include <doppel/optim/sgd.hpp>
@@ -67,9 +67,7 @@ void describe(SimClrOptions& o, Field&& field) {
 ///     auto preset = methods::sim_clr(encoders::ResNet{.depth = 18, .stem = Stem::cifar}, methods::sim_clr_small());
 template <class Encoder>
 auto sim_clr(Encoder encoder, const SimClrOptions& o = {}) {
-    encoders::adjust(encoder, [&](auto& net) {
-        if constexpr (requires { net.zero_init_residual; }) net.zero_init_residual = o.zero_init;
-    });
+    encoders::zero_init_residual(encoder, o.zero_init);
     Recipe recipe{.encoder = std::move(encoder),
                   .projector = heads::Mlp{.hidden = {o.hidden}, .out = o.out},
                   .loss = losses::NtXent{.temperature = o.temperature},

@@ -4,7 +4,7 @@
 
 #include <doppel/augment/paper_views.hpp>
 #include <doppel/core/limits.hpp>
-#include <doppel/encoders/any.hpp>
+#include <doppel/encoders/adjust.hpp>
 #include <doppel/losses/cosine.hpp>
 #include <doppel/methods/preset.hpp>
 #include <doppel/optim/sgd.hpp>
@@ -32,7 +32,7 @@ struct SimSiamOptions {
 };
 
 /// The variant for images of about 32 px: the paper's appendix D (two layers, weight decay 5e-4), narrower, with a
-/// learning rate for short runs on small sets.
+/// higher learning rate; not tuned yet.
 inline SimSiamOptions sim_siam_small() {
     return {.size = 32, .batch_size = 128, .base_lr = 0.2, .warmup = 0.05, .weight_decay = 5e-4, .layers = 2, .out = 512,
             .bottleneck = 128, .zero_init = false};
@@ -57,16 +57,14 @@ void describe(SimSiamOptions& o, Field&& field) {
 ///     auto preset = methods::sim_siam(encoders::ResNet{.depth = 50});
 template <class Encoder>
 auto sim_siam(Encoder encoder, const SimSiamOptions& o = {}) {
-    encoders::adjust(encoder, [&](auto& net) {
-        if constexpr (requires { net.zero_init_residual; }) net.zero_init_residual = o.zero_init;
-    });
+    encoders::zero_init_residual(encoder, o.zero_init);
     Recipe recipe{.encoder = std::move(encoder),
                   .projector = heads::Mlp{.hidden = std::vector<std::int64_t>(static_cast<std::size_t>(o.layers - 1), o.out),
                                           .out = o.out, .last_norm = heads::LastNorm::plain, .bias = heads::Bias::frozen_last},
                   .predictor = heads::Mlp{.hidden = {o.bottleneck}, .out = o.out},
                   .target = momentum::StopGradient{},
                   .loss = losses::NegativeCosine{}};
-    const double lr = o.lr > 0 ? o.lr : o.base_lr * static_cast<double>(o.batch_size) / 256;
+    const double lr = scaled_lr(o.lr, o.base_lr, o.batch_size);
     optim::Sgd sgd{.lr = lr, .weight_decay = o.weight_decay, .decay_norm_and_bias = true};
     if (o.fix_predictor_lr) sgd.except = {{.matches = "predictor.", .fixed_lr = lr}};
     return Preset<decltype(recipe)>{
