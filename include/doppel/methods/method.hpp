@@ -13,6 +13,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -75,6 +76,7 @@ public:
         }
         if constexpr (requires { recipe.loss.build(dim_); }) recipe.loss.build(dim_);
         if constexpr (requires { recipe.loss.state(slots::NamesTensors{}); }) keep("loss", recipe.loss);
+        find_statistics();
         train();
     }
 
@@ -128,7 +130,7 @@ public:
     Tensor forward(const Batch& batch) {
         const std::size_t views = batch.views.size();
         require(views >= 1, "Method: the batch has no views");
-        if (last_.empty() && this->is_training()) remember_statistics();
+        if (!remembered_ && this->is_training()) remember_statistics();
         const auto pairs = pairs_of(views, static_cast<std::size_t>(batch.globals));
         std::vector<bool> seen_online(views, whole && std::same_as<typename R::Pairing, ByLoss>), seen_target = seen_online;
         for (const auto [o, t] : pairs) {
@@ -184,13 +186,16 @@ public:
             if constexpr (requires { recipe.loss.commit(out); }) recipe.loss.commit(out);
         }
         last_.clear();
+        remembered_ = false;
         ++at.step;
     }
 
     /// Instead of commit(), when the step is not taken: as if forward() had not been called.
     void discard() {
         const at::NoGradGuard no_grad;
-        for (auto& [now, before] : statistics_) now.copy_(before);
+        if (remembered_)
+            for (auto& [type, kept] : statistics_) at::_foreach_copy_(kept.now, kept.before);
+        remembered_ = false;
         last_.clear();
     }
 
@@ -285,30 +290,39 @@ private:
     /// How often the weights were updated.
     std::int64_t updates() const { return at.step - skipped_; }
 
-    /// Keeps the networks' buffers as they are before a step, in tensors that are reused.
+    /// The networks' buffers of one type: handles, which stay when a module moves, and their values before the step.
+    struct Statistics {
+        std::vector<Tensor> now, before;
+    };
+
+    void find_statistics() {
+        for (const auto& item : this->named_buffers())
+            if (!item.key().starts_with("queue.") && !item.key().starts_with("loss."))
+                statistics_[item.value().scalar_type()].now.push_back(item.value());
+    }
+
+    /// Keeps the buffers as they are before a step, in tensors that are reused.
     void remember_statistics() {
         const at::NoGradGuard no_grad;
-        std::size_t i = 0;
-        const auto keep_copy = [&](const Tensor& now) {
-            if (i == statistics_.size()) statistics_.emplace_back();
-            auto& [kept, before] = statistics_[i++];
-            kept = now;
-            if (before.defined() && before.sizes() == now.sizes() && before.device() == now.device() &&
-                before.dtype() == now.dtype())
-                before.copy_(now);
-            else
-                before = now.clone();
-        };
-        for (const auto& item : this->named_buffers())
-            if (!item.key().starts_with("queue.") && !item.key().starts_with("loss.")) keep_copy(item.value());
-        statistics_.resize(i);
+        for (auto& [type, kept] : statistics_) {
+            bool fits = kept.before.size() == kept.now.size();
+            for (std::size_t i = 0; fits && i < kept.now.size(); ++i)
+                fits = kept.before[i].device() == kept.now[i].device() && kept.before[i].dtype() == kept.now[i].dtype();
+            if (!fits) {
+                kept.before.clear();
+                for (const Tensor& value : kept.now) kept.before.push_back(at::empty_like(value));
+            }
+            at::_foreach_copy_(kept.before, kept.now);
+        }
+        remembered_ = true;
     }
 
     std::optional<Branch> online_, target_;
     Predictor predictor_ = detail::empty<Predictor>();
     std::optional<typename detail::QueueMemory<typename R::Queue>::type> memory_;
     std::vector<Outputs> last_;
-    std::vector<std::pair<Tensor, Tensor>> statistics_;  // the networks' buffers, and as they were before the step
+    std::map<at::ScalarType, Statistics> statistics_;
+    bool remembered_ = false;  // since the last commit(), discard() or skip()
     std::int64_t dim_ = 0, followed_ = 0, skipped_ = 0;
     std::uint64_t seed_ = 0;
 };
