@@ -4,7 +4,7 @@ include(CMakePackageConfigHelpers)
 install(DIRECTORY include/doppel DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
 set(_package_folder "${CMAKE_INSTALL_LIBDIR}/cmake/doppel")
 # From the package's folder to the headers, in a prefix that may be moved (lib/x86_64-linux-gnu is deeper than lib).
-file(RELATIVE_PATH _to_headers "/prefix/${_package_folder}" "/prefix/${CMAKE_INSTALL_INCLUDEDIR}")
+file(RELATIVE_PATH _to_headers "${CMAKE_INSTALL_FULL_LIBDIR}/cmake/doppel" "${CMAKE_INSTALL_FULL_INCLUDEDIR}")
 # The dependencies are linked by doppelConfig.cmake in the user's project, so that no path of this machine is exported.
 file(WRITE "${CMAKE_CURRENT_BINARY_DIR}/doppelConfig.cmake"
 "list(PREPEND CMAKE_MODULE_PATH \"\${CMAKE_CURRENT_LIST_DIR}\")

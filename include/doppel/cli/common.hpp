@@ -54,7 +54,7 @@ void describe_data(Common& o, Field&& field) {
 template <class Field>
 void describe_encoder(Common& o, Field&& field) {
     field("arch", o.arch, "encoder: resnet18, resnet34, resnet50, resnet101, with a width as in resnet18x0.25; vit_ti16, "
-                          "vit_s16, vit_b16, vit_l16, the number being the side of a patch");
+                          "vit_s16, vit_b16, vit_l16, the number being the side of a patch, with a number of blocks as in vit_ti8d4");
     field("stem", o.stem, "how the ResNet begins; auto: cifar for views below 64 px; strided: a quarter of its work",
           Choices{"auto", "cifar", "imagenet", "strided"});
 }

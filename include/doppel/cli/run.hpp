@@ -15,13 +15,12 @@
 #include <doppel/train/trainer.hpp>
 
 #include <ATen/Parallel.h>
-#include <ATen/Version.h>
 #include <torch/version.h>
 
+#include <concepts>
 #include <cstdio>
 #include <ctime>
 #include <exception>
-#include <concepts>
 #include <filesystem>
 #include <functional>
 #include <string>

@@ -69,7 +69,7 @@ struct TrainResult {
     std::int64_t skipped = 0;            ///< steps skipped because loss or gradients were not finite, of the whole run
     bool collapsed = false;              ///< the embeddings looked collapsed at some time in this process
     int signal = 0;                      ///< SIGINT or SIGTERM when one ended it; then there is a checkpoint
-    std::filesystem::path checkpoint{};  ///< the last one written
+    std::filesystem::path checkpoint{};  ///< the last one written, or the one that the run went on from
 };
 
 /// Parts that training needs of a preset, without its recipe's type.
