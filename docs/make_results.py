@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the trainings whose figures stand in docs/results.md, and writes that file.
 
-    docs/make_results.py DATA [NAME ...]     all of them, or those named: embedded cifar10 clothing fashion memory
+    docs/make_results.py DATA [NAME ...]     all of them, or those named: embedded cifar10 clothing fashion memory, or
+                                             the name of an example without its number: byol, moco_v2, …; "methods": all of those
     docs/make_results.py --from NAME FOLDER  take the figures of NAME from the run folder of its command, run before
     docs/make_results.py --write             only write docs/results.md from docs/results.json
 
@@ -48,6 +49,21 @@ RUNS = {
         options=["--arch", "resnet18x0.125", "--stem", "strided", "--epochs", "1"]),
 }
 
+# One line an example: each trains on the embedded images for at most three minutes on two cores. What is not said here is
+# the method's variant for small images.
+SMALL = ["--arch", "resnet18x0.25", "--stem", "strided"]
+METHODS = {
+    "simclr": dict(title="SimCLR", example="01_simclr", options=[*SMALL, "--epochs", "30"]),
+    "inst_disc": dict(title="InstDisc", example="02_inst_disc", options=[*SMALL, "--epochs", "60"]),
+    "moco_v1": dict(title="MoCo v1", example="03_moco_v1", options=[*SMALL, "--epochs", "30"]),
+    "moco_v2": dict(title="MoCo v2", example="04_moco_v2", options=[*SMALL, "--epochs", "30"]),
+    "moco_v3": dict(title="MoCo v3, ResNet", example="05_moco_v3", options=[*SMALL, "--epochs", "30"]),
+    "moco_v3_vit": dict(title="MoCo v3, ViT", example="05_moco_v3", options=["--arch", "vit_ti8d4", "--epochs", "15"]),
+    "byol": dict(title="BYOL", example="06_byol", options=[*SMALL, "--epochs", "30"]),
+    "sim_siam": dict(title="SimSiam", example="07_sim_siam", options=[*SMALL, "--epochs", "30"]),
+    "custom_method": dict(title="a method of one's own", example="08_custom_method", options=["--epochs", "30"]),
+}
+
 
 def cifar10(data, scratch):
     """Unpacks the first images of each class, by name."""
@@ -67,6 +83,13 @@ def cifar10(data, scratch):
 
 
 def run(name, data):
+    if name in METHODS:
+        with tempfile.TemporaryDirectory() as scratch:
+            out = pathlib.Path(scratch) / "out"
+            command = [str(ROOT / "run"), "example", METHODS[name]["example"], *METHODS[name]["options"], "--out", str(out)]
+            print("+", " ".join(command), flush=True)
+            subprocess.run(command, check=True)
+            return {**figures_of(out), "command": command_of(name)}
     plan = RUNS[name]
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
@@ -100,6 +123,8 @@ def figures_of(out):
 
 def command_of(name):
     """What stands in docs/results.md."""
+    if name in METHODS:
+        return " ".join(["./run example", METHODS[name]["example"], *METHODS[name]["options"]])
     plan = RUNS[name]
     start = "./run demo" if name == "embedded" else f"./run example 01_simclr --data {plan['shown']}"
     return " ".join([start, *plan["options"]])
@@ -169,10 +194,22 @@ def write(figures):
                  f"| 20,000, 1 epoch | {f['20000']:.0f} MiB |", "",
                  "Images are decoded when they are needed and not kept. What grows is the features of the k-NN (512 bytes an "
                  "image here) and, up to 64 MiB, the portion of validation images that k-NN on pixels holds.", ""]
+    measured = [name for name in METHODS if name in figures]
+    if measured:
+        f = figures[measured[0]]
+        text += ["## Each example on the embedded images", "",
+                 f"4,000 images to train on, 1,000 to evaluate on; {f['size']} px, seed {f['seed']}, {f['device']} {f['precision']}, "
+                 f"{f.get('threads', f['cores'])} of {f['cores']} cores ({f['machine']}), torch {f['torch']}.", "",
+                 "| method | k-NN | untrained encoder | gain | spread | rank | training | command |", "|---|---|---|---|---|---|---|---|"]
+        for name in measured:
+            f = figures[name]
+            text.append(f"| {METHODS[name]['title']} | **{100 * f['knn_top1']:.1f} %** | {100 * f['knn_top1_random']:.1f} % | "
+                        f"{100 * (f['knn_top1'] - f['knn_top1_random']):+.1f} | {f['feature_std']:.3f} | {f['effective_rank']:.0f} | "
+                        f"{f['train_seconds']:.0f} s | `{f['command']}` |")
+        text.append("")
     text += ["## Not measured", "",
              *(f"{plan['title']}: no figure yet; `docs/make_results.py DATA {name}` makes it.\n"
-               for name, plan in RUNS.items() if name not in figures),
-             "The methods of examples 02 to 08: their small variants are not tuned, no figure yet.", "",
+               for name, plan in {**RUNS, **METHODS}.items() if name not in figures),
              "Training on a GPU (bf16 and fp32, 50 epochs of ResNet-18 on all CIFAR-10 JPEG files): no device was at hand. The command is", "",
              "```sh", "./run example 01_simclr --data cifar10 --epochs 50 --batch-size 512 --device cuda --precision bf16", "```", ""]
     (ROOT / "docs/results.md").write_text("\n".join(text))
@@ -182,12 +219,13 @@ def main():
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         sys.exit(__doc__.strip())
     figures = json.loads(STORE.read_text()) if STORE.exists() else {}
-    if sys.argv[1] == "--from" and len(sys.argv) == 4 and sys.argv[2] in RUNS:
+    if sys.argv[1] == "--from" and len(sys.argv) == 4 and sys.argv[2] in {**RUNS, **METHODS}:
         figures[sys.argv[2]] = {**figures_of(pathlib.Path(sys.argv[3])), "command": command_of(sys.argv[2])}
         STORE.write_text(json.dumps(figures, indent=1) + "\n")
     elif sys.argv[1] != "--write":
         data = pathlib.Path(sys.argv[1]).resolve()
-        for name in sys.argv[2:] or [*RUNS, "memory"]:
+        names = sys.argv[2:] or [*RUNS, "memory", "methods"]
+        for name in [n for name in names for n in (METHODS if name == "methods" else [name])]:
             figures[name] = memory(data) if name == "memory" else run(name, data)
             STORE.write_text(json.dumps(figures, indent=1) + "\n")
     write(figures)

@@ -13,6 +13,6 @@ int main(int argc, char** argv) {
         {.name = "moco_v1",
          .title = "MoCo v1",
          .text = "learns features from images without labels: a query finds its key among a queue of keys, made by a slowly moving copy."},
-        [](int size) { return size < 64 ? methods::moco_small() : methods::moco_v1_options(); },
+        [](int size) { return size < 64 ? methods::moco_v1_small() : methods::moco_v1_options(); },
         [](auto encoder, const auto& options) { return methods::moco_v1(encoder, options); });
 }

@@ -33,9 +33,11 @@
 #include <doppel/momentum/target.hpp>
 #include <doppel/optim/adamw.hpp>
 #include <doppel/optim/clip.hpp>
+#include <doppel/optim/freeze.hpp>
 #include <doppel/optim/lars.hpp>
 #include <doppel/optim/sgd.hpp>
 #include <doppel/queues/bank.hpp>
 #include <doppel/queues/fifo.hpp>
+#include <doppel/queues/support_set.hpp>
 #include <doppel/schedules/schedule.hpp>
 #include <doppel/train/trainer.hpp>

@@ -2,6 +2,7 @@
 #include <doppel/data/embedded.hpp>
 #include <doppel/encoders/resnet.hpp>
 #include <doppel/methods/sim_clr.hpp>
+#include <doppel/optim/adamw.hpp>
 #include <doppel/queues/fifo.hpp>
 #include <doppel/train/trainer.hpp>
 
@@ -349,4 +350,88 @@ TEST_CASE("a collapsing objective is recognised while training, a sound one is n
     }), {.seed = 1}};
     CHECK(train::train(pulled, images(), plan, options).collapsed);
     CHECK(!train::train(build(), images(), plan, options).collapsed);
+}
+
+namespace {
+
+/// What an optimiser was told in a step.
+struct Told {
+    double lr = 0;
+    std::optional<double> weight_decay{};
+    double longest = 0;               // gradient
+    std::vector<std::string> without{};  // parameters without gradient
+};
+
+/// Moves nothing, keeps what it is told.
+struct Listener {
+    double lr = 0.1;
+    std::shared_ptr<std::vector<Told>> told = std::make_shared<std::vector<Told>>();
+
+    struct State {
+        std::shared_ptr<std::vector<Told>> told;
+        optim::Groups all;
+
+        void step(double rate, std::optional<double> weight_decay = {}) {
+            Told now{.lr = rate, .weight_decay = weight_decay};
+            for (const auto& [name, w] : all.at(0).parameters) {
+                if (w.grad().defined())
+                    now.longest = std::max(now.longest, w.grad().norm().item<double>());
+                else
+                    now.without.push_back(name);
+            }
+            told->push_back(std::move(now));
+        }
+        void zero_grad() { optim::detail::drop_gradients(all); }
+        void state(const optim::StateVisitor&) {}
+        const optim::Groups& groups() const { return all; }
+    };
+    State build(const optim::NamedParameters& parameters) const {
+        return {told, {optim::Group{.parameters = parameters}}};
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a preset's weight decay by schedule, clipping and freezing reach the optimiser") {
+    const Listener listener;
+    auto plan = train::plan_of(preset());
+    plan.optimiser = listener;
+    plan.weight_decay = schedules::Linear{.from = 0, .to = 1};
+    plan.clip = {.each = 1e-3};
+    plan.frozen = {{.matches = "projector.", .epochs = 1}, {.matches = "encoder.", .steps = 2}};
+    train::train(build(), images(), plan, quick());
+    REQUIRE(listener.told->size() == 20);  // 5 steps an epoch
+    for (std::size_t step = 0; step < 20; ++step) {
+        const Told& told = listener.told->at(step);
+        INFO("step " << step);
+        CHECK(told.weight_decay.value() == Approx(static_cast<double>(step) / 20));
+        CHECK(told.longest <= 1.001e-3);
+        for (const auto& name : told.without) CHECK(name.starts_with(step < 2 ? "" : "projector."));
+        CHECK(told.without.empty() == (step >= 5));
+    }
+    plan.clip = {};
+    listener.told->clear();
+    train::train(build(), images(), plan, quick());
+    CHECK(listener.told->back().longest > 1e-3);
+}
+
+TEST_CASE("an optimiser that takes no weight decay by schedule says so") {
+    struct Plain {
+        double lr = 0.1;
+        struct State {
+            optim::Groups all;
+            void step(double) {}
+            void zero_grad() {}
+            void state(const optim::StateVisitor&) {}
+            const optim::Groups& groups() const { return all; }
+        };
+        State build(const optim::NamedParameters& parameters) const { return {{optim::Group{.parameters = parameters}}}; }
+    };
+    auto plan = train::plan_of(preset());
+    plan.optimiser = Plain{};
+    plan.weight_decay = schedules::Constant{0.1};
+    CHECK(mentions(message_of([&] { train::train(build(), images(), plan, quick()); }), {"weight decay", "step(lr, weight_decay)"}));
+    plan.optimiser = optim::AdamW{};
+    plan.lr = schedules::Constant{0.2};
+    CHECK(mentions(message_of([&] { train::train(build(), images(), plan, quick()); }), {"AdamW", "0.2", "SGD or LARS"}));
 }

@@ -265,6 +265,9 @@ int run(int argc, char** argv, const About& about, Defaults defaults, Make make)
                     {"batch_size", preset.batch_size},
                     {"optimiser", preset.optimiser.describe()},
                     {"lr", preset.lr.describe()}};
+        if (preset.weight_decay) training["weight_decay"] = preset.weight_decay->describe();
+        if (const auto clip = preset.clip.describe(); clip != "none") training["clipping"] = clip;
+        for (const auto& freeze : preset.frozen) training["frozen"].push_back(freeze.describe());
         describe(options, ToJson{config[preset.name]});
         describe_run(common, ToJson{config["run"]});
         config["run"]["out"] = run.options.out.string();

@@ -35,11 +35,17 @@ struct MocoOptions {
 /// v1's values for ImageNet: temperature 0.07; there is no hidden layer.
 inline MocoOptions moco_v1_options() { return {.temperature = 0.07}; }
 
-/// The variant for images of about 32 px: the authors' CIFAR-10 notebook with a smaller batch, queue and projector and a
-/// higher learning rate; not tuned yet.
+/// The variants for images of about 32 px: the authors' CIFAR-10 notebook with a smaller batch, queue and projector, both
+/// directions and a higher learning rate, for short runs on small sets.
 inline MocoOptions moco_small() {
-    return {.size = 32, .batch_size = 128, .lr = 0.12, .warmup = 0.05, .weight_decay = 5e-4, .temperature = 0.1,
+    return {.size = 32, .batch_size = 64, .lr = 0.12, .warmup = 0.05, .weight_decay = 5e-4, .temperature = 0.2,
             .momentum = 0.99, .queue = 1000, .hidden = 256, .bn_groups = 4, .symmetric = true};
+}
+inline MocoOptions moco_v1_small() {
+    auto options = moco_small();
+    options.temperature = 0.1;
+    options.bn_groups = 1;
+    return options;
 }
 
 template <class Field>

@@ -4,12 +4,16 @@
 
 #include <doppel/augment/views.hpp>
 #include <doppel/methods/any_method.hpp>
+#include <doppel/optim/clip.hpp>
+#include <doppel/optim/freeze.hpp>
 #include <doppel/optim/spec.hpp>
 #include <doppel/schedules/schedule.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace doppel {
 
@@ -28,6 +32,9 @@ struct Preset {
     std::int64_t epochs = 100;            ///< passes over the training images
     std::int64_t batch_size = 256;        ///< images an optimiser step
     Network evaluate = Network::online;   ///< whose encoder is the result
+    std::optional<schedules::Any> weight_decay{};  ///< of each optimiser step, in place of the optimiser's where that is not 0
+    optim::Clip clip{};                   ///< of gradients
+    std::vector<optim::Freeze> frozen{};  ///< what is not trained at the beginning
 };
 
 /// `lr` where it is given (above 0), else the linear rule: `base` for 256 images a step.
@@ -41,7 +48,7 @@ inline double scaled_lr(double lr, double base, std::int64_t batch_size) {
 template <class R, class S>
 Preset<S> with_recipe(const Preset<R>& preset, std::string name, S recipe) {
     return {std::move(name), std::move(recipe), preset.views, preset.optimiser, preset.lr, preset.epochs, preset.batch_size,
-            preset.evaluate};
+            preset.evaluate, preset.weight_decay, preset.clip, preset.frozen};
 }
 
 }  // namespace doppel

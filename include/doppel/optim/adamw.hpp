@@ -52,11 +52,25 @@ struct AdamW {
         return text.str();
     }
 
+    /// Throws Error for a highest learning rate above 0.1; a warning for one above 0.02, else "".
+    std::string doubt(double peak) const {
+        require_lr(peak);
+        return peak > 0.02 ? detail::doubt_text(who(), peak, "high", "SGD or LARS") : "";
+    }
+
     /// The optimiser at work, with groups by weight_decay and `except`.
     State build(const NamedParameters& parameters) const;
 
     /// The optimiser at work on groups of one's own; weight decay and rates are the groups'.
     State build_groups(Groups groups) const;
+
+private:
+    const char* who() const { return decoupled ? "AdamW" : "Adam"; }
+
+    void require_lr(double rate) const {
+        require(rate >= 0 && rate <= 0.1, who(), ": learning rate must be from 0 to 0.1, got ", rate,
+                rate > 0.1 ? "; is it one for SGD or LARS?" : "");
+    }
 };
 
 class AdamW::State {
@@ -75,8 +89,8 @@ public:
 
     /// With `weight_decay`, the groups that decay do so by it in this step.
     void step(double lr, std::optional<double> weight_decay = {}) {
-        require_lr(lr);
-        if (weight_decay) detail::require_rate(who(), "weight decay", *weight_decay);
+        options_.require_lr(lr);
+        if (weight_decay) detail::require_rate(options_.who(), "weight decay", *weight_decay);
         const at::NoGradGuard no_grad;
         for (std::size_t i = 0; i < groups_.size(); ++i)
             step_group(i, detail::rate(groups_[i], lr), detail::decay(groups_[i], weight_decay));
@@ -107,7 +121,7 @@ private:
 
     void step_group(std::size_t i, double lr, double weight_decay) {
         std::vector<Tensor> parameters, gradients, means, squares, steps;
-        detail::each_active(who(), groups_[i], [&](std::size_t j, const Tensor& w, const Tensor& gradient) {
+        detail::each_active(options_.who(), groups_[i], [&](std::size_t j, const Tensor& w, const Tensor& gradient) {
             auto& [mean, square, step] = moments_[i][j];
             mean = detail::laid_out_as(w, mean);
             square = detail::laid_out_as(w, square);
@@ -130,21 +144,14 @@ private:
             fused([](auto&&... all) { at::_fused_adam_(all...); });
     }
 
-    const char* who() const { return options_.decoupled ? "AdamW" : "Adam"; }
-
-    void require_lr(double lr) const {
-        require(lr >= 0 && lr <= 0.1, who(), ": learning rate must be from 0 to 0.1, got ", lr,
-                lr > 0.1 ? "; is it one for SGD or LARS?" : "");
-    }
-
     void check() const {
         const auto& o = options_;
-        require_lr(o.lr);
-        require(o.beta1 >= 0 && o.beta1 < 1, who(), ": beta1 must be from 0 to below 1, got ", o.beta1);
-        require(o.beta2 >= 0 && o.beta2 < 1, who(), ": beta2 must be from 0 to below 1, got ", o.beta2);
-        require(o.eps > 0 && std::isfinite(o.eps), who(), ": eps must be finite and above 0, got ", o.eps);
-        detail::require_rate(who(), "weight_decay", o.weight_decay);
-        detail::check(who(), groups_);
+        options_.require_lr(o.lr);
+        require(o.beta1 >= 0 && o.beta1 < 1, options_.who(), ": beta1 must be from 0 to below 1, got ", o.beta1);
+        require(o.beta2 >= 0 && o.beta2 < 1, options_.who(), ": beta2 must be from 0 to below 1, got ", o.beta2);
+        require(o.eps > 0 && std::isfinite(o.eps), options_.who(), ": eps must be finite and above 0, got ", o.eps);
+        detail::require_rate(options_.who(), "weight_decay", o.weight_decay);
+        detail::check(options_.who(), groups_);
     }
 
     AdamW options_;

@@ -8,6 +8,8 @@
 #include <doppel/optim/groups.hpp>
 
 #include <cmath>
+#include <sstream>
+#include <string>
 #include <vector>
 
 namespace doppel::optim {
@@ -56,5 +58,26 @@ inline Tensor clip_global(const Groups& groups, double max_norm) {
     at::_foreach_mul_(gradients, detail::clip_factor(norm, max_norm));
     return norm;
 }
+
+/// How gradients are clipped before each optimiser step.
+///
+///     preset.clip = {.each = 3};     // DINO
+struct Clip {
+    double each = 0;    ///< longest gradient of one parameter (clip_each); 0: any
+    double global = 0;  ///< longest gradient of all parameters together (clip_global), after `each`; 0: any
+
+    void operator()(const Groups& groups) const {
+        if (each != 0) clip_each(groups, each);
+        if (global != 0) clip_global(groups, global);
+    }
+
+    /// "none", "each to 3".
+    std::string describe() const {
+        std::ostringstream text;
+        if (each != 0) text << "each to " << each;
+        if (global != 0) text << (each != 0 ? ", " : "") << "all together to " << global;
+        return each == 0 && global == 0 ? "none" : text.str();
+    }
+};
 
 }  // namespace doppel::optim

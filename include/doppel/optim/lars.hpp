@@ -70,6 +70,11 @@ struct Lars {
         return text.str();
     }
 
+    /// A warning for a highest learning rate that looks like one for another optimiser, else "".
+    std::string doubt(double peak) const {
+        return peak > 0 && peak < 1e-3 ? detail::doubt_text(name(), peak, "low", "AdamW") : "";
+    }
+
     /// The optimiser at work, with groups by weight_decay, adapt_norm_and_bias and `except`.
     State build(const NamedParameters& parameters) const;
 

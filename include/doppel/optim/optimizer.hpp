@@ -2,11 +2,13 @@
 // What an optimiser is to the training loop.
 #pragma once
 
+#include <doppel/core/error.hpp>
 #include <doppel/optim/groups.hpp>
 
 #include <concepts>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -16,7 +18,8 @@ namespace doppel::optim {
 using StateVisitor = std::function<void(const std::string&, Tensor&)>;
 
 /// An optimiser at work on the parameters of its groups.
-/// step(lr) moves them along their gradients, skipping those without one; zero_grad() drops the gradients;
+/// step(lr) moves them along their gradients, skipping those without one; step(lr, weight_decay), where there is such,
+/// takes a weight decay that changes from step to step; zero_grad() drops the gradients;
 /// state(visitor) names everything that a resumed run needs, complete from before the first step.
 template <class O>
 concept Optimizer = std::move_constructible<O> && requires(O& o, const O& c, const StateVisitor& visit) {
@@ -44,7 +47,8 @@ public:
     AnyOptimizer(O optimizer)  // NOLINT: implicit by intent
         : self_(std::make_unique<Model<O>>(std::move(optimizer))) {}
 
-    void step(double lr) { self_->step(lr); }
+    /// Throws Error for a weight decay given to an optimiser whose step() takes none.
+    void step(double lr, std::optional<double> weight_decay = {}) { self_->step(lr, weight_decay); }
     void zero_grad() { self_->zero_grad(); }
     void state(const StateVisitor& visit) { self_->state(visit); }
     const Groups& groups() const { return self_->groups(); }
@@ -52,7 +56,7 @@ public:
 private:
     struct Interface {
         virtual ~Interface() = default;
-        virtual void step(double) = 0;
+        virtual void step(double, std::optional<double>) = 0;
         virtual void zero_grad() = 0;
         virtual void state(const StateVisitor&) = 0;
         virtual const Groups& groups() const = 0;
@@ -60,7 +64,14 @@ private:
     template <class O>
     struct Model final : Interface {
         explicit Model(O o) : optimizer(std::move(o)) {}
-        void step(double lr) override { optimizer.step(lr); }
+        void step(double lr, std::optional<double> weight_decay) override {
+            if constexpr (requires { optimizer.step(lr, weight_decay); }) {
+                optimizer.step(lr, weight_decay);
+            } else {
+                require(!weight_decay, "this optimiser takes no weight decay by schedule: it has no step(lr, weight_decay)");
+                optimizer.step(lr);
+            }
+        }
         void zero_grad() override { optimizer.zero_grad(); }
         void state(const StateVisitor& visit) override { optimizer.state(visit); }
         const Groups& groups() const override { return optimizer.groups(); }

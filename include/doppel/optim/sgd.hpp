@@ -49,6 +49,12 @@ struct Sgd {
         return text.str();
     }
 
+    /// A warning for a highest learning rate that looks like one for another optimiser, else "".
+    std::string doubt(double peak) const {
+        if (peak > 0 && peak < 1e-3) return detail::doubt_text("SGD", peak, "low", "AdamW");
+        return peak > 10 ? detail::doubt_text("SGD", peak, "high", "LARS") : "";
+    }
+
     /// The optimiser at work, with groups by weight_decay and `except`.
     State build(const NamedParameters& parameters) const;
 

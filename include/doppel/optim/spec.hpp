@@ -21,14 +21,20 @@ public:
     AnySpec(S spec)  // NOLINT: implicit by intent
         : build_([spec](const NamedParameters& parameters) { return AnyOptimizer(spec.build(parameters)); }) {
         if constexpr (requires { { spec.describe() } -> std::convertible_to<std::string>; }) text_ = spec.describe();
+        if constexpr (requires { { spec.doubt(double{}) } -> std::convertible_to<std::string>; })
+            doubt_ = [spec](double peak) { return spec.doubt(peak); };
     }
 
     AnyOptimizer build(const NamedParameters& parameters) const { return build_(parameters); }
     /// One line for logs and config.json; "custom" for an optimiser that does not describe itself.
     const std::string& describe() const { return text_; }
+    /// A warning when a highest learning rate of `peak` looks like one for another optimiser, else "".
+    /// Throws Error where it is out of all proportion.
+    std::string doubt(double peak) const { return doubt_ ? doubt_(peak) : ""; }
 
 private:
     std::function<AnyOptimizer(const NamedParameters&)> build_;
+    std::function<std::string(double)> doubt_{};
     std::string text_ = "custom";
 };
 

@@ -9,6 +9,8 @@
 #include <doppel/io/tensorboard.hpp>
 #include <doppel/methods/any_method.hpp>
 #include <doppel/methods/preset.hpp>
+#include <doppel/optim/clip.hpp>
+#include <doppel/optim/freeze.hpp>
 #include <doppel/optim/sgd.hpp>
 #include <doppel/optim/spec.hpp>
 #include <doppel/train/checkpoint.hpp>
@@ -77,10 +79,13 @@ struct Plan {
     views::Views views{};
     optim::AnySpec optimiser = optim::Sgd{};
     schedules::Any lr{};
+    std::optional<schedules::Any> weight_decay{};
+    optim::Clip clip{};
+    std::vector<optim::Freeze> frozen{};
 };
 template <class R>
 Plan plan_of(const Preset<R>& preset) {
-    return {preset.views, preset.optimiser, preset.lr};
+    return {preset.views, preset.optimiser, preset.lr, preset.weight_decay, preset.clip, preset.frozen};
 }
 
 namespace detail {
@@ -114,11 +119,20 @@ inline bool finite(const Tensor& loss, const optim::Groups& groups) {
     return std::isfinite(largest.item<double>());
 }
 
+/// The highest value of a schedule.
+inline double peak(const schedules::Any& schedule, const Horizon& horizon) {
+    double highest = 0;
+    const std::int64_t apart = std::max<std::int64_t>(1, horizon.steps / 1000);
+    for (std::int64_t step = 0; step < horizon.steps; step += apart)
+        highest = std::max(highest, schedule({.step = step, .of = horizon}));
+    return highest;
+}
+
 }  // namespace detail
 
 /// Trains a method: for each optimiser step
 ///
-///     set lr → views → forward under autocast → loss in float32 → backward → optimiser → commit
+///     set lr → views → forward under autocast → loss in float32 → backward → freeze, clip → optimiser → commit
 ///
 /// A step whose loss or gradients are not finite is skipped, without trace in weights, optimiser, statistics and
 /// memories, and counted; `give_up_after` of them in a row end the run. For this one value a step is read from the
@@ -152,7 +166,8 @@ inline TrainResult train(AnyMethod method, const data::Dataset& images, const Pl
     module.to(options.device);
     if (options.channels_last) detail::lay_out_channels_last(module);
     module.train();
-    const auto warnings = method.begin(horizon);
+    auto warnings = method.begin(horizon);
+    if (auto doubt = plan.optimiser.doubt(detail::peak(plan.lr, horizon)); !doubt.empty()) warnings.push_back(std::move(doubt));
     auto optimizer = plan.optimiser.build(method.trainable());
 
     auto identity = options.identity;
@@ -163,6 +178,9 @@ inline TrainResult train(AnyMethod method, const data::Dataset& images, const Pl
     identity["training images"] = std::to_string(images.size());
     identity["optimiser"] = plan.optimiser.describe();
     identity["learning rate"] = plan.lr.describe();
+    if (plan.weight_decay) identity["weight decay"] = plan.weight_decay->describe();
+    if (const auto clip = plan.clip.describe(); clip != "none") identity["clipping"] = clip;
+    for (const auto& freeze : plan.frozen) identity["frozen"] += freeze.describe() + "; ";
 
     const bool writes = !options.out.empty();
     const Checkpoints checkpoints(options.out / "checkpoints", options.keep);
@@ -256,7 +274,12 @@ inline TrainResult train(AnyMethod method, const data::Dataset& images, const Pl
             for (const auto& [name, value] : method.metrics()) line[name] = value.item<double>();
         }
         if (good) {
-            optimizer.step(lr);
+            optim::drop_frozen(plan.frozen, optimizer.groups(), step, steps_per_epoch);
+            plan.clip(optimizer.groups());
+            if (plan.weight_decay)
+                optimizer.step(lr, (*plan.weight_decay)({.step = step, .of = horizon}));
+            else
+                optimizer.step(lr);
             optimizer.zero_grad();
             method.commit();
             loss_sum += step_loss;

@@ -124,6 +124,13 @@ inline void drop_gradients(Groups& groups) {
         for (auto& item : group.parameters) item.second.mutable_grad().reset();
 }
 
+/// What a learning rate of another optimiser's size is warned of with.
+inline std::string doubt_text(const std::string& who, double peak, const char* how, const char* other) {
+    std::ostringstream text;
+    text << who << ": a learning rate that rises to " << peak << " is very " << how << "; is it one for " << other << '?';
+    return text.str();
+}
+
 /// "; 'predictor.': learning rate 0.05 throughout; …" for the line that describes an optimiser.
 inline std::string text_of(const Rules& rules) {
     std::string text;
