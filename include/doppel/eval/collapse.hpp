@@ -85,6 +85,7 @@ public:
 
     struct Seen {
         double std = 0, rank = 0;
+        double cos = 0;                     ///< mean cosine of two different images: 1 when all point one way
         std::optional<std::string> says{};  ///< the first time only
     };
 
@@ -100,6 +101,8 @@ public:
         const Tensor sigma = at::linalg_eigvalsh(gram.cpu()).clamp_min(0).sqrt();
         const Tensor p = sigma / sigma.sum().clamp_min(1e-30);
         Seen seen{.std = unit.std(0).mean().item<double>(), .rank = (-at::xlogy(p, p).sum()).exp().item<double>()};
+        const auto n = static_cast<double>(rows.size(0));  // the sum of all n² cosines is n²·‖mean‖²
+        seen.cos = (n * unit.mean(0).square().sum().item<double>() - 1) / (n - 1);
 
         const auto dim = static_cast<double>(rows.size(1));
         const double most = std::min(static_cast<double>(rows.size(0) - 1), dim);

@@ -268,6 +268,7 @@ inline TrainResult train(AnyMethod method, const data::Dataset& images, const Pl
                 const auto seen = watch.look(embeddings);
                 line["embedding_std"] = seen.std;
                 line["embedding_rank"] = seen.rank;
+                line["embedding_cos"] = seen.cos;
                 if (seen.says) progress.note("step " + std::to_string(step + 1) + ": " + *seen.says);
                 result.collapsed = watch.collapsed();
             }

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// DCL and DCLW: SimCLR's loss without the positive in the denominator, and with weighted positives.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/core/precision.hpp>
+#include <doppel/core/tensor.hpp>
+#include <doppel/losses/detail/rows.hpp>
+
+#include <limits>
+#include <string_view>
+
+namespace doppel::losses {
+
+namespace detail {
+/// What both losses are made of: the cosine of the two views of each image [N], and the mean over all 2N embeddings of
+/// log Σ exp(cosine/τ) over the views of all other images.
+struct Decoupled {
+    Tensor positive, negative;
+
+    Decoupled(std::string_view who, const Tensor& z0, const Tensor& z1, double temperature) {
+        require_temperature(who, temperature);
+        require_pair(who, z0, z1);
+        const auto n = z0.size(0);
+        require(n >= 2, who, ": needs at least 2 images for a negative, got ", n);
+        const Autocast float32(z0.device().type(), Precision::fp32);
+        const Tensor z = unit_rows(at::cat({z0, z1}));                                                // [2N, D]
+        const Tensor cosine = z.mm(z.t());                                                            // [2N, 2N]
+        const Tensor same_image = at::eye(n, cosine.options().dtype(at::kBool)).repeat({2, 2});       // [2N, 2N]
+        const Tensor others = (cosine / temperature).masked_fill(same_image, -std::numeric_limits<double>::infinity());
+        negative = others.logsumexp(1).mean();
+        positive = cosine.diagonal(n);                                                                // [N]
+    }
+};
+}  // namespace detail
+
+/// The two views of an image are drawn together and away from the views of other images, each by a term of its own.
+///
+///     s_kl,ij = ẑ_i^(k) · ẑ_j^(l) / τ,  ẑ = z / ‖z‖,  k, l = 1, 2
+///     L = 1/(2N) Σ_k Σ_i ( log Σ_l Σ_{j≠i} exp s_kl,ij − s_12,ii )
+///
+/// NT-Xent has the positive in the sum, too, so that its gradient fades with the positive's share of the sum: the
+/// fewer negatives, the more. Here it does not, so that small batches lose less.
+/// Shapes: z0, z1 [N, D], any floating type and device, need not be normalised; N ≥ 2. Result: scalar, float32
+/// (float64 for float64 inputs). Symmetric in the two views, so it is paired once.
+/// Numerics: float32 whatever autocast says; log-sum-exp with the maximum taken out. Uninformative or collapsed
+/// embeddings give log(2N − 2). Not bounded by 0: orthogonal images with equal views give log(2N − 2) − 1/τ.
+/// Accumulated gradients: negatives come from the micro-batch.
+/// Differs: the paper sums over images and views, this is the mean; lightly calls it DCLLoss, whose older releases took
+/// the logarithm of each view's negatives apart and added them, where the paper has one logarithm of the sum over both.
+/// Throws Error for a temperature that is not positive, or tensors that are not [N, D] of equal shape.
+/// Source: Yeh, Hong, Hsu, Liu, Chen, LeCun, "Decoupled Contrastive Learning", 2021, arXiv:2110.06848, section 3.
+///
+///     losses::Dcl loss{.temperature = 0.1};
+///     loss(z0, z1).backward();
+struct Dcl {
+    double temperature = 0.1;  ///< τ > 0
+
+    Tensor operator()(const Tensor& z0, const Tensor& z1) const {
+        const detail::Decoupled parts("Dcl", z0, z1, temperature);
+        return parts.negative - parts.positive.mean() / temperature;
+    }
+};
+
+/// DCL with more weight on images whose views are still far apart.
+///
+///     L = 1/(2N) Σ_k Σ_i ( log Σ_l Σ_{j≠i} exp s_kl,ij − w_i s_12,ii )
+///     w_i = 2 − exp(c_i/σ) / ( 1/N Σ_j exp(c_j/σ) ) = 2 − N · softmax_i(c/σ),  c_i = ẑ_i^(1) · ẑ_i^(2)
+///
+/// The weights' mean is 1; 2 minus a von Mises-Fisher density. A weight is negative where an image's views are much
+/// closer than the others': it is below 2 and has no lower bound but 2 − N.
+/// Shapes, numerics and errors as for Dcl; all images alike have weight 1, so that collapse gives log(2N − 2), too.
+/// Differs: the gradient flows through the weights, as the equation stands, which names no stop-gradient; lightly's
+/// DCLWLoss takes the weights as constants, so that its values are these and its gradients are not.
+/// Source: Yeh et al., 2021, arXiv:2110.06848, section 3, the weighting function and σ = 0.5.
+///
+///     losses::Dclw loss{.temperature = 0.1, .sigma = 0.5};
+struct Dclw {
+    double temperature = 0.1;  ///< τ > 0
+    double sigma = 0.5;        ///< σ > 0: the larger, the more equal the weights
+
+    Tensor operator()(const Tensor& z0, const Tensor& z1) const {
+        require(sigma > 0 && sigma < std::numeric_limits<double>::infinity(),
+                "Dclw: sigma must be positive and finite, got ", sigma);
+        const detail::Decoupled parts("Dclw", z0, z1, temperature);
+        const Tensor share = (parts.positive / sigma).softmax(0);                                     // [N]
+        const Tensor weight = 2 - static_cast<double>(z0.size(0)) * share;                            // [N]
+        return parts.negative - (weight * parts.positive).mean() / temperature;
+    }
+};
+
+}  // namespace doppel::losses

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// The nuclear norm of a matrix with the polar factor as gradient, exact where singular values are zero or equal.
+#pragma once
+
+#include <doppel/core/precision.hpp>
+#include <doppel/core/tensor.hpp>
+
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <algorithm>
+#include <limits>
+
+namespace doppel::losses::detail {
+
+/// A matrix [..., N, D] in float64 and its smaller Gram matrix G, with k = min(N, D) rows.
+struct Gram {
+    bool wide;         ///< G = X Xᵀ, else Xᵀ X
+    Tensor x, matrix;  ///< [..., N, D], [..., k, k]; where x is not finite the matrix is zero
+    Tensor finite;     ///< [..., 1, 1], whether it is
+
+    explicit Gram(const Tensor& input)
+        : wide(input.size(-2) <= input.size(-1)), x(input.to(at::kDouble)),
+          matrix(wide ? x.matmul(x.mT()) : x.mT().matmul(x)),
+          finite(at::isfinite(matrix).all(-1, true).all(-2, true)) {
+        matrix = at::where(finite, matrix, 0.0);  // a decomposition of what is not finite would throw
+    }
+
+    /// The roots of G's eigenvalues [..., k], zero where an eigenvalue is within rounding of zero.
+    Tensor roots(const Tensor& eigenvalues) const {
+        const auto longest = static_cast<double>(std::max(x.size(-2), x.size(-1)));
+        const double cut = longest * std::numeric_limits<double>::epsilon();
+        const Tensor largest = eigenvalues.narrow(-1, eigenvalues.size(-1) - 1, 1).clamp_min(0);
+        return at::where(eigenvalues > largest * cut, eigenvalues, 0.0).sqrt();
+    }
+    /// Σ σ [...], not a number where x is not finite.
+    Tensor norm(const Tensor& sigma) const {
+        return at::where(finite.squeeze(-1).squeeze(-1), sigma.sum(-1), std::numeric_limits<double>::quiet_NaN());
+    }
+    /// U Vᵀ [..., N, D] over the singular values that are not zero, from G's eigenvectors, in type `type`.
+    Tensor polar(const Tensor& sigma, const Tensor& vectors, at::ScalarType type) const {
+        const Tensor inverse = at::where(sigma > 0, sigma.reciprocal(), 0.0);
+        // Both factors have orthonormal rows or columns, so that their product may be taken in float32.
+        const Tensor left = wide ? vectors : x.matmul(vectors) * inverse.unsqueeze(-2);               // [..., N, k]
+        const Tensor right = wide ? vectors.mT().matmul(x) * inverse.unsqueeze(-1) : vectors.mT();    // [..., k, D]
+        return at::where(finite, left.to(type).matmul(right.to(type)), std::numeric_limits<double>::quiet_NaN());
+    }
+};
+
+class NuclearNorm : public torch::autograd::Function<NuclearNorm> {
+public:
+    static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& input) {
+        const Gram gram(input);
+        const auto [eigenvalues, vectors] = at::linalg_eigh(gram.matrix);
+        const Tensor sigma = gram.roots(eigenvalues);
+        context->save_for_backward({gram.polar(sigma, vectors, input.scalar_type())});
+        return gram.norm(sigma).to(input.scalar_type());
+    }
+    static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                   torch::autograd::variable_list gradients) {
+        return {gradients[0].unsqueeze(-1).unsqueeze(-1) * context->get_saved_variables()[0]};
+    }
+};
+
+/// The sum of the singular values of each matrix, and its gradient, the polar factor:
+///
+///     ‖X‖_* = Σ √λ_i(G),   ∂‖X‖_*/∂X = X G^{-1/2} = U Vᵀ,   G = Xᵀ X (or X Xᵀ when that is smaller)
+///
+/// Zero singular values take no part: the inverse root is a pseudo-inverse, which gives the shortest subgradient,
+/// finite also for equal rows, and zero for zeros. Equal singular values are nothing special: U and V enter together.
+/// Shapes: float32 or float64 [..., N, D] → [...]. First derivatives only.
+/// Numerics: float64, where squaring costs nothing that float32 inputs have; singular values below √(max(N, D)·2⁻⁵²)
+/// of the largest count as zero (2e-7 for 128 × 128). What is not finite gives NaN and does not throw.
+/// No value is read back but the status of the decomposition, which runs on the device.
+///
+/// The name is not torch's, whose at::nuclear_norm would be found as well.
+///
+///     Tensor capacity = detail::nuclear(centroids);
+inline Tensor nuclear(const Tensor& x) {
+    const Autocast float32(x.device().type(), Precision::fp32);
+    if (c10::GradMode::is_enabled() && x.requires_grad()) return NuclearNorm::apply(x);
+    const Gram gram(x);
+    return gram.norm(gram.roots(at::linalg_eigvalsh(gram.matrix))).to(x.scalar_type());
+}
+
+}  // namespace doppel::losses::detail

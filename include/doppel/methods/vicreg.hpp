@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// VICReg: views agree, dimensions vary and do not vary together; no negatives, no predictor, no target network.
+#pragma once
+
+#include <doppel/augment/paper_views.hpp>
+#include <doppel/core/limits.hpp>
+#include <doppel/encoders/adjust.hpp>
+#include <doppel/losses/vicreg.hpp>
+#include <doppel/methods/preset.hpp>
+#include <doppel/optim/lars.hpp>
+#include <doppel/optim/sgd.hpp>
+
+#include <cstdint>
+#include <utility>
+
+namespace doppel::methods {
+
+/// What VICReg leaves open. The defaults are the authors' for ImageNet.
+struct VicRegOptions {
+    int size = 224;                  ///< side of the views in pixels
+    int channels = 3;                ///< of the images: 3 or 1
+    std::int64_t epochs = 100;       ///< passes over the training images; paper: 1000
+    std::int64_t batch_size = 256;   ///< images a step; paper: 2048
+    double lr = 0;                   ///< highest learning rate; 0: base_lr · batch_size / 256
+    double base_lr = 0.2;            ///< paper: 0.2 for batches of 2048; authors for 100 epochs with 512: 0.3
+    double warmup = 0.1;             ///< share of the run in which the learning rate rises; paper: 10 epochs
+    double weight_decay = 1e-6;      ///< not on biases and normalisation
+    bool sgd = false;                ///< SGD with momentum in place of LARS
+    double invariance = 25;          ///< λ, weight of the distance between views
+    double variance = 25;            ///< μ, weight of the hinge on each dimension's deviation
+    double covariance = 1;           ///< ν, weight of the covariances
+    bool sum_variance = false;       ///< the sum of the two views' hinges as in the paper, not their mean
+    std::int64_t hidden = 8192;      ///< width of the projector's two hidden layers
+    std::int64_t out = 8192;         ///< width of the embeddings
+    double min_scale = 0.08;         ///< smallest share of the image's area that a crop takes
+    bool zero_init = true;           ///< a ResNet's blocks start as the identity
+};
+
+/// The variant for images of about 32 px: a smaller head, SGD; not tuned yet.
+inline VicRegOptions vicreg_small() {
+    return {.size = 32,
+            .batch_size = 128,
+            .base_lr = 0.12,
+            .warmup = 0.05,
+            .weight_decay = 5e-4,
+            .sgd = true,
+            .hidden = 512,
+            .out = 512,
+            .min_scale = 0.2,
+            .zero_init = false};
+}
+
+template <class Field>
+void describe(VicRegOptions& o, Field&& field) {
+    field("invariance", o.invariance, "weight of the distance between views", Limits{0, 1000});
+    field("variance", o.variance, "weight of the hinge on each dimension's deviation", Limits{0, 1000});
+    field("covariance", o.covariance, "weight of the covariances", Limits{0, 1000});
+    field("sum-variance", o.sum_variance, "sum of the two views' hinges as in the paper, not their mean");
+    field("hidden", o.hidden, "width of the projector's hidden layers", Limits{1, 1 << 20});
+    field("out-dim", o.out, "width of the embeddings", Limits{2, 1 << 20});
+    field("min-scale", o.min_scale, "smallest share of the image's area that a crop takes", Limits{0, 1, true});
+    field("base-lr", o.base_lr, "learning rate for 256 images a step", Limits{0, 100, true});
+    field("sgd", o.sgd, "SGD in place of LARS");
+    field("zero-init", o.zero_init, "a ResNet's blocks start as the identity");
+    field("warmup", o.warmup, "share of the run in which the learning rate rises", Limits{0, 1});
+    field("weight-decay", o.weight_decay, "weight decay, not on biases and normalisation", Limits{0, 1});
+}
+
+/// VICReg with `encoder`: a projector of three layers, the last without bias, trained by LARS or SGD. The views are
+/// those of the authors' code, which are BYOL's.
+/// Source: Bardes, Ponce, LeCun, "VICReg: Variance-Invariance-Covariance Regularization for Self-Supervised Learning",
+/// 2021, arXiv:2105.04906, section 4 and appendix, and the authors' code.
+///
+///     auto preset = methods::vicreg(encoders::ResNet{.depth = 18, .stem = Stem::cifar}, methods::vicreg_small());
+template <class Encoder>
+auto vicreg(Encoder encoder, const VicRegOptions& o = {}) {
+    encoders::zero_init_residual(encoder, o.zero_init);
+    using Convention = losses::VicReg::Convention;
+    Recipe recipe{.encoder = std::move(encoder),
+                  .projector =
+                      heads::Mlp{.hidden = {o.hidden, o.hidden}, .out = o.out, .bias = heads::Bias::hidden_only},
+                  .loss = losses::VicReg{.invariance = o.invariance,
+                                         .variance = o.variance,
+                                         .covariance = o.covariance,
+                                         .convention = o.sum_variance ? Convention::paper : Convention::code}};
+    const double lr = scaled_lr(o.lr, o.base_lr, o.batch_size);
+    optim::AnySpec optimiser = optim::Lars{.lr = lr, .weight_decay = o.weight_decay};
+    if (o.sgd) optimiser = optim::Sgd{.lr = lr, .weight_decay = o.weight_decay};
+    auto views = views::byol({.size = o.size, .min_scale = o.min_scale, .channels = o.channels});
+    views.name = "vicreg";
+    return Preset<decltype(recipe)>{
+        .name = "vicreg",
+        .recipe = std::move(recipe),
+        .views = std::move(views),
+        .optimiser = std::move(optimiser),
+        .lr = schedules::WarmupCosine{.peak = lr, .warmup_fraction = o.warmup, .final = lr / 1000},
+        .epochs = o.epochs,
+        .batch_size = o.batch_size};
+}
+
+}  // namespace doppel::methods

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: Apache-2.0
+// The presets of the redundancy-reduction family: three whole steps against other people's code, their heads, learning
+// rates and views.
+#include <doppel/encoders/resnet.hpp>
+#include <doppel/methods/barlow_twins.hpp>
+#include <doppel/methods/vicreg.hpp>
+
+#include "torch_support.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <sstream>
+
+using namespace doppel;
+using namespace doppel::test;
+using losses::VicReg;
+using methods::BarlowTwinsOptions;
+using methods::VicRegOptions;
+
+namespace {
+
+/// A wave that gets faster: as a matrix it has full rank, where wave() has rank two.
+Tensor chirp(at::IntArrayRef shape, double a, double b) {
+    const Tensor i = at::arange(c10::multiply_integers(shape), at::kDouble);
+    return (i * i * a + i * b + b).sin().reshape(shape);
+}
+
+std::map<std::string, Tensor> state_of(AnyMethod method) {
+    std::map<std::string, Tensor> all;
+    for (const auto& item : method.module().named_parameters()) all[item.key()] = item.value().detach();
+    for (const auto& item : method.module().named_buffers()) all[item.key()] = item.value();
+    return all;
+}
+
+/// All parameters by formula over their order and shape, as in make_redundancy_fixtures.py.
+void fill(AnyMethod method) {
+    const at::NoGradGuard no_grad;
+    double i = 0;
+    for (auto& item : method.module().named_parameters()) {
+        Tensor& p = item.value();
+        const Tensor noise = chirp(p.sizes(), 0.13 + 0.01 * i, 0.7 + 0.1 * i);
+        if (p.dim() > 1)
+            p.copy_(noise * std::sqrt(3.0 / static_cast<double>(p.numel() / p.size(0))));
+        else
+            p.copy_(item.key().ends_with("weight") ? 1 + 0.1 * noise : 0.1 * noise);
+        ++i;
+    }
+}
+
+double step(AnyMethod method, torch::optim::Optimizer& optimiser, const Batch& batch) {
+    const Tensor loss = method.forward(batch);
+    optimiser.zero_grad();
+    loss.backward();
+    optimiser.step();
+    method.commit();
+    return loss.item<double>();
+}
+
+/// Sum, sum of squares, sum of products with a wave, first four values.
+std::vector<double> statistics(const Tensor& value) {
+    const Tensor flat = value.detach().to(at::kDouble).flatten();
+    std::vector<double> all{flat.sum().item<double>(), flat.square().sum().item<double>(),
+                            (flat * wave({flat.numel()}, 1.1, 0.5)).sum().item<double>()};
+    for (std::int64_t i = 0; i < std::min<std::int64_t>(4, flat.numel()); ++i) all.push_back(flat[i].item<double>());
+    return all;
+}
+
+/// The lines of redundancy.txt that begin with `name`.
+std::map<std::string, std::vector<double>> fixture(const std::string& name) {
+    std::map<std::string, std::vector<double>> all;
+    std::ifstream in(reference_folder() / "redundancy.txt");
+    for (std::string line; std::getline(in, line);) {
+        std::istringstream words(line);
+        std::string which, key;
+        words >> which >> key;
+        if (which != name) continue;
+        for (double value = 0; words >> value;) all[key].push_back(value);
+    }
+    return all;
+}
+
+/// Three steps from the formulas' start equal the fixture's: losses and, after the third, every tensor of the state.
+/// In float64 within `tight`, in float32 within `loose`, relative to max(1, value).
+template <class R>
+void steps_as(const std::string& name, const R& recipe, double tight, double loose) {
+    const auto expected = fixture(name);
+    REQUIRE(expected.count("loss") == 1);
+    for (const auto type : {at::kDouble, at::kFloat}) {
+        const double tolerance = type == at::kDouble ? tight : loose;
+        AnyMethod method = Method{recipe, {.seed = 1}};
+        for (auto& item : method.module().named_parameters()) item.value().set_data(item.value().to(type));
+        for (auto& item : method.module().named_buffers())  // not by to(), which makes integers floating-point, too
+            if (item.value().is_floating_point()) item.value().set_data(item.value().to(type));
+        fill(method);
+        CHECK(method.begin({.samples = 1000, .steps = 3}).empty());
+        std::vector<Tensor> parameters;
+        for (auto& [key, value] : method.trainable()) parameters.push_back(value);
+        torch::optim::SGD optimiser(parameters, torch::optim::SGDOptions(0.01).momentum(0.9));
+        for (std::size_t s = 0; s < 3; ++s) {
+            INFO(name << ", step " << s << ' ' << type);
+            Batch batch = batch_of(6, static_cast<double>(s));
+            for (Tensor& view : batch.views) view = view.to(type);
+            CHECK(step(method, optimiser, batch) ==
+                  Approx(expected.at("loss").at(s)).margin(tolerance).epsilon(tolerance));
+        }
+        std::set<std::string> names{"loss"};
+        for (const auto& [key, value] : state_of(method)) {
+            INFO(name << ' ' << key << ' ' << type);
+            names.insert(key);
+            REQUIRE(expected.count(key) == 1);
+            const auto now = statistics(value), then = expected.at(key);
+            REQUIRE(now.size() == then.size());
+            for (std::size_t i = 0; i < now.size(); ++i) {
+                INFO("statistic " << i);
+                CHECK(now[i] == Approx(then[i]).margin(tolerance).epsilon(tolerance));
+            }
+        }
+        for (const auto& [key, values] : expected) CHECK(names.count(key) == 1);
+    }
+}
+
+/// A head as a line: its layers with their widths, and whether there is a bias.
+std::string layers(const torch::nn::Module& head) {
+    std::ostringstream text;
+    const char* between = "";
+    for (const auto& module : head.children()) {
+        text << between;
+        between = " | ";
+        if (const auto* linear = module->as<torch::nn::Linear>())
+            text << "Linear " << linear->options.in_features() << ' ' << linear->options.out_features()
+                 << (linear->bias.defined() ? " bias" : "");
+        else if (const auto* norm = module->as<torch::nn::BatchNorm1d>())
+            text << "BatchNorm " << norm->options.num_features() << (norm->weight.defined() ? "" : " plain");
+        else
+            text << (module->as<torch::nn::ReLU>() ? "ReLU" : module->name());
+    }
+    return text.str();
+}
+
+/// The names and addresses that describe() gives.
+template <class Options>
+std::map<std::string, const void*> fields_of(Options& options) {
+    std::map<std::string, const void*> fields;
+    std::size_t count = 0;
+    describe(options, [&](const char* name, auto& field, const char*, const auto&...) {
+        fields[name] = &field;
+        ++count;
+    });
+    std::set<const void*> places;
+    for (const auto& [name, place] : fields) places.insert(place);
+    CHECK(fields.size() == count);
+    CHECK(places.size() == count);
+    return fields;
+}
+
+const Progress at_the_end{.step = 100, .of = {.steps = 100}};
+Progress at_share(double share) { return {.step = std::llround(share * 100), .of = {.steps = 100}}; }
+
+}  // namespace
+
+TEST_CASE("three steps of Barlow Twins equal lightly's loss on the authors' layers") {
+    steps_as("steps_barlow_twins", methods::barlow_twins(tiny(), {.hidden = 16, .out = 12}).recipe, 1e-10, 5e-3);
+}
+
+TEST_CASE("three steps of VICReg equal lightly's loss on the authors' layers, and the paper's sum of variances") {
+    steps_as("steps_vicreg", methods::vicreg(tiny(), {.hidden = 16, .out = 12}).recipe, 1e-10, 5e-3);
+    steps_as("steps_vicreg_paper", methods::vicreg(tiny(), {.sum_variance = true, .hidden = 16, .out = 12}).recipe,
+             1e-10, 5e-3);
+}
+
+TEST_CASE("the heads of Barlow Twins and VICReg are the authors'") {
+    CHECK(layers(*methods::barlow_twins(tiny(), {.hidden = 16, .out = 12}).recipe.projector.build(8).module) ==
+          "Linear 8 16 | BatchNorm 16 | ReLU | Linear 16 16 | BatchNorm 16 | ReLU | Linear 16 12");
+    CHECK(layers(*methods::vicreg(tiny(), {.hidden = 16, .out = 12}).recipe.projector.build(8).module) ==
+          "Linear 8 16 bias | BatchNorm 16 | ReLU | Linear 16 16 bias | BatchNorm 16 | ReLU | Linear 16 12");
+    const auto barlow = methods::barlow_twins(encoders::ResNet{.depth = 50}).recipe;
+    const auto vicreg = methods::vicreg(encoders::ResNet{.depth = 50}).recipe;
+    const std::vector<std::int64_t> wide{8192, 8192};
+    CHECK(barlow.projector.hidden == wide);
+    CHECK(vicreg.projector.hidden == wide);
+    CHECK(barlow.projector.out == 8192);
+    CHECK(vicreg.projector.out == 8192);
+    CHECK(barlow.encoder.zero_init_residual);
+    CHECK(vicreg.encoder.zero_init_residual);
+    CHECK(!methods::barlow_twins(encoders::ResNet{}, methods::barlow_twins_small()).recipe.encoder.zero_init_residual);
+    CHECK(!methods::vicreg(encoders::ResNet{}, methods::vicreg_small()).recipe.encoder.zero_init_residual);
+    CHECK(barlow.loss.lambda == 0.0051);
+    CHECK(barlow.loss.scale == 1);
+    CHECK(vicreg.loss.invariance == 25);
+    CHECK(vicreg.loss.variance == 25);
+    CHECK(vicreg.loss.covariance == 1);
+    CHECK(vicreg.loss.convention == VicReg::Convention::code);  // pitfall 31
+    CHECK(methods::vicreg(tiny(), {.sum_variance = true}).recipe.loss.convention == VicReg::Convention::paper);
+    CHECK(!barlow.passes.join_views);  // the authors pass the views one after the other
+    CHECK(!vicreg.passes.join_views);
+}
+
+TEST_CASE("Barlow Twins trains biases and normalisation with a learning rate of their own") {
+    const auto rates = [](const auto& preset) {
+        AnyMethod method = Method{preset.recipe, {.seed = 1}};
+        std::map<std::string, double> all;
+        auto optimiser = preset.optimiser.build(method.trainable());
+        for (const auto& group : optimiser.groups())
+            for (const auto& [name, value] : group.parameters) {
+                INFO(name);
+                CHECK(group.adapt == (value.dim() > 1));
+                CHECK((group.weight_decay > 0) == (value.dim() > 1));
+                CHECK(!group.fixed_lr);
+                all[name] = group.lr_scale * preset.lr(at_share(0.1));
+            }
+        CHECK(all.size() == method.trainable().size());
+        return all;
+    };
+    const auto barlow = methods::barlow_twins(tiny(), {.batch_size = 2048, .hidden = 16, .out = 12});
+    for (const auto& [name, rate] : rates(barlow)) {
+        INFO(name);
+        const bool plain = name.ends_with("bias") || name == "encoder.bn.weight" || name == "projector.1.weight" ||
+                           name == "projector.4.weight";
+        CHECK(rate == Approx((plain ? 0.0048 : 0.2) * 2048 / 256));
+    }
+    for (const auto& [name, rate] : rates(methods::vicreg(tiny(), {.batch_size = 2048, .hidden = 16, .out = 12}))) {
+        INFO(name);
+        CHECK(rate == Approx(0.2 * 2048 / 256));
+    }
+    CHECK(barlow.optimiser.describe().find("LARS") != std::string::npos);
+    CHECK(barlow.optimiser.describe().find("0.024") != std::string::npos);
+}
+
+TEST_CASE("the schedules, optimisers and views of Barlow Twins and VICReg are their papers'") {
+    const auto check = [](const auto& preset, const std::string& name) {
+        INFO(name);
+        CHECK(preset.name == name);
+        CHECK(preset.views.name == name);
+        CHECK(preset.views.each.size() == 2);
+        CHECK(preset.views.globals == 2);
+        CHECK(preset.lr(at_share(0)) == 0);
+        CHECK(preset.lr(at_share(0.1)) == Approx(0.2));
+        CHECK(preset.lr(at_the_end) == Approx(0.2 / 1000));
+        CHECK(preset.epochs == 100);
+        CHECK(preset.batch_size == 256);
+        CHECK(preset.optimiser.describe().find("LARS") == 0);
+        CHECK(preset.optimiser.doubt(0.2).empty());
+    };
+    check(methods::barlow_twins(tiny()), "barlow_twins");
+    check(methods::vicreg(tiny()), "vicreg");
+    const auto small = [](const auto& preset) {
+        CHECK(preset.optimiser.describe().find("SGD") == 0);
+        CHECK(preset.batch_size == 128);
+        CHECK(preset.lr(at_share(0.05)) == Approx(0.06));
+        CHECK(preset.recipe.projector.out == 512);
+        CHECK(preset.optimiser.doubt(0.06).empty());
+    };
+    small(methods::barlow_twins(tiny(), methods::barlow_twins_small()));
+    small(methods::vicreg(tiny(), methods::vicreg_small()));
+    CHECK(methods::barlow_twins(tiny(), {.lr = 0.7}).lr(at_share(0.1)) == Approx(0.7));
+    CHECK(methods::vicreg(tiny(), {.lr = 0.7}).lr(at_share(0.1)) == Approx(0.7));
+
+    BarlowTwinsOptions barlow;
+    VicRegOptions vicreg;
+    CHECK(fields_of(barlow).at("bias-lr") == &barlow.bias_lr);
+    CHECK(fields_of(barlow).at("loss-scale") == &barlow.scale);
+    CHECK(fields_of(vicreg).at("sum-variance") == &vicreg.sum_variance);
+}
