@@ -50,10 +50,9 @@ RUNS = {
 }
 
 # One line an example: each trains on the embedded images for at most three minutes on two cores. What is not said here is
-# the method's variant for small images.
+# the method's variant for small images. SimCLR is "embedded" above.
 SMALL = ["--arch", "resnet18x0.25", "--stem", "strided"]
 METHODS = {
-    "simclr": dict(title="SimCLR", example="01_simclr", options=[*SMALL, "--epochs", "24"]),
     "inst_disc": dict(title="InstDisc", example="02_inst_disc", options=[*SMALL, "--epochs", "50"]),
     "moco_v1": dict(title="MoCo v1", example="03_moco_v1", options=[*SMALL, "--epochs", "24"]),
     "moco_v2": dict(title="MoCo v2", example="04_moco_v2", options=[*SMALL, "--epochs", "20"]),
