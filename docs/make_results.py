@@ -60,7 +60,7 @@ METHODS = {
     "moco_v3_vit": dict(title="MoCo v3, ViT", example="05_moco_v3", options=["--arch", "vit_ti8d4", "--epochs", "10"]),
     "byol": dict(title="BYOL", example="06_byol", options=[*SMALL, "--epochs", "24"]),
     "sim_siam": dict(title="SimSiam", example="07_sim_siam", options=[*SMALL, "--epochs", "36"]),
-    "custom_method": dict(title="a method of one's own", example="08_custom_method", options=["--epochs", "20"]),
+    "custom_method": dict(title="a method of one's own", example="08_custom_method", options=["--epochs", "60", "--batch-size", "64"]),
 }
 
 
