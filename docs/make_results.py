@@ -28,7 +28,7 @@ RUNS = {
     "embedded": dict(
         title="Embedded images, 4,000 to train on and 1,000 to evaluate on",
         data=lambda data, scratch: [],
-        options=[]),
+        options=["--epochs", "24"]),
     "cifar10": dict(
         shown="cifar10",
         title="CIFAR-10 (JPEG q75), the first 1,000 training and 200 test images of each class",
