@@ -55,7 +55,7 @@ SMALL = ["--arch", "resnet18x0.25", "--stem", "strided"]
 METHODS = {
     "inst_disc": dict(title="InstDisc", example="02_inst_disc", options=[*SMALL, "--epochs", "50"]),
     "moco_v1": dict(title="MoCo v1", example="03_moco_v1", options=[*SMALL, "--epochs", "24"]),
-    "moco_v2": dict(title="MoCo v2", example="04_moco_v2", options=[*SMALL, "--epochs", "20"]),
+    "moco_v2": dict(title="MoCo v2", example="04_moco_v2", options=[*SMALL, "--epochs", "18"]),
     "moco_v3": dict(title="MoCo v3, ResNet", example="05_moco_v3", options=[*SMALL, "--epochs", "20"]),
     "moco_v3_vit": dict(title="MoCo v3, ViT", example="05_moco_v3", options=["--arch", "vit_ti8d4", "--epochs", "10"]),
     "byol": dict(title="BYOL", example="06_byol", options=[*SMALL, "--epochs", "24"]),

@@ -39,7 +39,7 @@ inline MocoOptions moco_v1_options() { return {.temperature = 0.07}; }
 /// directions and a higher learning rate, for short runs on small sets.
 inline MocoOptions moco_small() {
     return {.size = 32, .batch_size = 64, .lr = 0.12, .warmup = 0.05, .weight_decay = 5e-4, .temperature = 0.2,
-            .momentum = 0.99, .queue = 1000, .hidden = 256, .bn_groups = 4, .symmetric = true};
+            .momentum = 0.99, .queue = 1000, .hidden = 256, .bn_groups = 2, .symmetric = true};
 }
 inline MocoOptions moco_v1_small() {
     auto options = moco_small();
