@@ -22,6 +22,28 @@ inline Tensor wave(at::IntArrayRef shape, double a = 0.7, double b = 0.3, at::Sc
     return (at::arange(count, at::kDouble) * a + b).sin().reshape(shape).to(type);
 }
 
+/// A wave that gets faster: as a matrix it has full rank, where wave() has rank two.
+inline Tensor chirp(at::IntArrayRef shape, double a, double b, at::ScalarType type = at::kDouble) {
+    const Tensor i = at::arange(c10::multiply_integers(shape), at::kDouble);
+    return (i * i * a + i * b + b).sin().reshape(shape).to(type);
+}
+
+inline Tensor unit(const Tensor& x) { return x / x.norm(2, 1, true); }
+
+/// A copy that asks for a gradient.
+inline Tensor leaf(const Tensor& x) { return x.detach().clone().set_requires_grad(true); }
+inline Tensor leaf(const Tensor& x, at::ScalarType type) { return leaf(x.to(type)); }
+
+/// A matrix as plain numbers, for definitions that are followed one number at a time.
+using Rows = std::vector<std::vector<double>>;
+inline Rows numbers(const Tensor& x) {
+    const Tensor wide = x.detach().to(at::kDouble).contiguous();
+    Rows rows;
+    for (std::int64_t i = 0; i < wide.size(0); ++i)
+        rows.emplace_back(wide.data_ptr<double>() + i * wide.size(1), wide.data_ptr<double>() + (i + 1) * wide.size(1));
+    return rows;
+}
+
 /// A user's encoder: an ordinary module without clone() or reset().
 struct TinyNetImpl : torch::nn::Module {
     torch::nn::Conv2d conv{nullptr};

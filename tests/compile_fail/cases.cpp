@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Wrong compositions, one a case. The n-th line with "expect:" says what case n's first error line holds.
+#include <doppel/encoders/vit.hpp>
 #include <doppel/losses/nt_xent.hpp>
 #include <doppel/methods/method.hpp>
 #include <doppel/queues/fifo.hpp>
@@ -20,12 +21,18 @@ struct MemoryLoss {
     Tensor operator()(const Tensor& online, const Tensor& target, const Tensor& memory) const { return (online * target).sum() + memory.sum(); }
 };
 
+struct HidingLoss {
+    std::vector<bool> mask(std::int64_t, std::int64_t, random::Stream) const { return {}; }
+    Tensor operator()(const Outputs& out) const { return out.online[0].sum(); }
+};
+
 void compose() {
     [[maybe_unused]] const auto net = tiny();
     [[maybe_unused]] const losses::NtXent loss{};
 #if CASE == 0
     Method a{Recipe{.encoder = net, .loss = loss}};
     Method b{Recipe{.encoder = net, .queue = queues::Fifo{}, .loss = MemoryLoss{}}};
+    Method c{Recipe{.encoder = encoders::Vit{}, .target = momentum::Ema{}, .loss = HidingLoss{}}};
 #elif CASE == 1
     Method m{Recipe{.projector = heads::Mlp{}, .loss = loss}};  // expect: Recipe.encoder is missing
 #elif CASE == 2
@@ -52,5 +59,9 @@ void compose() {
     Method m{Recipe{.encoder = net, .queue = NotASpec{}, .loss = MemoryLoss{}}};  // expect: Recipe.queue needs build(int64_t dim)
 #elif CASE == 13
     Method m{Recipe{.encoder = net, .pairing = NotASpec{}, .loss = loss}};  // expect: Recipe.pairing must be callable as pairing(views, globals)
+#elif CASE == 14
+    Method m{Recipe{.encoder = net, .target = momentum::Ema{}, .loss = HidingLoss{}}};  // expect: Recipe.loss hides patches: Recipe.encoder needs with_patches(images, mask)
+#elif CASE == 15
+    Method m{Recipe{.encoder = encoders::Vit{}, .loss = HidingLoss{}}};  // expect: Recipe.loss hides patches: Recipe.target must be momentum::Ema
 #endif
 }

@@ -24,14 +24,6 @@ using losses::SupCon;
 
 namespace {
 
-/// A wave that gets faster: as a matrix it has full rank, where wave() has rank two.
-Tensor chirp(at::IntArrayRef shape, double a, double b, at::ScalarType type = at::kDouble) {
-    const Tensor i = at::arange(c10::multiply_integers(shape), at::kDouble);
-    return (i * i * a + i * b + b).sin().reshape(shape).to(type);
-}
-
-Tensor unit(const Tensor& x) { return x / x.norm(2, 1, true); }
-
 constexpr std::int64_t n = 5, d = 6, queue = 9;  // as in make_variant_fixtures.py
 Tensor labels() { return at::tensor({0, 1, 0, -1, -1}, at::kLong); }
 Tensor memory_of(std::int64_t rows, std::int64_t width) { return unit(chirp({rows, width}, 0.17, 0.2)); }
@@ -45,8 +37,6 @@ Outputs labelled(std::vector<Tensor> views, const Tensor& label) {
 }
 
 // ---- the definitions, one number at a time ----------------------------------------------------------------
-
-using Rows = std::vector<std::vector<double>>;
 
 /// The rows of all tensors, one after another, as they are or divided by their lengths.
 Rows numbers(const std::vector<Tensor>& tensors, bool by_length = true) {

@@ -22,24 +22,6 @@ using losses::NegativeCosine;
 
 namespace {
 
-/// A wave that gets faster: as a matrix it has full rank, where wave() has rank two.
-Tensor chirp(at::IntArrayRef shape, double a, double b, at::ScalarType type = at::kDouble) {
-    const Tensor i = at::arange(c10::multiply_integers(shape), at::kDouble);
-    return (i * i * a + i * b + b).sin().reshape(shape).to(type);
-}
-
-Tensor unit(const Tensor& x) { return x / x.norm(2, 1, true); }
-
-using Rows = std::vector<std::vector<double>>;
-
-Rows numbers(const Tensor& x) {
-    const Tensor wide = x.detach().to(at::kDouble).contiguous();
-    Rows rows;
-    for (std::int64_t i = 0; i < wide.size(0); ++i)
-        rows.emplace_back(wide.data_ptr<double>() + i * wide.size(1), wide.data_ptr<double>() + (i + 1) * wide.size(1));
-    return rows;
-}
-
 double dot(const std::vector<double>& a, const std::vector<double>& b) {
     double sum = 0;
     for (std::size_t d = 0; d < a.size(); ++d) sum += a[d] * b[d];

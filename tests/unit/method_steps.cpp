@@ -8,7 +8,7 @@
 #include <doppel/methods/moco_v3.hpp>
 #include <doppel/methods/sim_siam.hpp>
 
-#include "torch_support.hpp"
+#include "method_support.hpp"
 
 #include <algorithm>
 #include <deque>
@@ -23,14 +23,6 @@ using namespace doppel::test;
 namespace {
 
 // ---- networks and values by formula, as in make_method_fixtures.py -------------------------------------------
-
-/// A wave that gets faster: as a matrix it has full rank, where wave() has rank two.
-Tensor chirp(at::IntArrayRef shape, double a, double b) {
-    const Tensor i = at::arange(c10::multiply_integers(shape), at::kDouble);
-    return (i * i * a + i * b + b).sin().reshape(shape);
-}
-
-Tensor unit(const Tensor& x) { return x / x.norm(2, 1, true); }
 
 /// An encoder that methods::moco_v3 takes for a Vision Transformer.
 struct TransformerLike {
@@ -83,119 +75,10 @@ auto normed_witness(double rate = 0) {
     return [rate] { return NormedWitness(rate); };
 }
 
-std::map<std::string, Tensor> state_of(AnyMethod method) {
-    std::map<std::string, Tensor> all;
-    for (const auto& item : method.module().named_parameters()) all[item.key()] = item.value().detach();
-    for (const auto& item : method.module().named_buffers()) all[item.key()] = item.value();
-    return all;
-}
-
 std::map<std::string, Tensor> copy_of(AnyMethod method) {
     auto all = state_of(method);
     for (auto& [name, value] : all) value = value.clone();
     return all;
-}
-
-/// All parameters by formula over their order and shape: online and target network differ.
-void fill(AnyMethod method) {
-    const at::NoGradGuard no_grad;
-    double i = 0;
-    for (auto& item : method.module().named_parameters()) {
-        Tensor& p = item.value();
-        const Tensor noise = chirp(p.sizes(), 0.13 + 0.01 * i, 0.7 + 0.1 * i);
-        if (p.dim() > 1)
-            p.copy_(noise * std::sqrt(3.0 / static_cast<double>(p.numel() / p.size(0))));
-        else
-            p.copy_(item.key().ends_with("weight") ? 1 + 0.1 * noise : 0.1 * noise);
-        ++i;
-    }
-    for (auto& item : method.module().named_buffers())
-        if (item.key() == "queue.rows") item.value().copy_(unit(chirp(item.value().sizes(), 0.17, 0.2)));
-}
-
-torch::optim::SGD sgd(AnyMethod method, double lr = 0.05, double momentum = 0.9) {
-    std::vector<Tensor> parameters;
-    for (auto& [name, value] : method.trainable()) parameters.push_back(value);
-    return torch::optim::SGD(parameters, torch::optim::SGDOptions(lr).momentum(momentum));
-}
-
-/// A step without its commit(); gives the loss.
-double half_step(AnyMethod method, torch::optim::Optimizer& optimiser, const Batch& batch) {
-    const Tensor loss = method.forward(batch);
-    optimiser.zero_grad();
-    loss.backward();
-    optimiser.step();
-    return loss.item<double>();
-}
-double step(AnyMethod method, torch::optim::Optimizer& optimiser, const Batch& batch) {
-    const double loss = half_step(method, optimiser, batch);
-    method.commit();
-    return loss;
-}
-
-/// Sum, sum of squares, sum of products with a wave, first four values.
-std::vector<double> statistics(const Tensor& value) {
-    const Tensor flat = value.detach().to(at::kDouble).flatten();
-    std::vector<double> all{flat.sum().item<double>(), flat.square().sum().item<double>(),
-                            (flat * wave({flat.numel()}, 1.1, 0.5)).sum().item<double>()};
-    for (std::int64_t i = 0; i < std::min<std::int64_t>(4, flat.numel()); ++i) all.push_back(flat[i].item<double>());
-    return all;
-}
-
-/// The lines of method_steps.txt that begin with `name`.
-std::map<std::string, std::vector<double>> fixture(const std::string& name) {
-    std::map<std::string, std::vector<double>> all;
-    std::ifstream in(reference_folder() / "method_steps.txt");
-    for (std::string line; std::getline(in, line);) {
-        std::istringstream words(line);
-        std::string which, key;
-        words >> which >> key;
-        if (which != name) continue;
-        for (double value = 0; words >> value;) all[key].push_back(value);
-    }
-    return all;
-}
-
-/// Three steps from the formulas' start equal the fixture's: losses and, after the third, every tensor of the state.
-/// In float64 within `tight` (queue and bank stay float32), in float32 within `loose`, relative to max(1, value).
-template <class R>
-void steps_as(const std::string& name, const R& recipe, double tight, double loose, bool one_view = false) {
-    const auto expected = fixture(name);
-    REQUIRE(expected.count("loss") == 1);
-    for (const auto type : {at::kDouble, at::kFloat}) {
-        const double tolerance = type == at::kDouble ? tight : loose;
-        AnyMethod method = Method{recipe, {.seed = 1}};
-        for (auto& item : method.module().named_parameters()) item.value().set_data(item.value().to(type));
-        for (auto& item : method.module().named_buffers())  // not by to(), which makes integers floating-point, too
-            if (item.value().is_floating_point() && item.key() != "queue.rows")
-                item.value().set_data(item.value().to(type));
-        fill(method);
-        CHECK(method.begin({.samples = one_view ? 16 : 1000, .steps = 3}).empty());
-        auto optimiser = sgd(method);
-        for (std::size_t s = 0; s < 3; ++s) {
-            INFO(name << ", step " << s << (type == at::kDouble ? ", float64" : ", float32"));
-            Batch batch = batch_of(6, static_cast<double>(s));
-            for (Tensor& view : batch.views) view = view.to(type);
-            if (one_view) batch.views.pop_back();
-            if (one_view) batch.index = (at::arange(6) * 5 + 3 * static_cast<std::int64_t>(s)).remainder(16);
-            CHECK(step(method, optimiser, batch) ==
-                  Approx(expected.at("loss").at(s)).margin(tolerance).epsilon(tolerance));
-        }
-        std::set<std::string> names{"loss"};
-        for (const auto& [key, value] : state_of(method)) {
-            if (key == "queue.filled") continue;
-            INFO(name << ' ' << key << (type == at::kDouble ? ", float64" : ", float32"));
-            names.insert(key);
-            REQUIRE(expected.count(key) == 1);
-            const auto now = statistics(value), then = expected.at(key);
-            REQUIRE(now.size() == then.size());
-            for (std::size_t i = 0; i < now.size(); ++i) {
-                INFO("statistic " << i);
-                CHECK(now[i] == Approx(then[i]).margin(tolerance).epsilon(tolerance));
-            }
-        }
-        for (const auto& [key, values] : expected) CHECK(names.count(key) == 1);
-    }
 }
 
 // ---- the presets, small ----------------------------------------------------------------------------------------
@@ -265,34 +148,38 @@ std::string layers(const torch::nn::Module& head) {
 // ---- three steps as others make them ---------------------------------------------------------------------------
 
 TEST_CASE("three steps of InstDisc equal torch's, with the bank") {
-    steps_as("inst_disc",
+    steps_as("method_steps.txt", "inst_disc",
              methods::inst_disc(tiny(), {.images = 16, .temperature = 0.1, .out = 12, .bank_momentum = 0.5}).recipe,
-             1e-6, 2e-5,
-             /*one_view=*/true);
+             {.tight = 1e-6, .loose = 2e-5, .samples = 16, .batch = [](std::int64_t s) {
+                  Batch batch = batch_of(6, static_cast<double>(s));
+                  batch.views.pop_back();
+                  batch.index = (at::arange(6) * 5 + 3 * s).remainder(16);
+                  return batch;
+              }});
 }
 
 TEST_CASE("three steps of MoCo v1 and v2 equal lightly's, with split BatchNorm and both directions") {
     auto v1 =
         methods::moco_v1(tiny(), {.temperature = 0.07, .momentum = 0.9, .queue = 12, .out = 12, .bn_groups = 2}).recipe;
     v1.passes.shuffle_target = false;
-    steps_as("moco_v1", v1, 1e-6, 2e-5);
-    steps_as("moco_v2", small_moco(tiny()), 1e-6, 2e-5);
-    steps_as("moco_v2_split", small_moco(tiny(), false, 2), 1e-6, 2e-5);
-    steps_as("moco_v2_symmetric", small_moco(tiny(), true, 1, false, 24), 1e-6, 2e-5);
-    steps_as("moco_v2_symmetric_split", small_moco(tiny(), true, 2, false, 24), 1e-6, 2e-5);
+    steps_as("method_steps.txt", "moco_v1", v1, {.tight = 1e-6, .loose = 2e-5});
+    steps_as("method_steps.txt", "moco_v2", small_moco(tiny()), {.tight = 1e-6, .loose = 2e-5});
+    steps_as("method_steps.txt", "moco_v2_split", small_moco(tiny(), false, 2), {.tight = 1e-6, .loose = 2e-5});
+    steps_as("method_steps.txt", "moco_v2_symmetric", small_moco(tiny(), true, 1, false, 24), {.tight = 1e-6, .loose = 2e-5});
+    steps_as("method_steps.txt", "moco_v2_symmetric_split", small_moco(tiny(), true, 2, false, 24), {.tight = 1e-6, .loose = 2e-5});
 }
 
 TEST_CASE("three steps of MoCo v3 equal those of lightly's parts, as for a ResNet and as for a ViT") {
-    steps_as("moco_v3", small_moco_v3(tiny()), 1e-10, 2e-3);
-    steps_as("moco_v3_vit", small_moco_v3(TransformerLike{}, 0.2), 1e-10, 1e-2);
+    steps_as("method_steps.txt", "moco_v3", small_moco_v3(tiny()), {.tight = 1e-10, .loose = 2e-3});
+    steps_as("method_steps.txt", "moco_v3_vit", small_moco_v3(TransformerLike{}, 0.2), {.tight = 1e-10, .loose = 1e-2});
 }
 
 TEST_CASE("three steps of BYOL equal solo-learn's loss on lightly's parts") {
-    steps_as("byol", small_byol(tiny()), 1e-10, 5e-4);
+    steps_as("method_steps.txt", "byol", small_byol(tiny()), {.tight = 1e-10, .loose = 5e-4});
 }
 
 TEST_CASE("three steps of SimSiam equal lightly's") {
-    steps_as("sim_siam", small_sim_siam(tiny()), 1e-10, 5e-3);
+    steps_as("method_steps.txt", "sim_siam", small_sim_siam(tiny()), {.tight = 1e-10, .loose = 5e-3});
 }
 
 // ---- pitfalls 1 to 3: split and shuffled BatchNorm -------------------------------------------------------------

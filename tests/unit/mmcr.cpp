@@ -18,12 +18,6 @@ using losses::detail::nuclear;
 
 namespace {
 
-/// A wave that gets faster: as a matrix it has full rank, where wave() has rank two.
-Tensor chirp(at::IntArrayRef shape, double a, double b, at::ScalarType type = at::kDouble) {
-    const Tensor i = at::arange(c10::multiply_integers(shape), at::kDouble);
-    return (i * i * a + i * b + b).sin().reshape(shape).to(type);
-}
-
 // The inputs of make_mmcr_fixtures.py.
 std::vector<Tensor> online(std::size_t views, at::IntArrayRef shape, at::ScalarType type = at::kDouble) {
     std::vector<Tensor> all;
@@ -43,16 +37,6 @@ Outputs outputs(std::vector<Tensor> online, std::vector<Tensor> target = {}) {
     out.online = std::move(online);
     out.target = std::move(target);
     return out;
-}
-
-using Rows = std::vector<std::vector<double>>;
-
-Rows numbers(const Tensor& x) {
-    const Tensor wide = x.detach().to(at::kDouble).contiguous();
-    Rows rows;
-    for (std::int64_t i = 0; i < wide.size(0); ++i)
-        rows.emplace_back(wide.data_ptr<double>() + i * wide.size(1), wide.data_ptr<double>() + (i + 1) * wide.size(1));
-    return rows;
 }
 
 double dot(const std::vector<double>& a, const std::vector<double>& b) {

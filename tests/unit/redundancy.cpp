@@ -23,12 +23,6 @@ namespace {
 
 constexpr auto code = VicReg::Convention::code, paper = VicReg::Convention::paper;
 
-/// A wave that gets faster: as a matrix it has full rank, where wave() has rank two.
-Tensor chirp(at::IntArrayRef shape, double a, double b, at::ScalarType type = at::kDouble) {
-    const Tensor i = at::arange(c10::multiply_integers(shape), at::kDouble);
-    return (i * i * a + i * b + b).sin().reshape(shape).to(type);
-}
-
 // The inputs of make_redundancy_fixtures.py: two related views whose dimensions vary by less and by more than 1.
 Tensor width_of(std::int64_t d) { return 0.4 + 0.45 * at::arange(d, at::kDouble); }
 Tensor view0(at::IntArrayRef shape) { return chirp(shape, 0.13, 0.9) * width_of(shape[1]) + 0.2; }
@@ -37,19 +31,6 @@ Tensor view1(at::IntArrayRef shape) {
 }
 Tensor order_of(std::int64_t n, std::int64_t step, std::int64_t first) {
     return (at::arange(n) * step + first).remainder(n);
-}
-Tensor leaf(const Tensor& x, at::ScalarType type = at::kDouble) {
-    return x.detach().to(type).clone().set_requires_grad(true);
-}
-
-using Rows = std::vector<std::vector<double>>;
-
-Rows numbers(const Tensor& x) {
-    const Tensor wide = x.detach().to(at::kDouble).contiguous();
-    Rows rows;
-    for (std::int64_t i = 0; i < wide.size(0); ++i)
-        rows.emplace_back(wide.data_ptr<double>() + i * wide.size(1), wide.data_ptr<double>() + (i + 1) * wide.size(1));
-    return rows;
 }
 
 // ---- the definitions, one number at a time ------------------------------------------------------------

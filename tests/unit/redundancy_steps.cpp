@@ -5,7 +5,7 @@
 #include <doppel/methods/barlow_twins.hpp>
 #include <doppel/methods/vicreg.hpp>
 
-#include "torch_support.hpp"
+#include "method_support.hpp"
 
 #include <algorithm>
 #include <map>
@@ -19,106 +19,6 @@ using methods::BarlowTwinsOptions;
 using methods::VicRegOptions;
 
 namespace {
-
-/// A wave that gets faster: as a matrix it has full rank, where wave() has rank two.
-Tensor chirp(at::IntArrayRef shape, double a, double b) {
-    const Tensor i = at::arange(c10::multiply_integers(shape), at::kDouble);
-    return (i * i * a + i * b + b).sin().reshape(shape);
-}
-
-std::map<std::string, Tensor> state_of(AnyMethod method) {
-    std::map<std::string, Tensor> all;
-    for (const auto& item : method.module().named_parameters()) all[item.key()] = item.value().detach();
-    for (const auto& item : method.module().named_buffers()) all[item.key()] = item.value();
-    return all;
-}
-
-/// All parameters by formula over their order and shape, as in make_redundancy_fixtures.py.
-void fill(AnyMethod method) {
-    const at::NoGradGuard no_grad;
-    double i = 0;
-    for (auto& item : method.module().named_parameters()) {
-        Tensor& p = item.value();
-        const Tensor noise = chirp(p.sizes(), 0.13 + 0.01 * i, 0.7 + 0.1 * i);
-        if (p.dim() > 1)
-            p.copy_(noise * std::sqrt(3.0 / static_cast<double>(p.numel() / p.size(0))));
-        else
-            p.copy_(item.key().ends_with("weight") ? 1 + 0.1 * noise : 0.1 * noise);
-        ++i;
-    }
-}
-
-double step(AnyMethod method, torch::optim::Optimizer& optimiser, const Batch& batch) {
-    const Tensor loss = method.forward(batch);
-    optimiser.zero_grad();
-    loss.backward();
-    optimiser.step();
-    method.commit();
-    return loss.item<double>();
-}
-
-/// Sum, sum of squares, sum of products with a wave, first four values.
-std::vector<double> statistics(const Tensor& value) {
-    const Tensor flat = value.detach().to(at::kDouble).flatten();
-    std::vector<double> all{flat.sum().item<double>(), flat.square().sum().item<double>(),
-                            (flat * wave({flat.numel()}, 1.1, 0.5)).sum().item<double>()};
-    for (std::int64_t i = 0; i < std::min<std::int64_t>(4, flat.numel()); ++i) all.push_back(flat[i].item<double>());
-    return all;
-}
-
-/// The lines of redundancy.txt that begin with `name`.
-std::map<std::string, std::vector<double>> fixture(const std::string& name) {
-    std::map<std::string, std::vector<double>> all;
-    std::ifstream in(reference_folder() / "redundancy.txt");
-    for (std::string line; std::getline(in, line);) {
-        std::istringstream words(line);
-        std::string which, key;
-        words >> which >> key;
-        if (which != name) continue;
-        for (double value = 0; words >> value;) all[key].push_back(value);
-    }
-    return all;
-}
-
-/// Three steps from the formulas' start equal the fixture's: losses and, after the third, every tensor of the state.
-/// In float64 within `tight`, in float32 within `loose`, relative to max(1, value).
-template <class R>
-void steps_as(const std::string& name, const R& recipe, double tight, double loose) {
-    const auto expected = fixture(name);
-    REQUIRE(expected.count("loss") == 1);
-    for (const auto type : {at::kDouble, at::kFloat}) {
-        const double tolerance = type == at::kDouble ? tight : loose;
-        AnyMethod method = Method{recipe, {.seed = 1}};
-        for (auto& item : method.module().named_parameters()) item.value().set_data(item.value().to(type));
-        for (auto& item : method.module().named_buffers())  // not by to(), which makes integers floating-point, too
-            if (item.value().is_floating_point()) item.value().set_data(item.value().to(type));
-        fill(method);
-        CHECK(method.begin({.samples = 1000, .steps = 3}).empty());
-        std::vector<Tensor> parameters;
-        for (auto& [key, value] : method.trainable()) parameters.push_back(value);
-        torch::optim::SGD optimiser(parameters, torch::optim::SGDOptions(0.01).momentum(0.9));
-        for (std::size_t s = 0; s < 3; ++s) {
-            INFO(name << ", step " << s << ' ' << type);
-            Batch batch = batch_of(6, static_cast<double>(s));
-            for (Tensor& view : batch.views) view = view.to(type);
-            CHECK(step(method, optimiser, batch) ==
-                  Approx(expected.at("loss").at(s)).margin(tolerance).epsilon(tolerance));
-        }
-        std::set<std::string> names{"loss"};
-        for (const auto& [key, value] : state_of(method)) {
-            INFO(name << ' ' << key << ' ' << type);
-            names.insert(key);
-            REQUIRE(expected.count(key) == 1);
-            const auto now = statistics(value), then = expected.at(key);
-            REQUIRE(now.size() == then.size());
-            for (std::size_t i = 0; i < now.size(); ++i) {
-                INFO("statistic " << i);
-                CHECK(now[i] == Approx(then[i]).margin(tolerance).epsilon(tolerance));
-            }
-        }
-        for (const auto& [key, values] : expected) CHECK(names.count(key) == 1);
-    }
-}
 
 /// A head as a line: its layers with their widths, and whether there is a bias.
 std::string layers(const torch::nn::Module& head) {
@@ -160,13 +60,12 @@ Progress at_share(double share) { return {.step = std::llround(share * 100), .of
 }  // namespace
 
 TEST_CASE("three steps of Barlow Twins equal lightly's loss on the authors' layers") {
-    steps_as("steps_barlow_twins", methods::barlow_twins(tiny(), {.hidden = 16, .out = 12}).recipe, 1e-10, 5e-3);
+    steps_as("redundancy.txt", "steps_barlow_twins", methods::barlow_twins(tiny(), {.hidden = 16, .out = 12}).recipe, {.tight = 1e-10, .loose = 5e-3, .lr = 0.01});
 }
 
 TEST_CASE("three steps of VICReg equal lightly's loss on the authors' layers, and the paper's sum of variances") {
-    steps_as("steps_vicreg", methods::vicreg(tiny(), {.hidden = 16, .out = 12}).recipe, 1e-10, 5e-3);
-    steps_as("steps_vicreg_paper", methods::vicreg(tiny(), {.sum_variance = true, .hidden = 16, .out = 12}).recipe,
-             1e-10, 5e-3);
+    steps_as("redundancy.txt", "steps_vicreg", methods::vicreg(tiny(), {.hidden = 16, .out = 12}).recipe, {.tight = 1e-10, .loose = 5e-3, .lr = 0.01});
+    steps_as("redundancy.txt", "steps_vicreg_paper", methods::vicreg(tiny(), {.sum_variance = true, .hidden = 16, .out = 12}).recipe, {.tight = 1e-10, .loose = 5e-3, .lr = 0.01});
 }
 
 TEST_CASE("the heads of Barlow Twins and VICReg are the authors'") {

@@ -21,14 +21,6 @@ using losses::TiCo;
 
 namespace {
 
-/// A wave that gets faster: as a matrix it has full rank, where wave() has rank two.
-Tensor chirp(at::IntArrayRef shape, double a, double b, at::ScalarType type = at::kDouble) {
-    const Tensor i = at::arange(c10::multiply_integers(shape), at::kDouble);
-    return (i * i * a + i * b + b).sin().reshape(shape).to(type);
-}
-
-Tensor unit(const Tensor& x) { return x / x.norm(2, 1, true); }
-
 // The inputs of make_mmcr_fixtures.py.
 Tensor online(int view, at::IntArrayRef shape, at::ScalarType type = at::kDouble) {
     return chirp(shape, 0.13 + 0.05 * view, 0.9 - 0.1 * view, type);
@@ -36,7 +28,6 @@ Tensor online(int view, at::IntArrayRef shape, at::ScalarType type = at::kDouble
 Tensor target(int view, at::IntArrayRef shape, at::ScalarType type = at::kDouble) {
     return chirp(shape, 0.11 + 0.04 * view, 0.3 + 0.2 * view, type);
 }
-Tensor leaf(const Tensor& x) { return x.detach().clone().set_requires_grad(true); }
 
 Outputs outputs(std::vector<Tensor> online) {
     Outputs out;
@@ -48,16 +39,6 @@ TiCo tico(std::int64_t dim, double beta = 0.9, double rho = 8) {
     TiCo loss{.beta = beta, .rho = rho};
     loss.build(dim);
     return loss;
-}
-
-using Rows = std::vector<std::vector<double>>;
-
-Rows numbers(const Tensor& x) {
-    const Tensor wide = x.detach().to(at::kDouble).contiguous();
-    Rows rows;
-    for (std::int64_t i = 0; i < wide.size(0); ++i)
-        rows.emplace_back(wide.data_ptr<double>() + i * wide.size(1), wide.data_ptr<double>() + (i + 1) * wide.size(1));
-    return rows;
 }
 
 // ---- the definitions, one number at a time ------------------------------------------------------------

@@ -24,6 +24,7 @@ struct About {
     std::string name;   ///< "simclr": names the run folder
     std::string title;  ///< "SimCLR"
     std::string text;   ///< one or two sentences for --help
+    std::string arch = "resnet18";  ///< the encoder where --arch is not given
 };
 
 /// The options of every example, as far as they are not the method's.

@@ -7,6 +7,7 @@
 #include <doppel/cli/say.hpp>
 #include <doppel/cli/summary.hpp>
 #include <doppel/core/version.hpp>
+#include <doppel/eval/attention.hpp>
 #include <doppel/eval/collapse.hpp>
 #include <doppel/eval/features.hpp>
 #include <doppel/eval/knn.hpp>
@@ -17,15 +18,18 @@
 #include <ATen/Parallel.h>
 #include <torch/version.h>
 
+#include <algorithm>
 #include <concepts>
 #include <cstdio>
 #include <ctime>
 #include <exception>
 #include <filesystem>
 #include <functional>
+#include <numeric>
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace doppel::cli {
 
@@ -79,6 +83,22 @@ inline eval::KnnResult knn(const Job& job, const Compared& rows) {
                      static_cast<std::int64_t>(job.data.train.classes().size()), {.k = job.common.k});
 }
 
+/// How much of a Vision Transformer's attention falls on the objects of up to 256 validation images, and their share of
+/// the images; nothing for other encoders and for images without masks.
+inline nlohmann::ordered_json attention(const Job& job) {
+    auto found = nlohmann::ordered_json::object();
+    const auto& images = job.data.validation;
+    if (!images.has_masks() || !eval::has_attention(job.method, job.evaluate)) return found;
+    std::vector<std::int64_t> which(static_cast<std::size_t>(std::min<std::int64_t>(256, images.size())));
+    std::iota(which.begin(), which.end(), 0);
+    const auto& plain = job.plan.views.plain;
+    const Tensor maps = eval::attention(job.method, images, plain, which, job.evaluate);
+    const Tensor masks = eval::patch_masks(images, plain, which, maps.size(2), maps.size(3));
+    found["attention_on_objects"] = eval::attention_on_objects(maps, masks);
+    found["objects_share"] = masks.mean().item<double>();
+    return found;
+}
+
 /// What the trained encoder must beat: k-NN on raw pixels and on the encoder as initialised. A resumed run has them in
 /// its metrics.
 inline nlohmann::ordered_json baselines(Job& job) {
@@ -95,6 +115,8 @@ inline nlohmann::ordered_json baselines(Job& job) {
                                   .top1;
     job.method.module().to(job.options.device);
     line["knn_top1_random"] = knn(job, features(job)).top1;
+    if (const auto looks = attention(job); !looks.empty())
+        line["attention_on_objects_random"] = looks["attention_on_objects"];
     io::JsonLines(path).append(line);
     return line;
 }
@@ -142,6 +164,10 @@ inline int execute(Job& job) {
         end["knn_top1_pixels"] = start["knn_top1_pixels"];
     } else {
         nearest = eval::nearest(rows.queries.rows, rows.bank.rows, {.k = job.common.k});
+    }
+    if (start.contains("attention_on_objects_random")) {
+        end.update(detail::attention(job));
+        end["attention_on_objects_random"] = start["attention_on_objects_random"];
     }
     end["feature_std"] = eval::feature_std(rows.queries.rows).item<double>();
     end["effective_rank"] = eval::effective_rank(rows.queries.rows).item<double>();
@@ -205,6 +231,7 @@ std::optional<int> parse(int argc, char** argv, const About& about, Common& comm
 template <class Defaults, class Make>
 int run(int argc, char** argv, const About& about, Defaults defaults, Make make) {
     Common common;
+    common.arch = about.arch;
     try {
         const auto defaults_for = [&](int size) {
             if constexpr (requires { defaults(size, common.arch); })
@@ -232,7 +259,7 @@ int run(int argc, char** argv, const About& about, Defaults defaults, Make make)
             run.encoder = preset.recipe.encoder;  // as the method has adjusted it
         } else {
             run.own_encoder = true;
-            require(common.arch == Common{}.arch && common.stem == Common{}.stem,
+            require(common.arch == about.arch && common.stem == Common{}.stem,
                     "--arch and --stem choose nothing here: this method has an encoder of its own");
         }
         run.options = {.epochs = preset.epochs,

@@ -5,14 +5,19 @@
 #include <doppel/cli/job.hpp>
 #include <doppel/cli/say.hpp>
 #include <doppel/core/version.hpp>
+#include <doppel/eval/attention.hpp>
 #include <doppel/eval/features.hpp>
 #include <doppel/eval/knn.hpp>
 #include <doppel/eval/report.hpp>
 #include <doppel/io/json_lines.hpp>
+#include <doppel/image/colour.hpp>
+#include <doppel/image/encode.hpp>
+#include <doppel/image/resize.hpp>
 #include <doppel/io/safetensors.hpp>
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <string>
@@ -57,6 +62,10 @@ inline void say_result(const Job& job, const nlohmann::ordered_json& end, bool l
         say("k-NN (k = {}): {:.1f} %   untrained encoder {:.1f} %   raw pixels {:.1f} %", job.common.k,
             100 * end["knn_top1"].get<double>(), 100 * end["knn_top1_random"].get<double>(),
             100 * end["knn_top1_pixels"].get<double>());
+    if (end.contains("attention_on_objects"))
+        say("attention on the objects: {:.1f} %   untrained encoder {:.1f} %   even {:.1f} %",
+            100 * end["attention_on_objects"].get<double>(), 100 * end["attention_on_objects_random"].get<double>(),
+            100 * end["objects_share"].get<double>());
     say("report:  {}", (job.options.out / "report.html").string());
     say("encoder: {}", (job.options.out / "encoder.safetensors").string());
 }
@@ -138,6 +147,37 @@ inline std::string label_of(const data::Dataset& images, std::int64_t i) {
 }
 
 }  // namespace detail
+
+/// Where a Vision Transformer looks in some validation images; also written as attention.png. Nothing for other encoders.
+inline std::optional<eval::ContactSheet> attention_sheet(const Job& job, const eval::Features& queries) {
+    if (!eval::has_attention(job.method, job.evaluate)) return std::nullopt;
+    const auto& validation = job.data.validation;
+    std::vector<std::int64_t> which;
+    for (const auto row : detail::examples_of(validation, queries.index, 8))
+        which.push_back(queries.index[row].item<std::int64_t>());
+    const Tensor maps = eval::attention(job.method, validation, job.plan.views.plain, which, job.evaluate);
+    eval::ContactSheet sheet{.title = "Where the network looks",
+                             .note = "Left: a validation image. Right: what the class token of the last block takes from "
+                                     "each patch, brighter where it is more: the mean of all heads, then each head.",
+                             .rows = {}};
+    std::vector<std::vector<Image>> pictures;
+    for (std::size_t i = 0; i < which.size(); ++i) {
+        const Tensor map = maps[static_cast<std::int64_t>(i)];  // [heads, rows, columns]
+        Image seen = job.plan.views.plain.render(validation.image(which[i]), random::Stream({}));
+        if (const int times = 96 / seen.width; times > 1)  // small images by a whole factor, for the map's sake
+            seen = image::resize(seen, seen.width * times, seen.height * times);
+        pictures.push_back({image::with_channels(seen, 3), eval::attention_picture(seen, map.mean(0))});
+        eval::ContactSheet::Row row{.source = {seen, detail::label_of(validation, which[i])},
+                                    .views = {{pictures.back().back(), "mean"}}};
+        for (std::int64_t h = 0; h < map.size(0); ++h) {
+            pictures.back().push_back(eval::attention_picture(seen, map[h]));
+            row.views.push_back({pictures.back().back(), fmt::format("head {}", h + 1)});
+        }
+        sheet.rows.push_back(std::move(row));
+    }
+    image::write_png(job.options.out / "attention.png", eval::sheet(pictures));
+    return sheet;
+}
 
 /// The report of a finished run.
 inline eval::Report report_of(const Job& job, const eval::Features& bank, const eval::Features& queries,
@@ -229,12 +269,19 @@ inline eval::Report report_of(const Job& job, const eval::Features& bank, const 
         neighbours.rows.push_back(std::move(row));
     }
     report.neighbours.push_back(std::move(neighbours));
+    if (auto where = attention_sheet(job, queries)) report.sheets.push_back(std::move(*where));
 
     report.figures = {{"feature_std", fmt::format("{:.4f}", end["feature_std"].get<double>()),
                        fmt::format("spread of the unit-norm features: about {:.3f} is healthy, 0 is collapse",
                                    1 / std::sqrt(static_cast<double>(job.method.feature_dim())))},
                       {"effective_rank", fmt::format("{:.1f}", end["effective_rank"].get<double>()),
                        fmt::format("how many of the {} feature directions are in use", job.method.feature_dim())}};
+    if (end.contains("attention_on_objects"))
+        report.figures.push_back({"attention_on_objects", fmt::format("{:.3f}", end["attention_on_objects"].get<double>()),
+                                  fmt::format("share of the class token's attention that falls on the objects; {:.3f} with "
+                                              "the untrained encoder, {:.3f} if it were the same everywhere",
+                                              end["attention_on_objects_random"].get<double>(),
+                                              end["objects_share"].get<double>())});
     return report;
 }
 

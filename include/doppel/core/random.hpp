@@ -12,7 +12,7 @@
 namespace doppel::random {
 
 /// What a stream is for. Two purposes never share a number, even under one seed.
-enum class Purpose : std::uint32_t { weights = 1, order = 2, view = 3, scene = 4, split = 5, shuffle = 6, user = 1000 };
+enum class Purpose : std::uint32_t { weights = 1, order = 2, view = 3, scene = 4, split = 5, shuffle = 6, mask = 7, user = 1000 };
 
 /// Philox4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 /// A bijection of a 128-bit counter under a 64-bit key.

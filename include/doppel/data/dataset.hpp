@@ -27,6 +27,12 @@ concept ImageSource = requires(const D& d, std::int64_t i) {
     { d.classes() } -> std::convertible_to<std::vector<std::string>>;
 };
 
+/// A source that also says where the objects are: mask(i) is as large as image(i), one channel, 255 inside.
+template <class D>
+concept MaskSource = ImageSource<D> && requires(const D& d, std::int64_t i) {
+    { d.mask(i) } -> std::convertible_to<Image>;
+};
+
 /// Any ImageSource behind one type, cheap to copy (copies share the source).
 ///
 ///     data::Dataset photos = data::ImageFolder("photos/train");
@@ -43,6 +49,10 @@ public:
     Image image(std::int64_t i) const { return self_->image(i); }
     std::int64_t label(std::int64_t i) const { return self_->label(i); }
     std::vector<std::string> classes() const { return self_ ? self_->classes() : std::vector<std::string>{}; }
+    /// Whether mask(i) can be asked: the source is a MaskSource.
+    bool has_masks() const { return self_ && self_->has_masks(); }
+    /// Where the objects of image i are; Error without masks.
+    Image mask(std::int64_t i) const { return self_->mask(i); }
     /// True when every image has a label and there are at least two classes.
     bool labelled() const {
         if (classes().size() < 2) return false;
@@ -58,6 +68,8 @@ private:
         virtual Image image(std::int64_t) const = 0;
         virtual std::int64_t label(std::int64_t) const = 0;
         virtual std::vector<std::string> classes() const = 0;
+        virtual bool has_masks() const = 0;
+        virtual Image mask(std::int64_t) const = 0;
     };
     template <class D>
     struct Model final : Interface {
@@ -66,6 +78,13 @@ private:
         Image image(std::int64_t i) const override { return source.image(i); }
         std::int64_t label(std::int64_t i) const override { return source.label(i); }
         std::vector<std::string> classes() const override { return source.classes(); }
+        bool has_masks() const override { return MaskSource<D>; }
+        Image mask([[maybe_unused]] std::int64_t i) const override {
+            if constexpr (MaskSource<D>)
+                return source.mask(i);
+            else
+                fail("Dataset: this source has no masks");
+        }
         D source;
     };
     std::shared_ptr<const Interface> self_;

@@ -84,6 +84,7 @@ struct Vit {
     double drop_path = 0;                            ///< rate in the last block, rising from 0 in the first; in [0, 1)
     double eps = 1e-6;                               ///< added to the variance in LayerNorm, above 0
     VitInit init = VitInit::dino;                    ///< how the weights are drawn
+    bool mask_token = false;                         ///< a trained token stands in for hidden patches; iBOT: true
     bool frozen_patches = false;                     ///< the patch projection keeps its random weights; MoCo v3: true
 
     /// The same with dim, depth and heads filled in; throws Error when an option is out of range.
@@ -204,16 +205,20 @@ inline Tensor sin_cos_positions(std::int64_t side, std::int64_t dim) {
 /// The module that encoders::Vit describes: images [B, C, H, W] → features [B, D].
 class VitModuleImpl : public Module {
 public:
-    /// Rows and columns of patches.
-    struct Grid {
-        std::int64_t rows, columns;
-    };
-
     explicit VitModuleImpl(const Vit& spec);
 
     Tensor forward(const Tensor& images) override {
         const Tensor x = through(images, blocks_.size());
         return norm_(vit_.pool == VitPool::token ? x.select(1, 0) : x.slice(1, 1).mean(1));
+    }
+
+    /// Features as of forward(), and the patch tokens behind the last LayerNorm. Where `mask` [B, N] is true the mask
+    /// token stands in for the patch (spec: mask_token); its position stays.
+    Patched with_patches(const Tensor& images, const Tensor& mask = {}) override {
+        const Tensor x = through(images, blocks_.size(), mask);
+        if (vit_.pool == VitPool::avg) return {norm_(x.slice(1, 1).mean(1)), norm_(x.slice(1, 1))};
+        const Tensor all = norm_(x);
+        return {all.select(1, 0), all.slice(1, 1)};
     }
 
     /// All tokens behind the last LayerNorm, the class token first: [B, C, H, W] → [B, 1 + N, D], N = H · W / patch².
@@ -227,7 +232,7 @@ public:
     }
 
     /// The patches of an image of that size.
-    Grid grid(std::int64_t height, std::int64_t width) const {
+    Grid grid(std::int64_t height, std::int64_t width) const override {
         require(height >= 1 && width >= 1 && height % vit_.patch == 0 && width % vit_.patch == 0,
                 "ViT: height and width must be multiples of the patch, ", vit_.patch, ", got ", height, " x ", width);
         return {height / vit_.patch, width / vit_.patch};
@@ -237,11 +242,17 @@ public:
 
 private:
     /// The tokens behind the first `blocks` blocks: [B, 1 + N, D].
-    Tensor through(const Tensor& images, std::size_t blocks) {
+    Tensor through(const Tensor& images, std::size_t blocks, const Tensor& mask = {}) {
         require(images.dim() == 4 && images.size(1) == vit_.channels,
                 "ViT: images must be [B, ", vit_.channels, ", H, W], got ", images.sizes());
         const Tensor where = positions(grid(images.size(2), images.size(3)));  // [1, 1 + N, D]
-        const Tensor patches = proj_(images).flatten(2).transpose(1, 2);       // [B, N, D]
+        Tensor patches = proj_(images).flatten(2).transpose(1, 2);             // [B, N, D]
+        if (mask.defined()) {
+            require(mask_token_.defined(), "ViT: hidden patches need the option mask_token");
+            require(mask.dim() == 2 && mask.size(0) == patches.size(0) && mask.size(1) == patches.size(1),
+                    "ViT: the mask must be [", patches.size(0), ", ", patches.size(1), "], got ", mask.sizes());
+            patches = at::where(mask.unsqueeze(2), mask_token_.to(patches.scalar_type()), patches);
+        }
         Tensor x = at::cat({cls_token_.expand({images.size(0), -1, -1}), patches}, 1) + where;
         for (std::size_t i = 0; i < blocks; ++i) x = blocks_[i](x);
         return x;
@@ -256,7 +267,7 @@ private:
     }
 
     Vit vit_;  // resolved
-    Tensor cls_token_, pos_embed_;
+    Tensor cls_token_, pos_embed_, mask_token_;
     torch::nn::Conv2d proj_{nullptr};
     std::vector<detail::VitBlock> blocks_;
     torch::nn::LayerNorm norm_{nullptr};
@@ -272,6 +283,7 @@ inline VitModuleImpl::VitModuleImpl(const Vit& spec) : vit_(spec.resolved()) {
     cls_token_ = register_parameter("cls_token", at::zeros({1, 1, vit_.dim}));
     const Tensor table = fixed ? detail::sin_cos_positions(side, vit_.dim) : at::zeros({1, 1 + side * side, vit_.dim});
     pos_embed_ = register_parameter("pos_embed", table, !fixed);
+    if (vit_.mask_token) mask_token_ = register_parameter("mask_token", at::zeros({1, vit_.dim}));
     proj_ = nn::Conv2d(nn::Conv2dOptions(vit_.channels, vit_.dim, vit_.patch).stride(vit_.patch));
     register_module("patch_embed", std::make_shared<nn::Module>("PatchEmbed"))->register_module("proj", proj_);
     auto blocks = register_module("blocks", nn::ModuleList());

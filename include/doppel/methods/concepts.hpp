@@ -4,6 +4,7 @@
 
 #include <doppel/core/batch.hpp>
 #include <doppel/core/module.hpp>
+#include <doppel/core/random.hpp>
 #include <doppel/heads/mlp.hpp>
 #include <doppel/losses/pairing.hpp>
 #include <doppel/momentum/target.hpp>
@@ -12,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 #include <type_traits>
+#include <vector>
 
 namespace doppel {
 
@@ -50,6 +52,21 @@ template <class S>
 concept EncoderSpec = (Factory<S> || Buildable<S>) && requires(const S& s, Tensor x) {
     { make_encoder(s)->forward(x) } -> std::convertible_to<Tensor>;
     { make_encoder(s)->feature_dim() } -> std::convertible_to<std::int64_t>;
+};
+
+/// A built encoder (holder or pointer) that also speaks of patches, and from which patches can be hidden: a Vision
+/// Transformer.
+template <class M>
+concept PatchEncoder = requires(M module, const Tensor& x, std::int64_t side) {
+    { module->with_patches(x, x).features } -> std::convertible_to<Tensor>;
+    { module->with_patches(x, x).patches } -> std::convertible_to<Tensor>;
+    { module->grid(side, side).rows } -> std::convertible_to<std::int64_t>;
+};
+
+/// A loss that says which patches of an image are hidden: mask(rows, columns, stream), true: hidden.
+template <class L>
+concept MaskingLoss = requires(const L& l, std::int64_t side, random::Stream draw) {
+    { l.mask(side, side, draw) } -> std::convertible_to<std::vector<bool>>;
 };
 
 template <class S>

@@ -43,6 +43,10 @@ class MethodImpl : public torch::nn::Module {
     static constexpr bool remembers = !std::same_as<typename R::Queue, None>;
     static constexpr bool follows = momentum::is_ema<typename R::Target>;
     static constexpr bool whole = slots::WholeLoss<typename R::Loss>;
+    /// A whole loss that names no pairing: every view goes through every branch.
+    static constexpr bool sees_all =
+        whole && std::same_as<typename R::Pairing, ByLoss> && !requires { typename R::Loss::Pairing; };
+    static constexpr bool masks = slots::MaskingLoss<typename R::Loss>;
 
 public:
     using Branch = detail::Branch<typename R::Encoder, typename R::Projector>;
@@ -53,6 +57,11 @@ public:
 
     explicit MethodImpl(R r, BuildOptions options = {}) : torch::nn::Module("Method"), recipe(std::move(r)) {
         require(recipe.passes.bn_groups >= 1, "Recipe.passes.bn_groups must be at least 1, got ", recipe.passes.bn_groups);
+        require(!masks || (recipe.passes.bn_groups == 1 && !recipe.passes.shuffle_target),
+                "Recipe.passes: a loss that hides patches takes neither bn_groups nor shuffle_target");
+        require(recipe.passes.bn_groups == 1 || !recipe.passes.join_heads,
+                "Recipe.passes: join_heads takes all views through the head at once and cannot be cut into bn_groups, got ",
+                recipe.passes.bn_groups);
         const SeedScope seed(options.seed);
         seed_ = options.seed;
         online_.emplace(recipe.encoder, recipe.projector);
@@ -132,7 +141,7 @@ public:
         require(views >= 1, "Method: the batch has no views");
         if (!remembered_ && this->is_training()) remember_statistics();
         const auto pairs = pairs_of(views, static_cast<std::size_t>(batch.globals));
-        std::vector<bool> seen_online(views, whole && std::same_as<typename R::Pairing, ByLoss>), seen_target = seen_online;
+        std::vector<bool> seen_online(views, sees_all), seen_target = seen_online;
         for (const auto [o, t] : pairs) {
             require(o < views && t < views, "Recipe.pairing asks for view ", std::max(o, t), ", the batch has ", views);
             seen_online[o] = seen_target[t] = true;
@@ -140,13 +149,25 @@ public:
         if constexpr (!follows)  // one network: what the target needs is a pass of the online branch
             for (std::size_t v = 0; v < views; ++v) seen_online[v] = seen_online[v] || seen_target[v];
 
-        Outputs out{.index = batch.index, .label = batch.label, .at = at};
-        const typename Branch::Cut cut{.join = recipe.passes.join_views, .groups = recipe.passes.bn_groups};
-        online_->run(batch.views, seen_online, cut, out.features, out.projected);
+        Outputs out{.index = batch.index, .label = batch.label, .globals = batch.globals, .at = at};
+        const typename Branch::Cut cut{
+            .join = recipe.passes.join_views, .join_heads = recipe.passes.join_heads, .groups = recipe.passes.bn_groups};
+        std::optional<typename Branch::Hidden> hidden;
+        if constexpr (masks) {
+            hidden.emplace();
+            hidden->masks = hidden_patches(batch);
+        }
+        online_->run(batch.views, seen_online, cut, out.features, out.projected, hidden ? &*hidden : nullptr);
+        if (hidden) out.patches = {.online = hidden->projected, .weight = hidden->weight};
         out.online = out.projected;
-        if constexpr (predicts)
-            for (Tensor& z : out.online)
-                if (z.defined()) z = predictor_->forward(z);
+        if constexpr (predicts) {
+            if (recipe.passes.join_heads)
+                detail::together(out.online, [&](const Tensor& z) { return predictor_->forward(z); });
+            else
+                for (Tensor& z : out.online)
+                    if (z.defined()) z = predictor_->forward(z);
+            if (out.patches.online.defined()) out.patches.online = predictor_->forward(out.patches.online);
+        }
         if constexpr (follows) {
             if (recipe.target.when == momentum::When::before_key_pass && followed_ == updates()) follow();
             const at::NoGradGuard no_grad;
@@ -154,16 +175,22 @@ public:
             auto target_cut = cut;
             if (recipe.passes.shuffle_target)
                 target_cut.order = [this](std::int64_t rows, std::size_t view) { return permutation(rows, view); };
-            target_->run(batch.views, seen_target, target_cut, features, out.target);
+            if (hidden) hidden->shown = true;
+            target_->run(batch.views, seen_target, target_cut, features, out.target, hidden ? &*hidden : nullptr);
+            if (hidden) out.patches.target = hidden->projected;
         } else {
             out.target = out.projected;  // never a second pass
             if constexpr (std::same_as<typename R::Target, momentum::StopGradient>)
                 for (Tensor& z : out.target)
                     if (z.defined()) z = z.detach();
         }
+        const auto widen = [](Tensor& z) {
+            if (z.defined() && z.scalar_type() != at::kDouble) z = z.to(at::kFloat);
+        };
         for (auto* list : {&out.online, &out.target})
-            for (Tensor& z : *list)
-                if (z.defined() && z.scalar_type() != at::kDouble) z = z.to(at::kFloat);
+            for (Tensor& z : *list) widen(z);
+        widen(out.patches.online);
+        widen(out.patches.target);
         if constexpr (remembers) out.memory = memory_->read();
 
         const Autocast float32(batch.views.front().device().type(), Precision::fp32);
@@ -172,6 +199,7 @@ public:
         for (auto* list : {&out.features, &out.projected, &out.online, &out.target})
             for (Tensor& z : *list)
                 if (z.defined()) z = z.detach();
+        if (out.patches.online.defined()) out.patches.online = out.patches.online.detach();
         last_.push_back(std::move(out));
         return loss;
     }
@@ -216,7 +244,11 @@ public:
     /// Numbers that belong to a checkpoint beside the tensors: the step, how many were skipped, and how many updates
     /// of the weights the EMA target has followed.
     std::vector<std::pair<std::string, std::int64_t*>> counters() {
-        return {{"step", &at.step}, {"skipped", &skipped_}, {"target.followed", &followed_}};
+        std::vector<std::pair<std::string, std::int64_t*>> all{
+            {"step", &at.step}, {"skipped", &skipped_}, {"target.followed", &followed_}};
+        if constexpr (requires { recipe.loss.counters(); })
+            for (const auto& [name, value] : recipe.loss.counters()) all.emplace_back("loss." + name, value);
+        return all;
     }
 
 private:
@@ -244,7 +276,7 @@ private:
             return recipe.pairing;
     }
     std::vector<pairings::Pair> pairs_of(std::size_t views, std::size_t globals) const {
-        if constexpr (whole && std::same_as<typename R::Pairing, ByLoss>)
+        if constexpr (sees_all)
             return {};
         else
             return pairing()(views, globals);
@@ -278,6 +310,26 @@ private:
                              .view = view});
         draw.shuffle(values);
         return order;
+    }
+
+    /// Which patches of the global views are hidden, by seed, step, image and view: a bool [B, N] each, on the CPU.
+    std::vector<Tensor> hidden_patches(const Batch& batch) {
+        std::vector<Tensor> all(batch.views.size());
+        for (std::size_t v = 0; v < static_cast<std::size_t>(batch.globals) && v < all.size(); ++v) {
+            const Tensor& view = batch.views[v];
+            const auto [rows, columns] = online_->encoder->grid(view.size(2), view.size(3));
+            all[v] = at::zeros({view.size(0), rows * columns}, at::kBool);
+            bool* place = all[v].template mutable_data_ptr<bool>();
+            for (std::int64_t i = 0; i < view.size(0); ++i)
+                for (const bool hide : recipe.loss.mask(rows, columns,
+                                                        random::Stream({.seed = seed_,
+                                                                        .purpose = random::Purpose::mask,
+                                                                        .epoch = static_cast<std::uint64_t>(at.step),
+                                                                        .index = static_cast<std::uint64_t>(i),
+                                                                        .view = v})))
+                    *place++ = hide;
+        }
+        return all;
     }
 
     void follow() {

@@ -20,6 +20,7 @@ namespace doppel {
 struct Passes {
     bool join_views = false;      ///< views of one size go through together: one BatchNorm batch a size, not one a view
     std::int64_t bn_groups = 1;   ///< parts of a batch with BatchNorm statistics of their own, ≥ 1, each of at least 2 images
+    bool join_heads = false;      ///< views of all sizes go through projector and predictor together (multi-crop)
     bool shuffle_target = false;  ///< permute the target's batch before it is cut into groups
 };
 
@@ -91,6 +92,12 @@ struct Check {
     using Q = typename R::Queue;
     static constexpr bool has_encoder = !std::same_as<E, Required>, has_loss = !std::same_as<L, Required>;
     static constexpr bool has_queue = !std::same_as<Q, None>;
+    static constexpr bool patches = [] {
+        if constexpr (slots::EncoderSpec<E>)
+            return slots::PatchEncoder<decltype(slots::make_encoder(std::declval<const E&>()))>;
+        else
+            return false;
+    }();
 
     static_assert(has_encoder, "Recipe.encoder is missing");
     static_assert(!slots::BuiltModule<E>, "Recipe.encoder holds a built module; slots hold specs, so that two methods share no weights: "
@@ -117,10 +124,15 @@ struct Check {
                   "Recipe.queue is filled, but Recipe.loss never reads it: it needs the form loss(online, target, memory) or loss(Outputs)");
     static_assert(!has_loss || has_queue || !slots::MemoryLoss<L> || slots::PairLoss<L> || slots::WholeLoss<L>,
                   "Recipe.loss reads a queue, but Recipe.queue is left out");
+    static_assert(!has_loss || !slots::MaskingLoss<L> || !slots::EncoderSpec<E> || patches,
+                  "Recipe.loss hides patches: Recipe.encoder needs with_patches(images, mask) and grid(height, width), as a Vision Transformer");
+    static_assert(!has_loss || !slots::MaskingLoss<L> || momentum::is_ema<typename R::Target>,
+                  "Recipe.loss hides patches: Recipe.target must be momentum::Ema, which sees the whole image");
 
     static constexpr bool ok = slots::EncoderSpec<E> && slots::HeadSpec<typename R::Projector> &&
                                slots::HeadSpec<typename R::Predictor> && momentum::Target<typename R::Target> &&
-                               slots::QueueSpec<Q> && slots::PairingSlot<typename R::Pairing> && slots::Loss<L>;
+                               slots::QueueSpec<Q> && slots::PairingSlot<typename R::Pairing> && slots::Loss<L> &&
+                               (!slots::MaskingLoss<L> || (patches && momentum::is_ema<typename R::Target>));
 };
 
 }  // namespace doppel

@@ -160,7 +160,7 @@ inline TrainResult train(AnyMethod method, const data::Dataset& images, const Pl
                                .damage = options.damage});
     const std::int64_t steps_per_epoch = loader.batches() / options.accumulate;
     const std::int64_t total = options.epochs * steps_per_epoch;
-    const Horizon horizon{.samples = images.size(), .steps = total};
+    const Horizon horizon{.samples = images.size(), .steps = total, .steps_per_epoch = steps_per_epoch};
 
     torch::nn::Module& module = method.module();
     module.to(options.device);

@@ -40,6 +40,23 @@ struct QueueMemory<None> {
     using type = None;
 };
 
+/// Takes all defined tensors [B, F] through `head` in one pass.
+template <class Head>
+void together(std::vector<Tensor>& views, Head&& head) {
+    std::vector<Tensor> parts;
+    std::vector<std::int64_t> sizes;
+    for (const Tensor& z : views)
+        if (z.defined()) {
+            parts.push_back(z);
+            sizes.push_back(z.size(0));
+        }
+    if (parts.empty()) return;
+    const auto results = head(parts.size() == 1 ? parts[0] : at::cat(parts)).split_with_sizes(sizes);
+    auto next = results.begin();
+    for (Tensor& z : views)
+        if (z.defined()) z = *next++;
+}
+
 template <class EncoderSpec, class ProjectorSpec>
 struct Branch {
     static constexpr bool projects = !std::same_as<ProjectorSpec, None>;
@@ -103,13 +120,22 @@ struct Branch {
     /// How run() cuts a batch.
     struct Cut {
         bool join = false;                                        ///< views of one size together
+        bool join_heads = false;                                  ///< all views' features through the projector together
         std::int64_t groups = 1;                                  ///< BatchNorm batches of a pass
         std::function<Tensor(std::int64_t, std::size_t)> order{}; ///< (rows, view) → permutation [rows]; none: as they are
     };
 
+    /// Patches that are hidden from the encoder, and what it says of them all the same.
+    struct Hidden {
+        std::vector<Tensor> masks{};  ///< a view: bool [B, N] on the CPU; undefined: nothing is hidden
+        bool shown = false;           ///< the encoder sees them, and is asked about the same places (target)
+        Tensor projected{}, weight{}; ///< as in Patches
+    };
+
     /// Features and projections of the views that are seen; the lists get one entry a view.
     void run(const std::vector<Tensor>& views, const std::vector<bool>& seen, const Cut& cut, std::vector<Tensor>& features,
-             std::vector<Tensor>& projections) {
+             std::vector<Tensor>& projections, Hidden* hidden = nullptr) {
+        std::vector<Tensor> patches, weights;
         features.resize(views.size());
         projections.resize(views.size());
         for (std::size_t i = 0; i < views.size(); ++i) {
@@ -127,7 +153,11 @@ struct Branch {
                 x = x.index_select(0, order);
                 back = order.argsort();
             }
-            auto [h, z] = in_groups(x, cut.groups);                             // [members · B, F], [members · B, D]
+            auto [h, z] = [&] {                                                 // [members · B, F], [members · B, D]
+                if constexpr (slots::PatchEncoder<Encoder>)
+                    if (hidden) return with_hidden(x, members, cut, *hidden, patches, weights);
+                return in_groups(x, cut);
+            }();
             if (back.defined()) {
                 h = h.index_select(0, back);
                 z = z.index_select(0, back);
@@ -139,6 +169,12 @@ struct Branch {
                 projections[members[k]] = zs[k];
             }
         }
+        if (cut.join_heads && projects)
+            together(projections, [&](const Tensor& h) { return project(h); });
+        if (!patches.empty()) {
+            hidden->projected = project(at::cat(patches));
+            hidden->weight = at::cat(weights);
+        }
     }
 
 private:
@@ -146,19 +182,47 @@ private:
         Tensor h, z;
     };
 
-    Passed pass(const Tensor& x) {
+    Tensor project(const Tensor& h) {
+        if constexpr (projects)
+            return projector->forward(h);
+        else
+            return h;
+    }
+
+    Passed pass(const Tensor& x, bool project_now = true) {
         const Tensor h = encoder->forward(x);
         require(h.dim() == 2 && h.size(1) == feature_dim, "Recipe.encoder must give [B, ", feature_dim,
                 "] (its feature_dim()), got ", h.sizes());
-        if constexpr (projects)
-            return {h, projector->forward(h)};
-        else
-            return {h, h};
+        return {h, project_now ? project(h) : h};
+    }
+
+    /// A pass that also says what the encoder makes of the hidden places.
+    Passed with_hidden(const Tensor& x, const std::vector<std::size_t>& members, const Cut& cut, const Hidden& hidden,
+                       std::vector<Tensor>& patches, std::vector<Tensor>& weights) {
+        Tensor first;
+        for (const std::size_t v : members)
+            if (hidden.masks[v].defined()) first = hidden.masks[v];
+        if (!first.defined()) return pass(x, !cut.join_heads);
+        std::vector<Tensor> parts;
+        for (const std::size_t v : members)
+            parts.push_back(hidden.masks[v].defined() ? hidden.masks[v] : at::zeros_like(first));
+        const Tensor mask = at::cat(parts), places = mask.flatten().nonzero().squeeze(1);  // on the CPU: no sync
+        const auto said = encoder->with_patches(x, hidden.shown ? Tensor{} : mask.to(x.device(), true));
+        if (places.numel() > 0) {
+            patches.push_back(said.patches.flatten(0, 1).index_select(0, places.to(x.device(), true)));
+            const Tensor share = mask.to(at::kFloat) / mask.sum(1, true).clamp_min(1);
+            std::int64_t images = 0;
+            for (const Tensor& m : hidden.masks)
+                if (m.defined()) images += m.size(0);
+            weights.push_back((share.flatten().index_select(0, places) / static_cast<double>(images)).to(x.device(), true));
+        }
+        return {said.features, cut.join_heads ? said.features : project(said.features)};
     }
 
     /// A pass in `groups` parts. The running statistics start from the same values for each and end as their mean.
-    Passed in_groups(const Tensor& x, std::int64_t groups) {
-        if (groups == 1) return pass(x);
+    Passed in_groups(const Tensor& x, const Cut& cut) {
+        const std::int64_t groups = cut.groups;
+        if (groups == 1) return pass(x, !cut.join_heads);
         require(groups >= 1 && x.size(0) % groups == 0 && x.size(0) / groups >= 2, "Recipe.passes.bn_groups = ", groups,
                 " must cut a batch of ", x.size(0), " into equal parts of at least 2 images");
         // By variable_data(): what autograd has saved of an earlier part must not count as changed.

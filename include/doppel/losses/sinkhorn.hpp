@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sinkhorn-Knopp: scores become assignments that use all prototypes equally.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/core/precision.hpp>
+#include <doppel/core/tensor.hpp>
+#include <doppel/losses/detail/rows.hpp>
+
+#include <cstdint>
+#include <limits>
+
+namespace doppel::losses {
+
+/// How Sinkhorn's iteration goes.
+struct Sinkhorn {
+    double epsilon = 0.05;        ///< ε > 0, how soft the assignments are; DINO's centring: the target's temperature
+    std::int64_t iterations = 3;  ///< ≥ 1
+};
+
+/// Assignments Q [B, K] of scores S [B, K] to K prototypes: rows sum to 1, columns to nearly B / K.
+///
+///     Q = exp((S − max S) / ε);   `iterations` times:  Q ← Q / column sums / K,  Q ← Q / row sums / B;   Q ← B · Q
+///
+/// No gradient flows. float32 (float64 for float64 scores) whatever autocast says. The largest score is taken off, which
+/// changes nothing but that exp() stays below 1; scores more than 80 ε below the largest of all count as that far below,
+/// so that no sum is 0. No sync with the device.
+/// Throws Error for ε or iterations out of range, and for scores that are not [B, K].
+/// Source: Caron et al., SwAV, 2020, arXiv:2006.09882, section 3.1; Cuturi, "Sinkhorn distances", 2013, arXiv:1306.0895.
+///
+///     Tensor q = losses::sinkhorn(scores, {.epsilon = 0.05});
+inline Tensor sinkhorn(const Tensor& scores, const Sinkhorn& options = {}) {
+    require(options.epsilon > 0 && options.epsilon < std::numeric_limits<double>::infinity(),
+            "sinkhorn: epsilon must be positive and finite, got ", options.epsilon);
+    require(options.iterations >= 1, "sinkhorn: iterations must be at least 1, got ", options.iterations);
+    require(scores.defined() && scores.dim() == 2 && scores.numel() > 0, "sinkhorn: scores must be [B, K], got ",
+            scores.defined() ? scores.sizes() : at::IntArrayRef{});
+    const at::NoGradGuard no_grad;
+    const Autocast float32(scores.device().type(), Precision::fp32);
+    const Tensor s = detail::at_least_float(scores) / options.epsilon;
+    Tensor q = (s - s.max()).clamp_min(-80).exp_();
+    const auto rows = static_cast<double>(s.size(0)), columns = static_cast<double>(s.size(1));
+    for (std::int64_t i = 0; i < options.iterations; ++i) {
+        q.div_(q.sum(0, true).mul_(columns));
+        q.div_(q.sum(1, true).mul_(rows));
+    }
+    return q.mul_(rows);
+}
+
+}  // namespace doppel::losses
