@@ -91,6 +91,7 @@ struct Steps {
     std::function<Batch(std::int64_t)> batch = [](std::int64_t s) { return batch_of(6, static_cast<double>(s)); };
     std::vector<std::string> float32{"queue.rows"};  ///< state that stays float32
     std::vector<std::string> leave_out{"queue.filled"};  ///< state that the fixture does not hold
+    std::function<void(AnyMethod)> after_fill = [](AnyMethod) {};  ///< what the formulas' weights still need
 };
 
 /// Three steps from the formulas' start equal the fixture's: losses and, after the third, every tensor of the state.
@@ -109,6 +110,7 @@ void steps_as(const std::string& file, const std::string& name, const R& recipe,
             if (item.value().is_floating_point() && !listed(how.float32, item.key()))
                 item.value().set_data(item.value().to(type));
         fill(method);
+        how.after_fill(method);
         CHECK(method.begin({.samples = how.samples, .steps = 3, .steps_per_epoch = 1}).empty());
         auto optimiser = sgd(method, how.lr, how.momentum);
         for (std::int64_t s = 0; s < 3; ++s) {

@@ -2,6 +2,7 @@
 // Wrong compositions, one a case. The n-th line with "expect:" says what case n's first error line holds.
 #include <doppel/encoders/vit.hpp>
 #include <doppel/losses/nt_xent.hpp>
+#include <doppel/losses/sum.hpp>
 #include <doppel/methods/method.hpp>
 #include <doppel/queues/fifo.hpp>
 
@@ -63,5 +64,9 @@ void compose() {
     Method m{Recipe{.encoder = net, .target = momentum::Ema{}, .loss = HidingLoss{}}};  // expect: Recipe.loss hides patches: Recipe.encoder needs with_patches(images, mask)
 #elif CASE == 15
     Method m{Recipe{.encoder = encoders::Vit{}, .loss = HidingLoss{}}};  // expect: Recipe.loss hides patches: Recipe.target must be momentum::Ema
+#elif CASE == 16
+    losses::Sum s{losses::Weighted{1.0, HidingLoss{}}, losses::Weighted{1.0, HidingLoss{}}};  // expect: two parts of a Sum hide patches
+#elif CASE == 17
+    losses::Sum s{losses::Weighted{1.0, loss}};  // expect: each part of a Sum must be callable as loss(Outputs)
 #endif
 }

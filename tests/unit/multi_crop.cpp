@@ -236,6 +236,22 @@ TEST_CASE("masks follow from seed and step, and no mask at all leaves the patche
     CHECK((places(1, 0).sizes() != places(1, 1).sizes() || !at::equal(places(1, 0), places(1, 1))));
     recipe.loss.count = 0;
     CHECK(!places(1, 0).defined());
+    // Passes that accumulate draw masks of their own.
+    recipe.loss.count = 3;
+    recipe.loss.seen = std::make_shared<Outputs>();
+    Method twice{recipe, {.seed = 1}};
+    twice->begin({.samples = 100, .steps = 10});
+    twice->forward(batch_of(8));
+    const Tensor first = recipe.loss.seen->patches.online;
+    twice->forward(batch_of(8));
+    const Tensor second = recipe.loss.seen->patches.online;
+    CHECK((first.sizes() != second.sizes() || largest_difference(first, second) > 1e-3));
+    struct Short : Watching {
+        std::vector<bool> mask(std::int64_t, std::int64_t, random::Stream) const { return {true}; }
+    };
+    Method wrong{with_loss(recipe, Short{}), {.seed = 1}};
+    wrong->begin({.samples = 100, .steps = 10});
+    CHECK(mentions(message_of([&] { wrong->forward(batch_of(4)); }), {"mask()", "3 x 3", "gave 1"}));
     recipe.passes.bn_groups = 2;
     CHECK(mentions(message_of([&] { Method{recipe}; }), {"hides patches", "bn_groups"}));
     // An encoder that is chosen by name has patches or says that it has none.

@@ -5,6 +5,7 @@
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
+#include <doppel/losses/detail/off_diagonal.hpp>
 #include <doppel/losses/detail/rows.hpp>
 
 #include <limits>
@@ -12,19 +13,6 @@
 namespace doppel::losses {
 
 namespace detail {
-/// Σ_{i≠j} (aᵀb)_ij² for a, b [N, D]. With fewer rows than columns it is ⟨a aᵀ, b bᵀ⟩ − Σ_i (aᵀb)_ii², so that the
-/// largest matrix is [N, N]: a D of 8192 costs no [D, D].
-inline Tensor off_diagonal_squares(const Tensor& a, const Tensor& b) {
-    const auto n = a.size(0), d = a.size(1);
-    if (n < d) {
-        const Tensor gram = a.mm(a.t()), other = a.is_same(b) ? gram : b.mm(b.t());                   // [N, N]
-        return (gram * other).sum() - (a * b).sum(0).square().sum();
-    }
-    // Without its first element the matrix is rows of D + 1 of which the last element is on the diagonal.
-    const Tensor flat = a.t().mm(b).flatten();                                                        // [D · D]
-    return flat.narrow(0, 1, d * d - 1).view({d - 1, d + 1}).narrow(1, 0, d).square().sum();
-}
-
 /// Each column with mean 0 and variance 1 over the batch, as BatchNorm without scale and offset gives it.
 inline Tensor standard_columns(const Tensor& x, double eps = 1e-5) {
     const Tensor wide = at_least_float(x), centred = wide - wide.mean(0);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doppel/core/error.hpp>
+#include <doppel/core/nearest.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/losses/detail/rows.hpp>
@@ -45,17 +46,9 @@ struct NnClr {
                 memory.defined() ? memory.sizes() : at::IntArrayRef{});
         const Autocast float32(p.device().type(), Precision::fp32);
         const Tensor prediction = detail::unit_rows(p);                                               // [N, D]
-        const Tensor positive = neighbours(z, memory).to(prediction.scalar_type());                   // [N, D]
+        const Tensor positive = nearest_rows(memory, z).to(prediction.scalar_type());                   // [N, D]
         const Tensor logits = positive.mm(prediction.t()) / temperature;                              // [N, N]
         return logits.logsumexp(1).mean() - logits.diagonal().mean();
-    }
-
-private:
-    /// As queues::nearest, whose room stands below this one. The length of z does not change which row is nearest.
-    static Tensor neighbours(const Tensor& z, const Tensor& memory) {
-        const at::NoGradGuard no_grad;
-        const Tensor wide = detail::at_least_float(z), rows = memory.to(wide.scalar_type());
-        return rows.index_select(0, wide.mm(rows.t()).argmax(1));                                     // [N, D]
     }
 };
 

@@ -5,7 +5,7 @@
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
-#include <doppel/losses/barlow_twins.hpp>
+#include <doppel/losses/detail/off_diagonal.hpp>
 #include <doppel/losses/detail/rows.hpp>
 
 #include <limits>

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// SimCLR with a slot or two changed: DCL, DCLW, NNCLR, ReSSL, SupCon, SimCLR v2.
+// SimCLR with a slot or two changed: DCL, DCLW, NNCLR, ReSSL, SupCon, SimCLR v2, DirectCLR.
 //
 // Each preset is methods::sim_clr's with another recipe, trained alike, so that runs compare the slot and nothing else.
-// Differs: the papers train with optimisers and schedules of their own (NNCLR and SimCLR v2: LARS, batches of 4096).
+// Differs: the papers train with optimisers and schedules of their own (NNCLR, SimCLR v2 and DirectCLR: LARS,
+// batches of 4096).
 #pragma once
 
 #include <doppel/augment/re_ssl_views.hpp>
 #include <doppel/core/limits.hpp>
 #include <doppel/losses/dcl.hpp>
+#include <doppel/losses/direct_clr.hpp>
 #include <doppel/losses/nnclr.hpp>
 #include <doppel/losses/re_ssl.hpp>
 #include <doppel/losses/sup_con.hpp>
@@ -229,6 +231,35 @@ auto sim_clr_v2(Encoder encoder, const SimClrOptions& o = {}) {
     const auto base = sim_clr(std::move(encoder), o);
     const heads::Mlp projector{.hidden = {o.hidden, o.hidden}, .out = o.out, .last_norm = heads::LastNorm::scale_only};
     return with_recipe(base, "sim_clr_v2", with_projector(base.recipe, projector));
+}
+
+// ---- DirectCLR -----------------------------------------------------------------------------------------------------
+
+/// What DirectCLR leaves open besides; `hidden` and `out` have no meaning, for there is no projector.
+struct DirectClrOptions : SimClrOptions {
+    std::int64_t dims = 360;  ///< features that the loss sees, at most the encoder's; authors: 360 of ResNet-50's 2048
+};
+
+/// The variant for images of about 32 px: 32 features, a quarter of a narrow ResNet's 128; not tuned yet.
+inline DirectClrOptions direct_clr_small() { return {detail::small_at(0.1), 32}; }
+
+template <class Field>
+void describe(DirectClrOptions& o, Field&& field) {
+    field("dims", o.dims, "features that the loss sees", Limits{1, 1 << 20});
+    detail::describe_without({"hidden", "out-dim"}, o, field);
+}
+
+/// SimCLR without a projector: the loss sees a part of the encoder's features.
+/// Differs: the authors train with LARS (0.3 for 256 images, no decay of biases and normalisation) on BYOL's views.
+/// Source: Jing, Vincent, LeCun, Tian, "Understanding Dimensional Collapse in Contrastive Self-supervised Learning",
+/// 2021, arXiv:2110.09348, section 6, and the authors' code.
+///
+///     auto preset = methods::direct_clr(encoders::ResNet{.depth = 18}, methods::direct_clr_small());
+template <class Encoder>
+auto direct_clr(Encoder encoder, const DirectClrOptions& o = {}) {
+    const auto base = sim_clr(std::move(encoder), o);
+    const losses::DirectClr loss{.dims = o.dims, .temperature = o.temperature};
+    return with_recipe(base, "direct_clr", with_loss(with_projector(base.recipe, None{}), loss));
 }
 
 }  // namespace doppel::methods

@@ -11,6 +11,7 @@
 #include <doppel/methods/detail/branch.hpp>
 #include <doppel/methods/recipe.hpp>
 
+#include <algorithm>
 #include <concepts>
 #include <cstdint>
 #include <map>
@@ -312,7 +313,7 @@ private:
         return order;
     }
 
-    /// Which patches of the global views are hidden, by seed, step, image and view: a bool [B, N] each, on the CPU.
+    /// Which patches of the global views are hidden, by seed, step, row and view: a bool [B, N] each, on the CPU.
     std::vector<Tensor> hidden_patches(const Batch& batch) {
         std::vector<Tensor> all(batch.views.size());
         for (std::size_t v = 0; v < static_cast<std::size_t>(batch.globals) && v < all.size(); ++v) {
@@ -320,14 +321,18 @@ private:
             const auto [rows, columns] = online_->encoder->grid(view.size(2), view.size(3));
             all[v] = at::zeros({view.size(0), rows * columns}, at::kBool);
             bool* place = all[v].template mutable_data_ptr<bool>();
-            for (std::int64_t i = 0; i < view.size(0); ++i)
-                for (const bool hide : recipe.loss.mask(rows, columns,
-                                                        random::Stream({.seed = seed_,
-                                                                        .purpose = random::Purpose::mask,
-                                                                        .epoch = static_cast<std::uint64_t>(at.step),
-                                                                        .index = static_cast<std::uint64_t>(i),
-                                                                        .view = v})))
-                    *place++ = hide;
+            const std::int64_t before = view.size(0) * static_cast<std::int64_t>(last_.size());  // passes since commit()
+            for (std::int64_t i = 0; i < view.size(0); ++i) {
+                const random::Stream draw({.seed = seed_,
+                                           .purpose = random::Purpose::mask,
+                                           .epoch = static_cast<std::uint64_t>(at.step),
+                                           .index = static_cast<std::uint64_t>(before + i),
+                                           .view = v});
+                const std::vector<bool> one = recipe.loss.mask(rows, columns, draw);
+                require(static_cast<std::int64_t>(one.size()) == rows * columns, "Recipe.loss: mask() must say of ", rows,
+                        " x ", columns, " patches whether they are hidden, it gave ", one.size());
+                place = std::copy(one.begin(), one.end(), place);
+            }
         }
         return all;
     }

@@ -4,7 +4,7 @@
 
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
-#include <doppel/core/precision.hpp>
+#include <doppel/core/nearest.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/queues/fifo.hpp>
 
@@ -24,9 +24,7 @@ inline Tensor nearest(const Tensor& memory, const Tensor& keys) {
     require(memory.defined() && keys.defined() && memory.dim() == 2 && keys.dim() == 2 && memory.size(1) == keys.size(1),
             "queues::nearest: memory and keys must be [K, D] and [N, D], got ",
             memory.defined() ? memory.sizes() : at::IntArrayRef{}, " and ", keys.defined() ? keys.sizes() : at::IntArrayRef{});
-    const at::NoGradGuard no_grad;
-    const Autocast float32(keys.device().type(), Precision::fp32);
-    return memory.index_select(0, keys.detach().to(memory.scalar_type()).mm(memory.t()).argmax(1));
+    return nearest_rows(memory, keys);
 }
 
 /// The last `capacity` target outputs of the first view, unit-norm, float32; one row an image and step. Starts with random

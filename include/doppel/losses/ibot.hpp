@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// iBOT's patch loss: of hidden patches the online network says what the target says of the visible ones.
+#pragma once
+
+#include <doppel/augment/block_mask.hpp>
+#include <doppel/core/batch.hpp>
+#include <doppel/core/error.hpp>
+#include <doppel/core/precision.hpp>
+#include <doppel/core/random.hpp>
+#include <doppel/core/tensor.hpp>
+#include <doppel/losses/centring.hpp>
+#include <doppel/losses/detail/rows.hpp>
+#include <doppel/losses/pairing.hpp>
+
+#include <cstdint>
+#include <vector>
+
+namespace doppel::losses {
+
+/// Masked image modelling by self-distillation, over the M hidden patches of all global views:
+///
+///     L = −Σ_m w_m Σ_k p_mk log q_mk,   q = softmax(s / τ),   p = softmax((t − c) / τ_t)  or  sinkhorn(t, ε = τ_t)
+///
+/// s and t are the scores of the online and the target network at one patch of one view; w_m = 1 / (hidden patches of
+/// the view · global views · images). That is the mean over the hidden patches of a view, then over all views, of which
+/// one without hidden patches counts 0. No gradient flows into p.
+/// c [1, K] is state (`loss.patch_centre`), zero at first: the loss reads c₋, commit() writes β c₋ + (1 − β) mean(t). A
+/// step without hidden patches leaves it. Of several passes before one commit() each reads the same c₋, and each is an
+/// update. With Centring::sinkhorn it is not used; Sinkhorn's batch are the M patches.
+/// Shapes: Outputs::patches, online and target [M, K], any floating type, weight [M]. Result: scalar, float32 (float64
+/// for float64 inputs); where nothing is hidden 0, from which backward() may be called.
+/// `blocks` says which patches are hidden; Method calls mask() for each image and global view.
+/// Numerics: float32 whatever autocast says. Outputs that tell no class from another give ln K times the share of views
+/// with hidden patches: 4.5 for K = 8192 and one half.
+/// Differs: the authors' centre is the mean over all patches of the target, hidden or not. This one, over the hidden
+/// patches, is that of DINOv2's code and of lightly's IBOTPatchLoss; blocks lie at the border less often.
+/// The loss on the class tokens is DINO's, of equal weight: sum both with losses::Sum.
+/// Throws Error for options out of range, for shapes that do not fit, and where a global view did not go through the
+/// online branch.
+/// Source: Zhou, Wei, Wang, Shen, Xie, Yuille, Kong, "iBOT: Image BERT Pre-Training with Online Tokenizer", 2021,
+/// arXiv:2111.07832, section 3, and the authors' code; Sinkhorn: Oquab et al., "DINOv2", 2023, arXiv:2304.07193.
+///
+///     Recipe{.encoder = encoders::Vit{.mask_token = true}, ..., .target = momentum::Ema{...},
+///            .loss = losses::Sum{losses::Weighted{1.0, losses::Dino{}}, losses::Weighted{1.0, losses::Ibot{}}}}
+struct Ibot {
+    /// As DINO, with which it shares the passes; the patches themselves need only the global views.
+    using Pairing = pairings::GlobalToAll;
+
+    double temperature = 0.1;            ///< τ > 0 of the online network
+    TargetTemperature target_temperature{.from = 0.04, .to = 0.07, .epochs = 30};  ///< τ_t
+    double centre_momentum = 0.9;        ///< β, share of the old centre, from 0 to 1
+    Centring centring = Centring::mean;  ///< centre, or Sinkhorn over the hidden patches (DINOv2)
+    augment::BlockMask blocks{};         ///< which patches are hidden
+    Tensor patch_centre{};               ///< state: c [1, K]; not to be given
+
+    void build(std::int64_t dim) {
+        check();
+        patch_centre = at::zeros({1, dim}, at::kFloat);
+    }
+    template <class Visitor>
+    void state(Visitor&& visit) {
+        visit("patch_centre", patch_centre);
+    }
+
+    /// Which patches of a view are hidden, row by row.
+    std::vector<bool> mask(std::int64_t rows, std::int64_t columns, random::Stream draw) const {
+        return blocks(rows, columns, draw);
+    }
+
+    Tensor operator()(const Outputs& out) const {
+        check();
+        for (std::size_t v = 0; v < out.online.size() && v < static_cast<std::size_t>(out.globals); ++v)
+            require(out.online[v].defined(), "Ibot: global view ", v,
+                    " did not go through the online branch; the pairing must send every global view through it");
+        const Tensor &s = out.patches.online, &t = out.patches.target, &w = out.patches.weight;
+        if (!s.defined()) return nothing(out);
+        detail::require_pair("Ibot", s, t);
+        const std::int64_t m = s.size(0), k = s.size(1);
+        require(w.defined() && w.dim() == 1 && w.size(0) == m, "Ibot: the patches' weights must be [", m, "], got ",
+                w.defined() ? w.sizes() : at::IntArrayRef{});
+        const Tensor& c = patch_centre;
+        require(c.defined() && c.dim() == 2 && c.size(1) == k, "Ibot: the centre must be [1, ", k, "], got ",
+                c.defined() ? c.sizes() : at::IntArrayRef{}, "; call build(", k, ") first");
+        const Autocast float32(s.device().type(), Precision::fp32);
+        const Tensor p = centred(t, c, target_temperature(out.at), centring);                         // [M, K]
+        const Tensor log_q = (detail::at_least_float(s) / temperature).log_softmax(1);                // [M, K]
+        return -((p * log_q).sum(1) * w.to(log_q.scalar_type())).sum();
+    }
+
+    void commit(const Outputs& out) {
+        const Tensor& t = out.patches.target;
+        if (centring != Centring::mean || !t.defined()) return;
+        const at::NoGradGuard no_grad;
+        const Autocast float32(t.device().type(), Precision::fp32);
+        const Tensor seen = detail::at_least_float(t).mean(0, true);                                  // [1, K]
+        patch_centre.mul_(centre_momentum).add_(seen.to(patch_centre.scalar_type()), 1 - centre_momentum);
+    }
+
+private:
+    void check() const {
+        detail::require_temperature("Ibot", temperature);
+        target_temperature.check("Ibot");
+        require(centre_momentum >= 0 && centre_momentum <= 1, "Ibot: centre_momentum must lie between 0 and 1, got ",
+                centre_momentum);
+        blocks.check();
+    }
+
+    /// 0 that hangs on the online outputs, whatever their values.
+    static Tensor nothing(const Outputs& out) {
+        for (const Tensor& z : out.online)
+            if (z.defined()) return detail::at_least_float(z).slice(0, 0, 0).sum();
+        fail("Ibot: needs hidden patches or at least one view of an image");
+    }
+};
+
+}  // namespace doppel::losses

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// SwAV: each view predicts to which prototypes the image's other views are assigned.
+#pragma once
+
+#include <doppel/core/batch.hpp>
+#include <doppel/core/error.hpp>
+#include <doppel/core/precision.hpp>
+#include <doppel/core/progress.hpp>
+#include <doppel/core/tensor.hpp>
+#include <doppel/losses/detail/cross_views.hpp>
+#include <doppel/losses/detail/rows.hpp>
+#include <doppel/losses/sinkhorn.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace doppel::losses {
+
+/// Swapped assignments between views, with K prototypes C [K, D] that are trained along:
+///
+///     s_v = ẑ_v Cᵀ,   ẑ = z / ‖z‖,   rows of C of length 1,   p_i = sinkhorn(s_i)
+///     L = 1 / (G (V − 1)) Σ_{i < G} Σ_{v ≠ i} mean over the rows of −Σ_k p_ik log softmax(s_v / τ)_k
+///
+/// Views 0 … G − 1 are the global ones. No gradient flows into p. Several sets of prototypes: the mean over the sets.
+/// Shapes: V ≥ 2 views' embeddings [B, D] in Outputs::online, any floating type, need not be normalised. Result:
+/// scalar, float32 (float64 for float64 inputs). Needs no target, predictor or pairing.
+/// State: `loss.prototypes_0` … [K, D], trained parameters. They are drawn as the weights of torch's Linear; build()
+/// and each commit() make their rows unit length, which is the same as doing so before each step, as the authors do.
+/// Queue, for batches that are small beside K: the last `queue` embeddings of each global view (`loss.queue_0` …
+/// [queue, D]) are scored by the prototypes of the day and take part in Sinkhorn's iteration, of which only the batch's
+/// own rows are used. commit() writes them after use, from epoch `queue_from` on, the newest in place of the oldest;
+/// they take part once the queue is full, never before. Of several passes before one commit() each reads the same
+/// queue.
+/// Numerics: float32 whatever autocast says. Outputs that tell no prototype from another give ln K: 8.006 for K = 3000.
+/// Assignments are those of the micro-batch where gradients are accumulated.
+/// Differs: lightly's prototypes have a bias and are normalised by the caller.
+/// Throws Error for options out of range, for shapes that do not fit, for a view that did not go through the network.
+/// Source: Caron, Misra, Mairal, Goyal, Bojanowski, Joulin, "Unsupervised Learning of Visual Features by Contrasting
+/// Cluster Assignments", 2020, arXiv:2006.09882, section 3; queue: section 3.1; the authors' code.
+///
+///     Recipe{..., .projector = heads::Mlp{.out = 128, .bias = heads::Bias::always}, .loss = losses::Swav{},
+///            .passes = {.join_views = true, .join_heads = true}}
+struct Swav {
+    std::vector<std::int64_t> prototypes{3000};  ///< K ≥ 2 of each set, one set or several
+    double temperature = 0.1;                    ///< τ > 0
+    Sinkhorn assignment{};                       ///< how scores become assignments
+    std::int64_t queue = 0;                      ///< embeddings kept of each global view; 0: none
+    std::int64_t queue_from = 15;                ///< epoch from which they are kept, ≥ 0
+    std::int64_t queued_views = 2;               ///< global views, each with a queue; not read without one
+    std::vector<Tensor> weights{};               ///< state: the sets of prototypes [K, D]; not to be given
+    std::vector<Tensor> queues{};                ///< state: [queue, D] each; not to be given
+    std::int64_t queue_rows = 0;                 ///< state: rows written so far to each queue; not to be given
+    Tensor assigned{}, predicted{};              ///< for metrics(), of the last call; not to be given
+
+    void build(std::int64_t dim) {
+        check();
+        weights.clear();
+        queues.clear();
+        queue_rows = 0;
+        const double bound = 1 / std::sqrt(static_cast<double>(dim));
+        for (const std::int64_t k : prototypes) {
+            const Tensor drawn = at::empty({k, dim}, at::kFloat).uniform_(-bound, bound);
+            weights.push_back(detail::unit_rows(drawn).requires_grad_(true));
+        }
+        if (queue > 0)
+            for (std::int64_t v = 0; v < queued_views; ++v) queues.push_back(at::zeros({queue, dim}, at::kFloat));
+    }
+
+    template <class Visitor>
+    void state(Visitor&& visit) {
+        const auto each = [&](const std::string& name, std::vector<Tensor>& list) {
+            for (std::size_t i = 0; i < list.size(); ++i) visit((name + std::to_string(i)).c_str(), list[i]);
+        };
+        each("prototypes_", weights);
+        each("queue_", queues);
+    }
+
+    std::vector<std::pair<std::string, std::int64_t*>> counters() {
+        if (queue == 0) return {};
+        return {{"queue_rows", &queue_rows}};
+    }
+
+    /// A warning where the queue is never used in the run.
+    std::string begin(const Horizon& horizon) const {
+        check();
+        const std::int64_t epoch = horizon.steps_per_epoch;
+        if (queue == 0 || (epoch <= 0 && queue_from == 0)) return {};
+        const std::int64_t batch = epoch > 0 ? horizon.samples / epoch : 0;
+        const std::int64_t writes = epoch > 0 ? std::max<std::int64_t>(0, horizon.steps - 1 - queue_from * epoch) : 0;
+        if (writes * batch >= queue) return {};
+        std::ostringstream text;
+        text << "Swav: the queue of " << queue << " embeddings, kept from epoch " << queue_from
+             << " on, is not full before the run ends and is never used; keep fewer, begin earlier, or leave it out";
+        return text.str();
+    }
+
+    Tensor operator()(const Outputs& out) {
+        check(out);
+        const Autocast float32(out.online[0].device().type(), Precision::fp32);
+        const auto globals = static_cast<std::size_t>(out.globals);
+        const std::int64_t rows = out.online[0].size(0);
+        const bool remembers = queue > 0 && queue_rows >= queue;
+        const Tensor z = detail::unit_rows(at::cat(out.online));                                      // [V·B, D]
+        Tensor loss, assigned_sum, predicted_sum;
+        for (const Tensor& weight : weights) {
+            const Tensor c = weight.to(z.scalar_type());
+            const Tensor all = z.mm(c.t());                                                           // [V·B, K]
+            const auto log_q = (all / temperature).log_softmax(1).split(rows);
+            std::vector<Tensor> p(log_q.size());
+            {
+                const at::NoGradGuard no_grad;
+                const auto s = all.detach().split(rows);
+                for (std::size_t i = 0; i < globals; ++i)
+                    p[i] = remembers ? sinkhorn(at::cat({queues[i].to(z.scalar_type()).mm(c.t()), s[i]}), assignment)
+                                           .narrow(0, queue, rows)
+                                     : sinkhorn(s[i], assignment);                                    // [B, K]
+                const std::vector<Tensor> used(p.begin(), p.begin() + out.globals);
+                add(assigned_sum, evenness(at::cat(used).mean(0)));
+                add(predicted_sum, evenness(log_q[0].exp().mean(0)));
+            }
+            add(loss, detail::cross_entropy_of_views("Swav", p, log_q));
+        }
+        const auto sets = static_cast<double>(weights.size());
+        assigned = assigned_sum / sets;
+        predicted = predicted_sum / sets;
+        return loss / sets;
+    }
+
+    void commit(const Outputs& out) {
+        const at::NoGradGuard no_grad;
+        for (Tensor& weight : weights) weight.copy_(detail::unit_rows(weight));
+        if (queue == 0 || out.at.epoch() < queue_from) return;
+        const std::int64_t rows = std::min(queue, out.online[0].size(0)), from = queue_rows % queue;
+        const std::int64_t first = std::min(rows, queue - from);  // up to the end, the others from the beginning
+        for (std::size_t i = 0; i < queues.size(); ++i) {
+            const Tensor z = detail::unit_rows(out.online[i]), last = z.narrow(0, z.size(0) - rows, rows);
+            queues[i].narrow(0, from, first).copy_(last.narrow(0, 0, first));
+            queues[i].narrow(0, 0, rows - first).copy_(last.narrow(0, first, rows - first));
+        }
+        queue_rows += rows;
+    }
+
+    /// How evenly the prototypes are used: entropy / ln K, 1 where all are used alike. `assignment_evenness`: of the
+    /// mean assignment, which Sinkhorn keeps near 1; `prediction_evenness`: of the mean prediction of view 0.
+    std::vector<std::pair<std::string, Tensor>> metrics() const {
+        if (!assigned.defined()) return {};
+        return {{"assignment_evenness", assigned}, {"prediction_evenness", predicted}};
+    }
+
+private:
+    static void add(Tensor& sum, const Tensor& value) { sum = sum.defined() ? sum + value : value; }
+
+    static Tensor evenness(const Tensor& p) {
+        return at::xlogy(p, p).sum() / -std::log(static_cast<double>(p.size(0)));
+    }
+
+    void check() const {
+        require(!prototypes.empty(), "Swav: needs at least one set of prototypes");
+        for (const std::int64_t k : prototypes)
+            require(k >= 2, "Swav: prototypes must be at least 2 in each set, got ", k);
+        detail::require_temperature("Swav", temperature);
+        require(queue >= 0, "Swav: queue must be at least 0, got ", queue);
+        require(queue_from >= 0, "Swav: queue_from must be at least 0, got ", queue_from);
+        require(queue == 0 || queued_views >= 1, "Swav: queued_views must be at least 1, got ", queued_views);
+    }
+
+    void check(const Outputs& out) const {
+        check();
+        const auto views = static_cast<std::int64_t>(out.online.size());
+        require(views >= 2, "Swav: needs at least two views of an image, got ", views);
+        require(out.globals >= 1 && out.globals <= views, "Swav: the batch must have from 1 to ", views,
+                " global views, got ", out.globals);
+        for (std::size_t v = 0; v < out.online.size(); ++v)
+            require(out.online[v].defined(), "Swav: view ", v,
+                    " did not go through the online branch; leave the pairing to the loss");
+        for (const Tensor& z : out.online) detail::require_pair("Swav", out.online[0], z);
+        const std::int64_t dim = out.online[0].size(1);
+        require(weights.size() == prototypes.size() && weights[0].size(1) == dim, "Swav: the prototypes must be [K, ",
+                dim, "], got ", weights.empty() ? at::IntArrayRef{} : weights[0].sizes(), "; call build(", dim,
+                ") first");
+        require(queue == 0 || out.globals == queued_views, "Swav: there are queues for ", queued_views,
+                " global views (queued_views), the batch has ", out.globals);
+    }
+};
+
+}  // namespace doppel::losses
