@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// SimCLR with a slot or two changed: the first argument says which, the others are as for 01_simclr.
+// SimCLR with a slot or two changed, and TiCo, W-MSE and LeJEPA: the first argument says which, the others are as for
+// 01_simclr.
 //
 // Shown here: presets made of another preset by with_loss, with_predictor, with_queue … (methods/recipe.hpp and
-// methods/contrastive_variants.hpp). Try
+// methods/contrastive_variants.hpp), and three that stand beside them (methods/statistics_variants.hpp). Try
 //
 //     14_variants dcl                       the embedded images
 //     14_variants nn_clr --epochs 20        any option of 01_simclr, and the variant's own
 //     14_variants re_ssl --help
 #include <doppel/cli.hpp>
 #include <doppel/methods/contrastive_variants.hpp>
+#include <doppel/methods/statistics_variants.hpp>
 
 #include <algorithm>
 #include <cstdio>
@@ -51,6 +53,15 @@ std::vector<Variant> variants() {
         variant({"sim_clr_v2", "SimCLR v2", "SimCLR with a projector of three layers."},
                 SimClrOptions{}, sim_clr_v2_small(),
                 [](auto encoder, const auto& o) { return sim_clr_v2(encoder, o); }),
+        variant({"direct_clr", "DirectCLR", "SimCLR on a part of the features, without a projector."},
+                DirectClrOptions{}, direct_clr_small(),
+                [](auto encoder, const auto& o) { return direct_clr(encoder, o); }),
+        variant({"ti_co", "TiCo", "views agree, and keep away from the directions of past embeddings."},
+                TiCoOptions{}, ti_co_small(), [](auto encoder, const auto& o) { return ti_co(encoder, o); }),
+        variant({"w_mse", "W-MSE", "whitened embeddings of two views agree."},
+                WMseOptions{}, w_mse_small(), [](auto encoder, const auto& o) { return w_mse(encoder, o); }),
+        variant({"le_jepa", "LeJEPA", "views agree, and embeddings look like a standard normal."},
+                LeJepaOptions{}, le_jepa_small(), [](auto encoder, const auto& o) { return le_jepa(encoder, o); }),
     };
 }
 

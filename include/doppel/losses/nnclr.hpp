@@ -46,7 +46,7 @@ struct NnClr {
                 memory.defined() ? memory.sizes() : at::IntArrayRef{});
         const Autocast float32(p.device().type(), Precision::fp32);
         const Tensor prediction = detail::unit_rows(p);                                               // [N, D]
-        const Tensor positive = nearest_rows(memory, z).to(prediction.scalar_type());                   // [N, D]
+        const Tensor positive = nearest_rows(memory, z).to(prediction.scalar_type());                 // [N, D]
         const Tensor logits = positive.mm(prediction.t()) / temperature;                              // [N, N]
         return logits.logsumexp(1).mean() - logits.diagonal().mean();
     }

@@ -11,6 +11,7 @@
 #include <doppel/optim/sgd.hpp>
 
 #include <cstdint>
+#include <string>
 #include <utility>
 
 namespace doppel::methods {
@@ -35,14 +36,46 @@ struct BarlowTwinsOptions {
     bool zero_init = true;           ///< a ResNet's blocks start as the identity
 };
 
-/// The variant for images of about 32 px: a smaller head, SGD; not tuned yet.
+namespace detail {
+/// What Barlow Twins and VICReg share: the fields that describe() names but for the loss's, and a preset of the authors'
+/// views and LARS, or SGD.
+template <class Options, class Field>
+void describe_redundancy(Options& o, Field&& field) {
+    field("hidden", o.hidden, "width of the projector's hidden layers", Limits{1, 1 << 20});
+    field("out-dim", o.out, "width of the embeddings", Limits{2, 1 << 20});
+    field("min-scale", o.min_scale, "smallest share of the image's area that a crop takes", Limits{0, 1, true});
+    field("base-lr", o.base_lr, "learning rate for 256 images a step", Limits{0, 100, true});
+    field("sgd", o.sgd, "SGD in place of LARS");
+    field("zero-init", o.zero_init, "a ResNet's blocks start as the identity");
+    field("warmup", o.warmup, "share of the run in which the learning rate rises", Limits{0, 1});
+    field("weight-decay", o.weight_decay, "weight decay, not on biases and normalisation", Limits{0, 1});
+}
+
+template <class R, class Options>
+Preset<R> redundancy_preset(std::string name, R recipe, const Options& o, optim::Rules except = {}) {
+    const double lr = scaled_lr(o.lr, o.base_lr, o.batch_size);
+    optim::AnySpec optimiser = optim::Lars{.lr = lr, .weight_decay = o.weight_decay, .except = std::move(except)};
+    if (o.sgd) optimiser = optim::Sgd{.lr = lr, .weight_decay = o.weight_decay};
+    auto views = views::byol({.size = o.size, .min_scale = o.min_scale, .channels = o.channels});
+    views.name = name;
+    return {.name = std::move(name),
+            .recipe = std::move(recipe),
+            .views = std::move(views),
+            .optimiser = std::move(optimiser),
+            .lr = schedules::WarmupCosine{.peak = lr, .warmup_fraction = o.warmup, .final = lr / 1000},
+            .epochs = o.epochs,
+            .batch_size = o.batch_size};
+}
+}  // namespace detail
+
+/// The variant for images of about 32 px: a smaller head and batch, a higher learning rate, for short runs on small
+/// sets.
 inline BarlowTwinsOptions barlow_twins_small() {
     return {.size = 32,
-            .batch_size = 128,
-            .base_lr = 0.12,
+            .batch_size = 64,
+            .base_lr = 8,
             .warmup = 0.05,
             .weight_decay = 5e-4,
-            .sgd = true,
             .hidden = 512,
             .out = 512,
             .min_scale = 0.2,
@@ -53,15 +86,8 @@ template <class Field>
 void describe(BarlowTwinsOptions& o, Field&& field) {
     field("lambda", o.lambda, "weight of the correlations off the diagonal", Limits{0, 100});
     field("loss-scale", o.scale, "multiplies the loss", Limits{0, 1000, true});
-    field("hidden", o.hidden, "width of the projector's hidden layers", Limits{1, 1 << 20});
-    field("out-dim", o.out, "width of the embeddings", Limits{2, 1 << 20});
-    field("min-scale", o.min_scale, "smallest share of the image's area that a crop takes", Limits{0, 1, true});
-    field("base-lr", o.base_lr, "learning rate for 256 images a step", Limits{0, 100, true});
+    detail::describe_redundancy(o, field);
     field("bias-lr", o.bias_lr, "LARS: rate of biases and normalisation, as a share of the weights'", Limits{0, 100});
-    field("sgd", o.sgd, "SGD in place of LARS");
-    field("zero-init", o.zero_init, "a ResNet's blocks start as the identity");
-    field("warmup", o.warmup, "share of the run in which the learning rate rises", Limits{0, 1});
-    field("weight-decay", o.weight_decay, "weight decay, not on biases and normalisation", Limits{0, 1});
 }
 
 /// Barlow Twins with `encoder`: a projector of three bias-free layers, trained by LARS, where biases and normalisation
@@ -76,22 +102,8 @@ auto barlow_twins(Encoder encoder, const BarlowTwinsOptions& o = {}) {
     Recipe recipe{.encoder = std::move(encoder),
                   .projector = heads::Mlp{.hidden = {o.hidden, o.hidden}, .out = o.out, .bias = heads::Bias::never},
                   .loss = losses::BarlowTwins{.lambda = o.lambda, .scale = o.scale}};
-    const double lr = scaled_lr(o.lr, o.base_lr, o.batch_size);
-    optim::AnySpec optimiser =
-        optim::Lars{.lr = lr,
-                    .weight_decay = o.weight_decay,
-                    .except = {{.shapes = optim::Shapes::norm_and_bias, .lr_scale = o.bias_lr}}};
-    if (o.sgd) optimiser = optim::Sgd{.lr = lr, .weight_decay = o.weight_decay};
-    auto views = views::byol({.size = o.size, .min_scale = o.min_scale, .channels = o.channels});
-    views.name = "barlow_twins";
-    return Preset<decltype(recipe)>{
-        .name = "barlow_twins",
-        .recipe = std::move(recipe),
-        .views = std::move(views),
-        .optimiser = std::move(optimiser),
-        .lr = schedules::WarmupCosine{.peak = lr, .warmup_fraction = o.warmup, .final = lr / 1000},
-        .epochs = o.epochs,
-        .batch_size = o.batch_size};
+    return detail::redundancy_preset("barlow_twins", std::move(recipe), o,
+                                     {{.shapes = optim::Shapes::norm_and_bias, .lr_scale = o.bias_lr}});
 }
 
 }  // namespace doppel::methods

@@ -6,9 +6,9 @@
 #include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
 #include <doppel/core/precision.hpp>
-#include <doppel/core/random.hpp>
 #include <doppel/core/seed.hpp>
 #include <doppel/methods/detail/branch.hpp>
+#include <doppel/methods/detail/draws.hpp>
 #include <doppel/methods/recipe.hpp>
 
 #include <algorithm>
@@ -16,7 +16,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -156,7 +155,7 @@ public:
         std::optional<typename Branch::Hidden> hidden;
         if constexpr (masks) {
             hidden.emplace();
-            hidden->masks = hidden_patches(batch);
+            hidden->masks = detail::hidden_patches(recipe.loss, online_->encoder, batch, seed_, at.step, last_.size());
         }
         online_->run(batch.views, seen_online, cut, out.features, out.projected, hidden ? &*hidden : nullptr);
         if (hidden) out.patches = {.online = hidden->projected, .weight = hidden->weight};
@@ -175,7 +174,7 @@ public:
             std::vector<Tensor> features;
             auto target_cut = cut;
             if (recipe.passes.shuffle_target)
-                target_cut.order = [this](std::int64_t rows, std::size_t view) { return permutation(rows, view); };
+                target_cut.order = [this](std::int64_t rows, std::size_t view) { return detail::permutation(rows, seed_, at.step, view); };
             if (hidden) hidden->shown = true;
             target_->run(batch.views, seen_target, target_cut, features, out.target, hidden ? &*hidden : nullptr);
             if (hidden) out.patches.target = hidden->projected;
@@ -299,42 +298,6 @@ private:
             require(sum.defined(), "Recipe.pairing gives no pair for ", out.online.size(), " views");
             return pairing().reduce == pairings::Reduce::mean ? sum / static_cast<double>(pairs.size()) : sum;
         }
-    }
-
-    /// A permutation of a batch's rows, by seed, step and view.
-    Tensor permutation(std::int64_t rows, std::size_t view) const {
-        Tensor order = at::arange(rows, at::kLong);
-        std::span<std::int64_t> values(order.mutable_data_ptr<std::int64_t>(), static_cast<std::size_t>(rows));
-        random::Stream draw({.seed = seed_,
-                             .purpose = random::Purpose::shuffle,
-                             .epoch = static_cast<std::uint64_t>(at.step),
-                             .view = view});
-        draw.shuffle(values);
-        return order;
-    }
-
-    /// Which patches of the global views are hidden, by seed, step, row and view: a bool [B, N] each, on the CPU.
-    std::vector<Tensor> hidden_patches(const Batch& batch) {
-        std::vector<Tensor> all(batch.views.size());
-        for (std::size_t v = 0; v < static_cast<std::size_t>(batch.globals) && v < all.size(); ++v) {
-            const Tensor& view = batch.views[v];
-            const auto [rows, columns] = online_->encoder->grid(view.size(2), view.size(3));
-            all[v] = at::zeros({view.size(0), rows * columns}, at::kBool);
-            bool* place = all[v].template mutable_data_ptr<bool>();
-            const std::int64_t before = view.size(0) * static_cast<std::int64_t>(last_.size());  // passes since commit()
-            for (std::int64_t i = 0; i < view.size(0); ++i) {
-                const random::Stream draw({.seed = seed_,
-                                           .purpose = random::Purpose::mask,
-                                           .epoch = static_cast<std::uint64_t>(at.step),
-                                           .index = static_cast<std::uint64_t>(before + i),
-                                           .view = v});
-                const std::vector<bool> one = recipe.loss.mask(rows, columns, draw);
-                require(static_cast<std::int64_t>(one.size()) == rows * columns, "Recipe.loss: mask() must say of ", rows,
-                        " x ", columns, " patches whether they are hidden, it gave ", one.size());
-                place = std::copy(one.begin(), one.end(), place);
-            }
-        }
-        return all;
     }
 
     void follow() {
