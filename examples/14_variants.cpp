@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// SimCLR with a slot or two changed, and TiCo, W-MSE and LeJEPA: the first argument says which, the others are as for
-// 01_simclr.
+// SimCLR with a slot or two changed, and TiCo, W-MSE, LeJEPA and iBOT: the first argument says which, the others are as
+// for 01_simclr.
 //
 // Shown here: presets made of another preset by with_loss, with_predictor, with_queue … (methods/recipe.hpp and
-// methods/contrastive_variants.hpp), and three that stand beside them (methods/statistics_variants.hpp). Try
+// methods/contrastive_variants.hpp), three that stand beside them (methods/statistics_variants.hpp), and DINO with a sum of
+// losses (methods/ibot.hpp). Try
 //
 //     14_variants dcl                       the embedded images
 //     14_variants nn_clr --epochs 20        any option of 01_simclr, and the variant's own
 //     14_variants re_ssl --help
 #include <doppel/cli.hpp>
 #include <doppel/methods/contrastive_variants.hpp>
+#include <doppel/methods/ibot.hpp>
 #include <doppel/methods/statistics_variants.hpp>
 
 #include <algorithm>
@@ -62,6 +64,8 @@ std::vector<Variant> variants() {
                 WMseOptions{}, w_mse_small(), [](auto encoder, const auto& o) { return w_mse(encoder, o); }),
         variant({"le_jepa", "LeJEPA", "views agree, and embeddings look like a standard normal."},
                 LeJepaOptions{}, le_jepa_small(), [](auto encoder, const auto& o) { return le_jepa(encoder, o); }),
+        variant({"ibot", "iBOT", "DINO that must also say what stands in hidden patches.", "vit_ti8d2"},
+                ibot_options(), ibot_small(), [](auto encoder, const auto& o) { return ibot(encoder, o); }),
     };
 }
 

@@ -104,6 +104,11 @@ TEST_CASE("attention on the objects is one where all of it falls on them, and th
         maps[1][h][3][3] = 1;
     }
     CHECK(eval::attention_on_objects(maps, masks) == Approx(0.75));
+    for (int h = 1; h < 3; ++h) {  // the head with the most counts
+        maps[0][h].zero_();
+        maps[0][h][3][0] = 1;
+    }
+    CHECK(eval::attention_on_objects(maps, masks) == Approx(0.75));
     CHECK(mentions(message_of([&] { eval::attention_on_objects(maps, at::zeros({2, 4, 3})); }), {"[2, 3, 4, 4]", "[2, 4, 3]"}));
 }
 

@@ -265,12 +265,12 @@ TEST_CASE("DINO's views are the authors': two global ones that differ, and local
         DinoOptions o = methods::dino_vit_small();
         o.size = size;
         const auto some = methods::dino(vit, o).views;
-        REQUIRE(some.each.size() == 6);
+        REQUIRE(some.each.size() == 4);
         CHECK(some.each[0].size() == size);
-        CHECK(some.each[5].size() == local);
-        CHECK(some.each[5].normalize() == some.each[0].normalize());
-        CHECK((some.each[5].describe().find("blur") != std::string::npos) == (size >= 64));
-        CHECK((some.each[5].describe().find("bicubic") != std::string::npos) == (size >= 64));
+        CHECK(some.each[3].size() == local);
+        CHECK(some.each[3].normalize() == some.each[0].normalize());
+        CHECK((some.each[3].describe().find("blur") != std::string::npos) == (size >= 64));
+        CHECK((some.each[3].describe().find("bicubic") != std::string::npos) == (size >= 64));
         CHECK((some.each[0].normalize() == augment::cifar10_normalize) == (size < 64));
     }
     DinoOptions o = methods::dino_small();
@@ -313,19 +313,20 @@ TEST_CASE("the small presets train a ViT and a ResNet on 32 and 16 px, with KoLe
             INFO("step " << step << ": " << last);
             REQUIRE(std::isfinite(last));
         }
-        CHECK(last > 0.5);  // it starts low, all images in one class, and rises to ln 1024 = 6.93 as the centre follows
-        CHECK(last < 7.5);
+        CHECK(last > 0);
+        CHECK(last < 5);  // ln 64 = 4.16
         CHECK(!at::equal(value_of(method, "encoder." + first), start));
         CHECK(!at::equal(value_of(method, "target.encoder." + first), follower));
     };
     encoders::Vit net{.kind = VitKind::ti, .patch = 8, .image_size = 32, .dim = 24, .depth = 2, .heads = 3};
     const auto transformer = methods::dino(net, methods::dino_vit_small());
     CHECK(transformer.batch_size == 64);
-    CHECK(transformer.recipe.projector.out == 1024);
+    CHECK(transformer.recipe.projector.out == 64);
     CHECK(transformer.optimiser.describe().find("AdamW") == 0);
     train(transformer, transformer.recipe, 1e-3, "cls_token");
     const auto resnet = methods::dino(tiny(), methods::dino_small());
-    CHECK(resnet.optimiser.describe().find("SGD") == 0);
-    train(resnet, resnet.recipe, 0.03, "conv.weight");
+    CHECK(resnet.optimiser.describe().find("AdamW") == 0);
+    train(resnet, resnet.recipe, 1e-3, "conv.weight");
+    CHECK(methods::dino(tiny(), methods::dino_resnet()).optimiser.describe().find("SGD") == 0);
     train(transformer, with_loss(transformer.recipe, Both{}), 1e-3, "cls_token");
 }

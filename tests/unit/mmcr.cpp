@@ -498,7 +498,7 @@ TEST_CASE("MMCR's presets build, step and resume, with any number of views") {
         for (int s = 2; s < 4; ++s) step(other, third, batch(views, s));
         for (const auto& [name, tensor] : state_of(whole)) CHECK(bit_equal(tensor, state_of(other).at(name)));
         CHECK(preset.optimiser.describe().starts_with("Adam,"));
-        CHECK(preset.lr({.step = 10, .of = {.samples = 1, .steps = 100}}) == Approx(1e-3));
+        CHECK(preset.lr({.step = 10, .of = {.samples = 1, .steps = 100}}) == Approx(5e-3));
     }
     const auto large = methods::mmcr(tiny());
     CHECK(large.views.each.size() == 8);

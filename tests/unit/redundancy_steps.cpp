@@ -144,11 +144,11 @@ TEST_CASE("the schedules, optimisers and views of Barlow Twins and VICReg are th
     check(methods::barlow_twins(tiny()), "barlow_twins");
     check(methods::vicreg(tiny()), "vicreg");
     const auto small = [](const auto& preset) {
-        CHECK(preset.optimiser.describe().find("SGD") == 0);
-        CHECK(preset.batch_size == 128);
-        CHECK(preset.lr(at_share(0.05)) == Approx(0.06));
+        CHECK(preset.optimiser.describe().find("LARS") == 0);
+        CHECK(preset.batch_size == 64);
+        CHECK(preset.lr(at_share(0.05)) == Approx(2));
         CHECK(preset.recipe.projector.out == 512);
-        CHECK(preset.optimiser.doubt(0.06).empty());
+        CHECK(preset.optimiser.doubt(2).empty());
     };
     small(methods::barlow_twins(tiny(), methods::barlow_twins_small()));
     small(methods::vicreg(tiny(), methods::vicreg_small()));

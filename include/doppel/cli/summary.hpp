@@ -278,8 +278,9 @@ inline eval::Report report_of(const Job& job, const eval::Features& bank, const 
                        fmt::format("how many of the {} feature directions are in use", job.method.feature_dim())}};
     if (end.contains("attention_on_objects"))
         report.figures.push_back({"attention_on_objects", fmt::format("{:.3f}", end["attention_on_objects"].get<double>()),
-                                  fmt::format("share of the class token's attention that falls on the objects; {:.3f} with "
-                                              "the untrained encoder, {:.3f} if it were the same everywhere",
+                                  fmt::format("share of the class token's attention that falls on the objects, of the head "
+                                              "with the most; {:.3f} with the untrained encoder, {:.3f} if it were "
+                                              "the same everywhere",
                                               end["attention_on_objects_random"].get<double>(),
                                               end["objects_share"].get<double>())});
     return report;

@@ -73,15 +73,15 @@ inline Tensor patch_masks(const data::Dataset& images, const augment::View& plai
     return at::stack(parts);
 }
 
-/// How much of the attention falls on the objects: Σ map · mask over the patches, for each map; mean over images and
-/// heads. Attention that is the same everywhere gives the objects' share of the images.
+/// How much of the attention falls on the objects: Σ map · mask over the patches, mean over the images, of the head with
+/// the most. Attention that is the same everywhere gives the objects' share of the images.
 /// maps: [n, heads, rows, columns], each with sum 1; masks: [n, rows, columns].
 inline double attention_on_objects(const Tensor& maps, const Tensor& masks) {
     require(maps.dim() == 4 && masks.dim() == 3 && masks.size(0) == maps.size(0) && masks.size(1) == maps.size(2) &&
                 masks.size(2) == maps.size(3),
             "attention_on_objects: maps must be [n, heads, rows, columns] and masks [n, rows, columns], got ", maps.sizes(),
             " and ", masks.sizes());
-    return (maps * masks.unsqueeze(1)).sum({2, 3}).mean().item<double>();
+    return (maps * masks.unsqueeze(1)).sum({2, 3}).mean(0).max().item<double>();
 }
 
 /// A map [rows, columns] over an image: the image in gray where little is taken, glowing where much is; brightest at the
