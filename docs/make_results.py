@@ -49,7 +49,7 @@ RUNS = {
         options=["--arch", "resnet18x0.125", "--stem", "strided", "--epochs", "1"]),
 }
 
-# One line an example: each trains on the embedded images for at most three minutes on two cores. What is not said here is
+# One line an example: each trains on the embedded images for at most three minutes on two cores (the variants on one). What is not said here is
 # the method's variant for small images. SimCLR is "embedded" above.
 SMALL = ["--arch", "resnet18x0.25", "--stem", "strided"]
 METHODS = {
@@ -60,6 +60,15 @@ METHODS = {
     "moco_v3_vit": dict(title="MoCo v3, ViT", example="05_moco_v3", options=["--arch", "vit_ti8d4", "--epochs", "10"]),
     "byol": dict(title="BYOL", example="06_byol", options=[*SMALL, "--epochs", "24"]),
     "sim_siam": dict(title="SimSiam", example="07_sim_siam", options=[*SMALL, "--epochs", "36"]),
+    "barlow_twins": dict(title="Barlow Twins", example="09_barlow_twins", options=[*SMALL, "--epochs", "20"]),
+    "vicreg": dict(title="VICReg", example="10_vicreg", options=[*SMALL, "--epochs", "24"]),
+    "dino": dict(title="DINO, ViT", example="11_dino", options=["--arch", "vit_ti8d2", "--epochs", "16"]),
+    "swav": dict(title="SwAV", example="12_swav", options=[*SMALL, "--epochs", "20"]),
+    "mmcr": dict(title="MMCR", example="13_mmcr", options=[*SMALL, "--epochs", "24"]),
+    **{name: dict(title=title, example="14_variants " + name, options=[*SMALL, "--epochs", "18", "--threads", "1"])
+       for name, title in [("dcl", "DCL"), ("dclw", "DCLW"), ("nn_clr", "NNCLR"), ("re_ssl", "ReSSL"), ("sup_con", "SupCon"),
+                           ("sim_clr_v2", "SimCLR v2"), ("direct_clr", "DirectCLR"), ("ti_co", "TiCo"), ("w_mse", "W-MSE"),
+                           ("le_jepa", "LeJEPA")]},
     "custom_method": dict(title="a method of one's own", example="08_custom_method", options=["--epochs", "60", "--batch-size", "64"]),
 }
 
@@ -85,7 +94,7 @@ def run(name, data):
     if name in METHODS:
         with tempfile.TemporaryDirectory() as scratch:
             out = pathlib.Path(scratch) / "out"
-            command = [str(ROOT / "run"), "example", METHODS[name]["example"], *METHODS[name]["options"], "--out", str(out)]
+            command = [str(ROOT / "run"), "example", *METHODS[name]["example"].split(), *METHODS[name]["options"], "--out", str(out)]
             print("+", " ".join(command), flush=True)
             subprocess.run(command, check=True)
             return {**figures_of(out), "command": command_of(name)}
@@ -111,6 +120,8 @@ def figures_of(out):
     end = lines[-1]
     figures = {key: end[key] for key in ("knn_top1", "knn_top1_random", "knn_top1_pixels", "feature_std", "effective_rank",
                                          "train_seconds", "train_images_per_second", "step", "epoch")}
+    figures.update({key: end[key] for key in ("attention_on_objects", "attention_on_objects_random", "objects_share")
+                    if key in end})
     resolved = config["resolved"]
     stem = resolved.get("stem")
     figures.update(seed=config["run"]["seed"], encoder=resolved["encoder"] + (f", {stem} stem" if stem else ""),
@@ -206,6 +217,12 @@ def write(figures):
                         f"{100 * (f['knn_top1'] - f['knn_top1_random']):+.1f} | {f['feature_std']:.3f} | {f['effective_rank']:.0f} | "
                         f"{f['train_seconds']:.0f} s | `{f['command']}` |")
         text.append("")
+        looks = [name for name in measured if "attention_on_objects" in figures[name]]
+        if looks:
+            text += ["What the class token of the last block takes from the objects, of the head that takes most: " +
+                     "; ".join(f"{METHODS[name]['title']} {100 * figures[name]['attention_on_objects']:.1f} % "
+                               f"({100 * figures[name]['attention_on_objects_random']:.1f} % untrained)" for name in looks) +
+                     f". The objects fill {100 * figures[looks[0]]['objects_share']:.1f} % of the images.", ""]
     text += ["## Not measured", "",
              *(f"{plan['title']}: no figure yet; `docs/make_results.py DATA {name}` makes it.\n"
                for name, plan in {**RUNS, **METHODS}.items() if name not in figures),
