@@ -236,7 +236,7 @@ TEST_CASE("the variants' losses give the values and gradients of lightly, solo-l
             const auto [a0, a1] = views();
             equal("dcl", Dcl{t}(a0, a1), {a0, a1});
             const auto [b0, b1] = views();
-            equal("dclw", Dclw{t, 0.5}(b0, b1), {b0, b1});
+            equal("dclw", Dclw{t, 0.5, true}(b0, b1), {b0, b1});
             const Tensor p0 = leaf(0.23, 0.5), p1 = leaf(0.37, 0.1);
             equal("nn_clr", (NnClr{t}(p0, z1, memory) + NnClr{t}(p1, z0, memory)) / 2, {p0, p1});
             equal("re_ssl", ReSsl{t, 0.4 * t}(z0, z1, memory), {z0});
@@ -273,8 +273,8 @@ TEST_CASE("the variants' gradients equal central differences, DCLW's through its
         const std::vector<std::function<Tensor(const Tensor&)>> all{
             [&](const Tensor& x) { return Dcl{t}(x, y); },
             [&](const Tensor& x) { return Dcl{t}(y, x); },
-            [&](const Tensor& x) { return Dclw{t, 0.5}(x, y); },
-            [&](const Tensor& x) { return Dclw{t, 0.2}(y, x); },
+            [&](const Tensor& x) { return Dclw{t, 0.5, true}(x, y); },
+            [&](const Tensor& x) { return Dclw{t, 0.2, true}(y, x); },
             [&](const Tensor& x) { return NnClr{t}(x, y, memory); },
             [&](const Tensor& x) { return ReSsl{t, 0.04}(x, y, memory); },
             [&](const Tensor& x) { return SupCon{t}(labelled({x, y}, labels())); },
@@ -316,6 +316,24 @@ TEST_CASE("DCL leaves the positive out of the sum, and an embedding itself") {  
         return x.grad().norm().template item<double>();
     };
     CHECK(size_of(Dcl{0.05}) > 1000 * size_of(NtXent{0.05}));
+}
+
+TEST_CASE("DCLW's weights are constants for the gradient unless it is to flow through them") {
+    const double t = 0.3, sigma = 0.5;
+    const Tensor x = chirp({n, d}, 0.13, 0.9), y = chirp({n, d}, 0.29, 0.4);
+    const auto cosines = [&](const Tensor& a) { return (unit(a) * unit(y)).sum(1); };
+    const Tensor weight = 2 - static_cast<double>(n) * (cosines(x) / sigma).softmax(0);
+    const auto held = [&](const Tensor& a) {  // DCL with its positives taken out and put back with those weights
+        return Dcl{t}(a, y) + (cosines(a) - weight * cosines(a)).mean() / t;
+    };
+    const Tensor a = leaf(x), b = leaf(x);
+    const Tensor loss = Dclw{t, sigma}(a, y);
+    CHECK(loss.item<double>() == Approx(held(x).item<double>()).epsilon(1e-12));
+    CHECK(loss.item<double>() == Approx(Dclw{t, sigma, true}(x, y).item<double>()).epsilon(1e-12));
+    loss.backward();
+    CHECK(largest_difference(a.grad(), numeric_gradient(held, x.clone())) < 1e-8);
+    Dclw{t, sigma, true}(b, y).backward();
+    CHECK(largest_difference(a.grad(), b.grad()) > 1e-3);
 }
 
 TEST_CASE("DCLW's weights have mean 1: images alike, or a wide sigma, give DCL") {

@@ -70,21 +70,23 @@ struct Dcl {
 /// The weights' mean is 1; 2 minus a von Mises-Fisher density. A weight is negative where an image's views are much
 /// closer than the others': it is below 2 and has no lower bound but 2 − N.
 /// Shapes, numerics and errors as for Dcl; all images alike have weight 1, so that collapse gives log(2N − 2), too.
-/// Differs: the gradient flows through the weights, as the equation stands, which names no stop-gradient; lightly's
-/// DCLWLoss takes the weights as constants, so that its values are these and its gradients are not.
+/// The weights are constants for the gradient, as in lightly's DCLWLoss. The paper's equation names no stop-gradient;
+/// with `through_weights` the gradient flows through them as it stands, which pushes views apart that are already close.
 /// Source: Yeh et al., 2021, arXiv:2110.06848, section 3, the weighting function and σ = 0.5.
 ///
 ///     losses::Dclw loss{.temperature = 0.1, .sigma = 0.5};
 struct Dclw {
     double temperature = 0.1;  ///< τ > 0
     double sigma = 0.5;        ///< σ > 0: the larger, the more equal the weights
+    bool through_weights = false;  ///< the gradient flows through the weights, too
 
     Tensor operator()(const Tensor& z0, const Tensor& z1) const {
         require(sigma > 0 && sigma < std::numeric_limits<double>::infinity(),
                 "Dclw: sigma must be positive and finite, got ", sigma);
         const detail::Decoupled parts("Dclw", z0, z1, temperature);
         const Tensor share = (parts.positive / sigma).softmax(0);                                     // [N]
-        const Tensor weight = 2 - static_cast<double>(z0.size(0)) * share;                            // [N]
+        Tensor weight = 2 - static_cast<double>(z0.size(0)) * share;                                  // [N]
+        if (!through_weights) weight = weight.detach();
         return parts.negative - (weight * parts.positive).mean() / temperature;
     }
 };

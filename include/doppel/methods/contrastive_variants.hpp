@@ -104,6 +104,7 @@ inline NnClrOptions nn_clr_options() {
 /// The variant for images of about 32 px: smaller heads and support set.
 inline NnClrOptions nn_clr_small() {
     NnClrOptions o{detail::small()};
+    o.lr = 0.1;
     o.predictor = 512;
     o.queue = 1000;
     return o;
@@ -154,10 +155,11 @@ inline ReSslOptions re_ssl_options() {
     return o;
 }
 
-/// The variant for images of about 32 px: a smaller projector and queue, a higher learning rate; not tuned yet.
+/// The variant for images of about 32 px: a smaller projector and queue, a higher learning rate.
 inline ReSslOptions re_ssl_small() {
     ReSslOptions o{detail::small()};
-    o.lr = 0.12;
+    o.temperature = 0.1;
+    o.lr = 0.3;
     o.momentum = 0.99;
     o.queue = 1000;
     return o;
