@@ -52,6 +52,8 @@ RUNS = {
 # One line an example: each trains on the embedded images for at most three minutes on two cores, or on one. What is not said here is
 # the method's variant for small images. SimCLR is "embedded" above.
 SMALL = ["--arch", "resnet18x0.25", "--stem", "strided"]
+GPU = [("01_simclr", ""), ("04_moco_v2", ""), ("06_byol", ""), ("07_sim_siam", ""), ("09_barlow_twins", ""), ("10_vicreg", ""),
+       ("11_dino", " --arch resnet18"), ("12_swav", ""), ("13_mmcr", " --hidden 8192 --out-dim 512 --hidden-layers 2")]
 ONE = ["--threads", "1"]  # one core is enough for three minutes
 METHODS = {
     "inst_disc": dict(title="InstDisc", example="02_inst_disc", options=[*SMALL, "--epochs", "50"]),
@@ -66,10 +68,11 @@ METHODS = {
     "dino": dict(title="DINO, ViT", example="11_dino", options=["--arch", "vit_ti8d2", "--epochs", "16"]),
     "swav": dict(title="SwAV", example="12_swav", options=[*SMALL, "--epochs", "20", *ONE]),
     "mmcr": dict(title="MMCR", example="13_mmcr", options=[*SMALL, "--epochs", "24", *ONE]),
-    **{name: dict(title=title, example="14_variants " + name, options=[*SMALL, "--epochs", "18", *ONE])
-       for name, title in [("dcl", "DCL"), ("dclw", "DCLW"), ("nn_clr", "NNCLR"), ("re_ssl", "ReSSL"), ("sup_con", "SupCon"),
-                           ("sim_clr_v2", "SimCLR v2"), ("direct_clr", "DirectCLR"), ("ti_co", "TiCo"), ("w_mse", "W-MSE"),
-                           ("le_jepa", "LeJEPA")]},
+    **{name: dict(title=title, example="14_variants " + name, options=[*SMALL, "--epochs", epochs, *ONE])
+       for name, title, epochs in [("dcl", "DCL", "18"), ("dclw", "DCLW", "18"), ("nn_clr", "NNCLR", "18"),
+                                   ("re_ssl", "ReSSL", "30"), ("sup_con", "SupCon, with labels", "18"),
+                                   ("sim_clr_v2", "SimCLR v2", "18"), ("direct_clr", "DirectCLR", "18"),
+                                   ("ti_co", "TiCo", "28"), ("w_mse", "W-MSE", "24"), ("le_jepa", "LeJEPA", "18")]},
     "custom_method": dict(title="a method of one's own", example="08_custom_method", options=["--epochs", "60", "--batch-size", "64"]),
 }
 
@@ -210,7 +213,7 @@ def write(figures):
         f = figures[measured[0]]
         text += ["## Each example on the embedded images", "",
                  f"4,000 images to train on, 1,000 to evaluate on; {f['size']} px, seed {f['seed']}, {f['device']} {f['precision']}, "
-                 f"{f.get('threads', f['cores'])} of {f['cores']} cores ({f['machine']}), torch {f['torch']}.", "",
+                 f"{f['cores']} cores, or one where the command says so ({f['machine']}), torch {f['torch']}.", "",
                  "| method | k-NN | untrained encoder | gain | spread | rank | training | command |", "|---|---|---|---|---|---|---|---|"]
         for name in measured:
             f = figures[name]
@@ -227,8 +230,9 @@ def write(figures):
     text += ["## Not measured", "",
              *(f"{plan['title']}: no figure yet; `docs/make_results.py DATA {name}` makes it.\n"
                for name, plan in {**RUNS, **METHODS}.items() if name not in figures),
-             "Training on a GPU (bf16 and fp32, 50 epochs of ResNet-18 on all CIFAR-10 JPEG files): no device was at hand. The command is", "",
-             "```sh", "./run example 01_simclr --data cifar10 --epochs 50 --batch-size 512 --device cuda --precision bf16", "```", ""]
+             "Training on a GPU (bf16 and fp32, 50 epochs of ResNet-18 on all CIFAR-10 JPEG files): no device was at hand. The "
+             "commands are", "", "```sh", *(f"./run example {name} --data cifar10 --epochs 50 --batch-size 512 --device cuda --precision bf16{more}"
+                              for name, more in GPU), "```", ""]
     (ROOT / "docs/results.md").write_text("\n".join(text))
 
 

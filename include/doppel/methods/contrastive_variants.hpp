@@ -67,7 +67,11 @@ struct DclwOptions : SimClrOptions {
 };
 
 /// The variant for images of about 32 px.
-inline DclwOptions dclw_small() { return {dcl_small()}; }
+inline DclwOptions dclw_small() {
+    DclwOptions o{dcl_small()};
+    o.temperature = 0.1;
+    return o;
+}
 
 template <class Field>
 void describe(DclwOptions& o, Field&& field) {
