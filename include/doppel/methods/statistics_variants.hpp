@@ -234,7 +234,7 @@ struct LeJepaOptions {
 inline LeJepaOptions le_jepa_vit() { return {.weight_decay = 5e-2}; }
 
 /// The variant for images of about 32 px: smaller head and batch, fewer directions, a higher learning rate, and no small
-/// views, which would miss small objects.
+/// views.
 inline LeJepaOptions le_jepa_small() {
     return {.size = 32,
             .batch_size = 64,
