@@ -33,21 +33,12 @@ from lightly.models.utils import update_momentum
 from torch import nn
 from torch.nn import functional as F
 
+from formulas import chirp, wave
+
 warnings.filterwarnings("ignore")  # weight_norm has a successor with other names
 torch.set_num_threads(1)
 torch.set_default_dtype(torch.float64)
 HERE = pathlib.Path(__file__).parent
-
-
-def wave(shape, a, b):
-    """As wave() in torch_support.hpp."""
-    return (torch.arange(math.prod(shape), dtype=torch.float64) * a + b).sin().reshape(shape)
-
-
-def chirp(shape, a, b):
-    """A wave that gets faster: as a matrix it has full rank, where wave() has rank two."""
-    i = torch.arange(math.prod(shape), dtype=torch.float64)
-    return (i * i * a + i * b + b).sin().reshape(shape)
 
 
 def online(view, step, shape=(5, 7)):

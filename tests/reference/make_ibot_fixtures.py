@@ -16,7 +16,6 @@ Where the numbers come from
 
 All in float64. Each line: case, what, numbers.
 """
-import math
 import pathlib
 import random
 
@@ -25,6 +24,8 @@ from lightly.loss.ibot_loss import IBOTPatchLoss
 from lightly.loss.swav_loss import sinkhorn
 from lightly.models.utils import random_block_mask
 
+from formulas import chirp
+
 torch.set_num_threads(1)
 torch.set_default_dtype(torch.float64)
 HERE = pathlib.Path(__file__).parent
@@ -32,12 +33,6 @@ HERE = pathlib.Path(__file__).parent
 IMAGES, GLOBALS, SIDE, K = 3, 2, 3, 5
 HIDDEN = (3, 0, 1, 4, 2, 8)  # patches of each view: image 0 of both views, image 1 …
 STEPS = 4
-
-
-def chirp(shape, a, b):
-    """As chirp() in torch_support.hpp."""
-    i = torch.arange(math.prod(shape), dtype=torch.float64)
-    return (i * i * a + i * b + b).sin().reshape(shape)
 
 
 def student(step):

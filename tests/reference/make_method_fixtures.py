@@ -49,6 +49,8 @@ from lightly.utils.scheduler import cosine_schedule
 from torch import nn
 from torch.nn import functional as F
 
+from formulas import chirp, wave
+
 torch.set_num_threads(1)
 HERE = pathlib.Path(__file__).parent
 
@@ -64,17 +66,6 @@ def solo_learn(name):
 moco_loss_func = solo_learn("moco").moco_loss_func
 byol_loss_func = solo_learn("byol").byol_loss_func
 simsiam_loss_func = solo_learn("simsiam").simsiam_loss_func
-
-
-def wave(shape, a, b):
-    """As wave() in torch_support.hpp."""
-    return (torch.arange(math.prod(shape), dtype=torch.float64) * a + b).sin().reshape(shape)
-
-
-def chirp(shape, a, b):
-    """A wave that gets faster: as a matrix it has full rank, where wave() has rank two."""
-    i = torch.arange(math.prod(shape), dtype=torch.float64)
-    return (i * i * a + i * b + b).sin().reshape(shape)
 
 
 def unit(x):

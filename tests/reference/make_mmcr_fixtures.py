@@ -28,14 +28,10 @@ import torch.nn.functional as F
 from lightly.loss import DirectCLRLoss, MMCRLoss, TiCoLoss
 from lightly.loss.lejepa_loss import LeJEPALoss
 
+from formulas import chirp
+
 HERE = pathlib.Path(__file__).parent
 torch.set_default_dtype(torch.float64)
-
-
-def chirp(shape, a, b):
-    """A wave that gets faster: as a matrix it has full rank."""
-    i = torch.arange(math.prod(shape))
-    return (i * i * a + i * b + b).sin().reshape(shape)
 
 
 def online(view, shape):

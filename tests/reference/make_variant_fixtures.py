@@ -34,6 +34,8 @@ from lightly.loss import DCLLoss, DCLWLoss
 from lightly.models.modules import NNMemoryBankModule
 from torch.nn import functional as F
 
+from formulas import chirp
+
 torch.set_num_threads(1)
 torch.set_default_dtype(torch.float64)
 warnings.filterwarnings("ignore", message="To copy construct from a tensor")  # lightly's weights
@@ -53,11 +55,6 @@ def solo_learn(name):
 nnclr_loss_func = solo_learn("nnclr").nnclr_loss_func
 ressl_loss_func = solo_learn("ressl").ressl_loss_func
 simclr_loss_func = solo_learn("simclr").simclr_loss_func
-
-
-def chirp(shape, a, b):
-    i = torch.arange(math.prod(shape), dtype=torch.float64)
-    return (i * i * a + i * b + b).sin().reshape(shape)
 
 
 def unit(x):

@@ -49,6 +49,8 @@ from lightly.utils.scheduler import cosine_schedule
 from torch import nn
 from torch.nn import functional as F
 
+from formulas import chirp, wave
+
 torch.set_num_threads(1)
 HERE = pathlib.Path(__file__).parent
 STEPS, BATCH, MOMENTUM = 3, 6, 0.9
@@ -65,17 +67,6 @@ def solo_learn(name):
 nnclr_loss_func = solo_learn("nnclr").nnclr_loss_func
 ressl_loss_func = solo_learn("ressl").ressl_loss_func
 simclr_loss_func = solo_learn("simclr").simclr_loss_func
-
-
-def wave(shape, a, b):
-    """As wave() in torch_support.hpp."""
-    return (torch.arange(math.prod(shape), dtype=torch.float64) * a + b).sin().reshape(shape)
-
-
-def chirp(shape, a, b):
-    """A wave that gets faster: as a matrix it has full rank, where wave() has rank two."""
-    i = torch.arange(math.prod(shape), dtype=torch.float64)
-    return (i * i * a + i * b + b).sin().reshape(shape)
 
 
 def unit(x):
