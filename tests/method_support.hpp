@@ -137,4 +137,38 @@ void steps_as(const std::string& file, const std::string& name, const R& recipe,
     }
 }
 
+/// A head as a line: its layers with their widths, and whether there is a bias.
+inline std::string layers(const torch::nn::Module& head) {
+    std::ostringstream text;
+    const char* between = "";
+    for (const auto& module : head.children()) {
+        text << between;
+        between = " | ";
+        if (const auto* linear = module->as<torch::nn::Linear>())
+            text << "Linear " << linear->options.in_features() << ' ' << linear->options.out_features()
+                 << (linear->bias.defined() ? " bias" : "");
+        else if (const auto* norm = module->as<torch::nn::BatchNorm1d>())
+            text << "BatchNorm " << norm->options.num_features() << (norm->weight.defined() ? "" : " plain");
+        else
+            text << (module->as<torch::nn::ReLU>() ? "ReLU" : module->name());
+    }
+    return text.str();
+}
+
+/// The names and addresses that describe() gives.
+template <class Options>
+std::map<std::string, const void*> fields_of(Options& options) {
+    std::map<std::string, const void*> fields;
+    std::size_t count = 0;
+    describe(options, [&](const char* name, auto& field, const char*, const auto&...) {
+        fields[name] = &field;
+        ++count;
+    });
+    std::set<const void*> places;
+    for (const auto& [name, place] : fields) places.insert(place);
+    CHECK(fields.size() == count);
+    CHECK(places.size() == count);
+    return fields;
+}
+
 }  // namespace doppel::test

@@ -29,21 +29,6 @@ DinoOptions tiny_options() {
 
 Progress at_share(double share) { return {.step = std::llround(share * 100), .of = {.steps = 100}}; }
 
-/// The names and addresses that describe() gives.
-std::map<std::string, const void*> fields_of(DinoOptions& options) {
-    std::map<std::string, const void*> fields;
-    std::size_t count = 0;
-    describe(options, [&](const char* name, auto& field, const char*, const auto&...) {
-        fields[name] = &field;
-        ++count;
-    });
-    std::set<const void*> places;
-    for (const auto& [name, place] : fields) places.insert(place);
-    CHECK(fields.size() == count);
-    CHECK(places.size() == count);
-    return fields;
-}
-
 /// DINO's loss and KoLeo, as DINOv2 has them.
 struct Both {
     using Pairing = losses::Dino::Pairing;

@@ -40,24 +40,6 @@ Options tiny_heads(Options o, std::int64_t out = 12) {
     return o;
 }
 
-/// A head as a line: its layers with their widths, and whether there is a bias.
-std::string layers(const torch::nn::Module& head) {
-    std::ostringstream text;
-    const char* between = "";
-    for (const auto& module : head.children()) {
-        text << between;
-        between = " | ";
-        if (const auto* linear = module->as<torch::nn::Linear>())
-            text << "Linear " << linear->options.in_features() << ' ' << linear->options.out_features()
-                 << (linear->bias.defined() ? " bias" : "");
-        else if (const auto* norm = module->as<torch::nn::BatchNorm1d>())
-            text << "BatchNorm " << norm->options.num_features();
-        else
-            text << (module->as<torch::nn::ReLU>() ? "ReLU" : module->name());
-    }
-    return text.str();
-}
-
 template <class Options>
 std::set<std::string> fields(Options o) {
     std::set<std::string> names;
