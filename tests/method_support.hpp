@@ -137,20 +137,24 @@ void steps_as(const std::string& file, const std::string& name, const R& recipe,
     }
 }
 
-/// A head as a line: its layers with their widths, and whether there is a bias.
+/// A head as a line: its layers with their widths, and whether there are bias, scale and offset.
 inline std::string layers(const torch::nn::Module& head) {
     std::ostringstream text;
-    const char* between = "";
-    for (const auto& module : head.children()) {
-        text << between;
-        between = " | ";
-        if (const auto* linear = module->as<torch::nn::Linear>())
-            text << "Linear " << linear->options.in_features() << ' ' << linear->options.out_features()
-                 << (linear->bias.defined() ? " bias" : "");
-        else if (const auto* norm = module->as<torch::nn::BatchNorm1d>())
+    const auto say = [&](const torch::nn::Module& module) {
+        if (const auto* linear = module.as<torch::nn::Linear>()) {
+            text << "Linear " << linear->options.in_features() << ' ' << linear->options.out_features();
+            if (linear->bias.defined()) text << (linear->bias.requires_grad() ? " bias" : " frozen bias");
+        } else if (const auto* norm = module.as<torch::nn::BatchNorm1d>()) {
             text << "BatchNorm " << norm->options.num_features() << (norm->weight.defined() ? "" : " plain");
-        else
-            text << (module->as<torch::nn::ReLU>() ? "ReLU" : module->name());
+        } else {
+            text << (module.as<torch::nn::ReLU>() ? "ReLU" : module.name());
+        }
+    };
+    const auto children = head.children();
+    if (children.empty()) say(head);
+    for (std::size_t i = 0; i < children.size(); ++i) {
+        if (i > 0) text << " | ";
+        say(*children[i]);
     }
     return text.str();
 }
