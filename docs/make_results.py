@@ -4,12 +4,13 @@
 
     docs/make_results.py DATA [NAME ...]     all of them, or those named: embedded cifar10 clothing fashion memory, or
                                              the name of an example without its number: byol, moco_v2, …; "methods": all of those
-    docs/make_results.py --from NAME FOLDER  take the figures of NAME from the run folder of its command, run before
+    docs/make_results.py DATA NAME@SEED      a method with another seed: its gain stands beside that of seed 1
+    docs/make_results.py --from NAME FOLDER  take the figures of NAME or NAME@SEED from the run folder of its command
     docs/make_results.py --write             only write docs/results.md from docs/results.json
 
 DATA is a folder that holds cifar10-jpeg/cifar10-jpeg-{train,test}.tar.gz (class folders inside), clothing-2k/ (splits of class
 folders) and fashion-mnist/ (IDX files, .gz). Figures go into docs/results.json as they come; a run that is named again
-replaces its figures. Run it on an otherwise idle machine: the times mean something only then.
+replaces its figures, and drops those of its other seeds. Run it on an otherwise idle machine: the times mean something only then.
 """
 import json
 import os
@@ -72,7 +73,7 @@ METHODS = {
        for name, title, epochs in [("dcl", "DCL", "18"), ("dclw", "DCLW", "18"), ("nn_clr", "NNCLR", "18"),
                                    ("re_ssl", "ReSSL", "30"), ("sup_con", "SupCon, with labels", "18"),
                                    ("sim_clr_v2", "SimCLR v2", "18"), ("direct_clr", "DirectCLR", "18"),
-                                   ("ti_co", "TiCo", "28"), ("w_mse", "W-MSE", "24"), ("le_jepa", "LeJEPA", "18")]},
+                                   ("ti_co", "TiCo", "28"), ("w_mse", "W-MSE", "18"), ("le_jepa", "LeJEPA", "18")]},
     "custom_method": dict(title="a method of one's own", example="08_custom_method", options=["--epochs", "60", "--batch-size", "64"]),
 }
 
@@ -94,11 +95,12 @@ def cifar10(data, scratch):
     return scratch / "cifar10"
 
 
-def run(name, data):
+def run(name, data, seed=None):
     if name in METHODS:
         with tempfile.TemporaryDirectory() as scratch:
             out = pathlib.Path(scratch) / "out"
-            command = [str(ROOT / "run"), "example", *METHODS[name]["example"].split(), *METHODS[name]["options"], "--out", str(out)]
+            command = [str(ROOT / "run"), "example", *METHODS[name]["example"].split(), *METHODS[name]["options"],
+                       *(["--seed", str(seed)] if seed else []), "--out", str(out)]
             print("+", " ".join(command), flush=True)
             subprocess.run(command, check=True)
             return {**figures_of(out), "command": command_of(name)}
@@ -133,6 +135,18 @@ def figures_of(out):
                    precision=resolved["precision"], threads=resolved["threads"], cores=os.cpu_count(), machine=machine(),
                    torch=config["torch"], doppel=config["doppel"])
     return figures
+
+
+def keep(figures, name, measured):
+    """Puts what was measured for NAME or NAME@SEED among the figures."""
+    name, _, seed = name.partition("@")
+    if not seed:
+        figures[name] = measured
+        return
+    if name not in figures or str(measured["seed"]) != seed:
+        sys.exit(f"{name}@{seed}: run {name} first; the folder's seed must be {seed}, it is {measured['seed']}")
+    gains = figures[name].setdefault("gain_of_seed", {})
+    gains[seed] = round(measured["knn_top1"] - measured["knn_top1_random"], 4)
 
 
 def command_of(name):
@@ -211,16 +225,22 @@ def write(figures):
     measured = [name for name in METHODS if name in figures]
     if measured:
         f = figures[measured[0]]
+        seeds = sorted({seed for name in measured for seed in figures[name].get("gain_of_seed", {})}, key=int)
         text += ["## Each example on the embedded images", "",
                  f"4,000 images to train on, 1,000 to evaluate on; {f['size']} px, seed {f['seed']}, {f['device']} {f['precision']}, "
                  f"{f['cores']} cores, or one where the command says so ({f['machine']}), torch {f['torch']}.", "",
-                 "| method | k-NN | untrained encoder | gain | spread | rank | training | command |", "|---|---|---|---|---|---|---|---|"]
+                 "| method | k-NN | untrained encoder | gain | " + "".join(f"seed {seed} | " for seed in seeds) +
+                 "spread | rank | training | command |", "|---|---|---|---|---|---|---|---|" + "---|" * len(seeds)]
         for name in measured:
             f = figures[name]
+            others = [f.get("gain_of_seed", {}).get(seed) for seed in seeds]
             text.append(f"| {METHODS[name]['title']} | **{100 * f['knn_top1']:.1f} %** | {100 * f['knn_top1_random']:.1f} % | "
-                        f"{100 * (f['knn_top1'] - f['knn_top1_random']):+.1f} | {f['feature_std']:.3f} | {f['effective_rank']:.0f} | "
+                        f"{100 * (f['knn_top1'] - f['knn_top1_random']):+.1f} | "
+                        + "".join("– | " if gain is None else f"{100 * gain:+.1f} | " for gain in others) +
+                        f"{f['feature_std']:.3f} | {f['effective_rank']:.0f} | "
                         f"{f['train_seconds']:.0f} s | `{f['command']}` |")
-        text.append("")
+        text += ["", *(["Seeds change the weights, the order and the views; the gain is in points above the encoder untrained at "
+                        "that seed. Runs of some hundred steps differ much from seed to seed.", ""] if seeds else [])]
         looks = [name for name in measured if "attention_on_objects" in figures[name]]
         if looks:
             text += ["What the class token of the last block takes from the objects, of the head that takes most: " +
@@ -240,14 +260,15 @@ def main():
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         sys.exit(__doc__.strip())
     figures = json.loads(STORE.read_text()) if STORE.exists() else {}
-    if sys.argv[1] == "--from" and len(sys.argv) == 4 and sys.argv[2] in {**RUNS, **METHODS}:
-        figures[sys.argv[2]] = {**figures_of(pathlib.Path(sys.argv[3])), "command": command_of(sys.argv[2])}
+    if sys.argv[1] == "--from" and len(sys.argv) == 4 and sys.argv[2].partition("@")[0] in {**RUNS, **METHODS}:
+        keep(figures, sys.argv[2], {**figures_of(pathlib.Path(sys.argv[3])), "command": command_of(sys.argv[2].partition("@")[0])})
         STORE.write_text(json.dumps(figures, indent=1) + "\n")
     elif sys.argv[1] != "--write":
         data = pathlib.Path(sys.argv[1]).resolve()
         names = sys.argv[2:] or [*RUNS, "memory", "methods"]
         for name in [n for name in names for n in (METHODS if name == "methods" else [name])]:
-            figures[name] = memory(data) if name == "memory" else run(name, data)
+            method, _, seed = name.partition("@")
+            keep(figures, name, memory(data) if name == "memory" else run(method, data, seed))
             STORE.write_text(json.dumps(figures, indent=1) + "\n")
     write(figures)
 

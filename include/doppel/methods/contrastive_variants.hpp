@@ -159,13 +159,17 @@ inline ReSslOptions re_ssl_options() {
     return o;
 }
 
-/// The variant for images of about 32 px: a smaller projector and queue, a higher learning rate.
+/// The variant for images of about 32 px: a smaller projector and queue, a higher learning rate. Larger crops make the
+/// target's relations worth something in short runs; full jitter keeps the online branch from answering by colour.
 inline ReSslOptions re_ssl_small() {
     ReSslOptions o{detail::small()};
     o.temperature = 0.1;
-    o.lr = 0.3;
+    o.lr = 0.1;
     o.momentum = 0.99;
-    o.queue = 1000;
+    o.queue = 4096;
+    o.hidden = 1024;
+    o.strength = 1;
+    o.min_scale = 0.7;
     return o;
 }
 

@@ -119,7 +119,7 @@ struct WMseOptions {
     double min_scale = 0.2;          ///< smallest share of the image's area that a crop takes
 };
 
-/// The variant for images of about 32 px: a small head and batch, few dimensions, a higher learning rate, larger crops.
+/// The variant for images of about 32 px: a small batch, few dimensions, a higher learning rate, larger crops.
 inline WMseOptions w_mse_small() {
     return {.size = 32,
             .batch_size = 64,
@@ -127,9 +127,8 @@ inline WMseOptions w_mse_small() {
             .warmup = 0.05,
             .w_size = 64,
             .iterations = 1,
-            .hidden = 512,
-            .out = 16,
-            .min_scale = 0.35};
+            .out = 20,
+            .min_scale = 0.5};
 }
 
 template <class Field>
