@@ -143,8 +143,10 @@ def keep(figures, name, measured):
     if not seed:
         figures[name] = measured
         return
-    if name not in figures or str(measured["seed"]) != seed:
-        sys.exit(f"{name}@{seed}: run {name} first; the folder's seed must be {seed}, it is {measured['seed']}")
+    if str(measured["seed"]) != seed:
+        sys.exit(f"{name}@{seed}: the run's seed must be {seed}, it is {measured['seed']}")
+    if name not in figures:
+        sys.exit(f"{name}@{seed}: measure {name} first")
     gains = figures[name].setdefault("gain_of_seed", {})
     gains[seed] = round(measured["knn_top1"] - measured["knn_top1_random"], 4)
 
