@@ -67,6 +67,7 @@ METHODS = {
     "barlow_twins": dict(title="Barlow Twins", example="09_barlow_twins", options=[*SMALL, "--epochs", "16", *ONE]),
     "vicreg": dict(title="VICReg", example="10_vicreg", options=[*SMALL, "--epochs", "24", *ONE]),
     "dino": dict(title="DINO, ViT", example="11_dino", options=["--arch", "vit_ti8d2", "--epochs", "16"]),
+    "ibot": dict(title="iBOT, ViT", example="14_variants ibot", options=["--arch", "vit_ti8d2", "--epochs", "16"]),
     "swav": dict(title="SwAV", example="12_swav", options=[*SMALL, "--epochs", "20", *ONE]),
     "mmcr": dict(title="MMCR", example="13_mmcr", options=[*SMALL, "--epochs", "24", *ONE]),
     **{name: dict(title=title, example="14_variants " + name, options=[*SMALL, "--epochs", epochs, *ONE])

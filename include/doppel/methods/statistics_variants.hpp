@@ -128,7 +128,7 @@ inline WMseOptions w_mse_small() {
             .w_size = 64,
             .iterations = 1,
             .out = 20,
-            .min_scale = 0.5};
+            .min_scale = 0.7};
 }
 
 template <class Field>
