@@ -129,7 +129,8 @@ TEST_CASE("three steps of W-MSE equal the authors' formula for given partitions"
     steps_as(file, "w_mse", methods::w_mse(tiny(), whole).recipe, {.lr = 0.01, .batch = batch(2)});
     steps_as(file, "w_mse_four", methods::w_mse(tiny(), whole).recipe, {.lr = 0.01, .batch = batch(4)});
 
-    const auto parts = methods::w_mse(tiny(), {.w_size = 6, .iterations = 2, .hidden = 16, .out = 4}).recipe;
+    const auto parts =
+        methods::w_mse(tiny(), {.batch_size = 12, .w_size = 6, .iterations = 2, .hidden = 16, .out = 4}).recipe;
     const auto given = with_loss(parts, [loss = parts.loss](const Tensor& z0, const Tensor& z1) {
         const Tensor i = at::arange(12, at::kLong);
         const Tensor first = (i * 5 + 2).remainder(12), second = (i * 7 + 4).remainder(12);
@@ -285,6 +286,7 @@ TEST_CASE("the statistics presets say what is wrong with their options") {
     };
     says([] { methods::w_mse(tiny(), {.views = 1}); }, {"w_mse", "views", "1"});
     says([] { methods::w_mse(tiny(), {.min_scale = 0}); }, {"w_mse", "min_scale", "0"});
+    says([] { methods::w_mse(tiny(), {.batch_size = 32, .w_size = 64}); }, {"w_mse", "w_size", "32 images", "64"});
     says([] { methods::le_jepa(tiny(), {.globals = 0}); }, {"le_jepa", "global", "0"});
     says([] { methods::le_jepa(tiny(), {.globals = 1, .locals = 0}); }, {"le_jepa", "another view"});
     says([] { methods::le_jepa(tiny(), {.min_scale = 1.5}); }, {"le_jepa", "min_scale", "1.5"});
@@ -293,7 +295,7 @@ TEST_CASE("the statistics presets say what is wrong with their options") {
         Method method{preset.recipe, {.seed = 1}};
         method->forward(batch);
     };
-    says([&] { step_of(methods::w_mse(tiny(), {.w_size = 5, .hidden = 16, .out = 4}), noisy(0, 2)); },
+    says([&] { step_of(methods::w_mse(tiny(), {.batch_size = 5, .w_size = 5, .hidden = 16, .out = 4}), noisy(0, 2)); },
          {"WMse", "w_size must divide", "5", "12"});
     says([&] { step_of(methods::direct_clr(tiny()), batch_of(6)); }, {"DirectClr", "dims is 360", "8 features"});
 }

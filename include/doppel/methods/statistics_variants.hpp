@@ -183,6 +183,8 @@ inline views::Views w_mse_views(const WMseOptions& o) {
 ///     auto preset = methods::w_mse(encoders::ResNet{.depth = 18, .stem = Stem::cifar}, methods::w_mse_small());
 template <class Encoder>
 auto w_mse(Encoder encoder, const WMseOptions& o = {}) {
+    require(o.w_size == 0 || (o.w_size > 0 && o.batch_size % o.w_size == 0), "w_mse: w_size must divide the batch of ",
+            o.batch_size, " images, got ", o.w_size, " (0: all of them)");
     Recipe recipe{.encoder = std::move(encoder),
                   .projector = heads::Mlp{.hidden = {o.hidden}, .out = o.out, .bias = heads::Bias::always},
                   .pairing = detail::EachPairOnce{},
@@ -232,8 +234,8 @@ struct LeJepaOptions {
 /// The authors' values for ViT.
 inline LeJepaOptions le_jepa_vit() { return {.weight_decay = 5e-2}; }
 
-/// The variant for images of about 32 px: smaller head and batch, fewer directions, a higher learning rate, and no small
-/// views.
+/// The variant for images of about 32 px: smaller head and batch, fewer directions, a higher learning rate, and no
+/// small views.
 inline LeJepaOptions le_jepa_small() {
     return {.size = 32,
             .batch_size = 64,
