@@ -245,7 +245,7 @@ def write(figures):
         text += ["", *(["Seeds change the weights, the order and the views; the gain is in points above the encoder untrained at "
                         "that seed. Runs of some hundred steps differ much from seed to seed.", ""] if seeds else [])]
         text += ["The small variants' options were chosen by k-NN on these same evaluation images, most by seed 1 alone, ReSSL's and "
-                 "W-MSE's by seeds 1 to 3: the figures show that a method learns, not which method is best.", ""]
+                 "W-MSE's by seeds 1 to 3 (4 and 5 were run once, afterwards): the figures show that a method learns, not which method is best.", ""]
         looks = [name for name in measured if "attention_on_objects" in figures[name]]
         if looks:
             text += ["What the class token of the last block takes from the objects, of the head that takes most: " +
