@@ -96,12 +96,12 @@ def cifar10(data, scratch):
     return scratch / "cifar10"
 
 
-def run(name, data, seed=None):
+def run(name, data, seed=""):
     if name in METHODS:
         with tempfile.TemporaryDirectory() as scratch:
             out = pathlib.Path(scratch) / "out"
             command = [str(ROOT / "run"), "example", *METHODS[name]["example"].split(), *METHODS[name]["options"],
-                       *(["--seed", str(seed)] if seed else []), "--out", str(out)]
+                       *(["--seed", seed] if seed else []), "--out", str(out)]
             print("+", " ".join(command), flush=True)
             subprocess.run(command, check=True)
             return {**figures_of(out), "command": command_of(name)}
@@ -138,18 +138,28 @@ def figures_of(out):
     return figures
 
 
-def keep(figures, name, measured):
-    """Puts what was measured for NAME or NAME@SEED among the figures."""
-    name, _, seed = name.partition("@")
+def parse(name, figures):
+    """(NAME, SEED or "") of an argument; ends with a line when there is no such run."""
+    method, at, seed = name.partition("@")
+    if method not in {*RUNS, *METHODS, "memory"}:
+        sys.exit(f"{name}: there is no run of that name; there are {', '.join([*RUNS, 'memory', *METHODS])}")
+    if at and (method not in METHODS or not seed.isdecimal()):
+        sys.exit(f"{name}: a seed is a whole number and goes with a method: {', '.join(METHODS)}")
+    if at and method not in figures:
+        sys.exit(f"{name}: measure {method} first")
+    return method, seed
+
+
+def keep(figures, method, seed, measured):
+    """Puts what was measured among the figures; with a seed beside those of the method's own."""
     if not seed:
-        figures[name] = measured
-        return
-    if str(measured["seed"]) != seed:
-        sys.exit(f"{name}@{seed}: the run's seed must be {seed}, it is {measured['seed']}")
-    if name not in figures:
-        sys.exit(f"{name}@{seed}: measure {name} first")
-    gains = figures[name].setdefault("gain_of_seed", {})
-    gains[seed] = round(measured["knn_top1"] - measured["knn_top1_random"], 4)
+        figures[method] = measured
+    elif str(measured["seed"]) == seed:
+        gains = figures[method].setdefault("gain_of_seed", {})
+        gains[seed] = round(measured["knn_top1"] - measured["knn_top1_random"], 4)
+    else:
+        sys.exit(f"{method}@{seed}: the run's seed must be {seed}, it is {measured['seed']}")
+    STORE.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 def command_of(name):
@@ -265,16 +275,19 @@ def main():
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         sys.exit(__doc__.strip())
     figures = json.loads(STORE.read_text()) if STORE.exists() else {}
-    if sys.argv[1] == "--from" and len(sys.argv) == 4 and sys.argv[2].partition("@")[0] in {**RUNS, **METHODS}:
-        keep(figures, sys.argv[2], {**figures_of(pathlib.Path(sys.argv[3])), "command": command_of(sys.argv[2].partition("@")[0])})
-        STORE.write_text(json.dumps(figures, indent=1) + "\n")
+    if sys.argv[1] == "--from" and len(sys.argv) == 4:
+        method, seed = parse(sys.argv[2], figures)
+        if method == "memory":
+            sys.exit("memory: has no run folder; name it without --from")
+        keep(figures, method, seed, {**figures_of(pathlib.Path(sys.argv[3])), "command": command_of(method)})
+    elif sys.argv[1].startswith("--") and sys.argv[1] != "--write":
+        sys.exit(__doc__.strip())
     elif sys.argv[1] != "--write":
         data = pathlib.Path(sys.argv[1]).resolve()
         names = sys.argv[2:] or [*RUNS, "memory", "methods"]
-        for name in [n for name in names for n in (METHODS if name == "methods" else [name])]:
-            method, _, seed = name.partition("@")
-            keep(figures, name, memory(data) if name == "memory" else run(method, data, seed))
-            STORE.write_text(json.dumps(figures, indent=1) + "\n")
+        names = [n for name in names for n in (METHODS if name == "methods" else [name])]
+        for method, seed in [parse(name, figures) for name in names]:
+            keep(figures, method, seed, memory(data) if method == "memory" else run(method, data, seed))
     write(figures)
 
 

@@ -15,7 +15,6 @@
 #include <map>
 #include <numbers>
 #include <set>
-#include <sstream>
 
 using namespace doppel;
 using namespace doppel::test;

@@ -159,8 +159,8 @@ inline ReSslOptions re_ssl_options() {
     return o;
 }
 
-/// The variant for images of about 32 px: a smaller projector and queue, a higher learning rate. Larger crops make the
-/// target's relations worth something in short runs; full jitter keeps the online branch from answering by colour.
+/// The variant for images of about 32 px: a smaller projector and queue, a higher learning rate, and larger
+/// crops with full jitter, without which short runs on the embedded images learned little at some seeds.
 inline ReSslOptions re_ssl_small() {
     ReSslOptions o{detail::small()};
     o.temperature = 0.1;
