@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What self-supervision costs: a whole SimCLR step (loader, forward, loss, backward, optimiser, commit) against the
+// What self-supervision costs: a whole SimCLR step (loader, forward, loss, backward, optimizer, commit) against the
 // bare forward and backward pass of the same views through the same encoder. Interleaved, median of the repeats.
 //
 //     step [REPEATS [BATCH]]      default 20 repeats, batch 128
@@ -37,12 +37,12 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "step: repeats must be at least 1 and the batch at least 2, got %d and %d\n", repeats, batch_size);
         return 2;
     }
-    auto options = methods::sim_clr_small();
+    auto options = methods::simclr_small();
     options.batch_size = batch_size;
-    const auto preset = methods::sim_clr(encoders::ResNet{.depth = 18, .stem = Stem::cifar, .width = 0.25}, options);
+    const auto preset = methods::simclr(encoders::ResNet{.depth = 18, .stem = Stem::cifar, .width = 0.25}, options);
     Method method{preset.recipe, {.seed = 1}};
     train::detail::lay_out_channels_last(*method);
-    auto optimizer = preset.optimiser.build(AnyMethod(method).trainable());
+    auto optimizer = preset.optimizer.build(AnyMethod(method).trainable());
     const data::Loader loader(data::Embedded({.size = 32, .count = 4000}), preset.views.each, {.batch_size = batch_size, .workers = 1});
     method->begin({.samples = 4000, .steps = 1000});
     auto pass = loader.pass(0, 1 << 20);

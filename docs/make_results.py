@@ -53,7 +53,7 @@ RUNS = {
 # One line an example: each trains on the embedded images for at most three minutes on two cores, or on one. What is not said here is
 # the method's variant for small images. SimCLR is "embedded" above.
 SMALL = ["--arch", "resnet18x0.25", "--stem", "strided"]
-GPU = [("01_simclr", ""), ("04_moco_v2", ""), ("06_byol", ""), ("07_sim_siam", ""), ("09_barlow_twins", ""), ("10_vicreg", ""),
+GPU = [("01_simclr", ""), ("04_moco_v2", ""), ("06_byol", ""), ("07_simsiam", ""), ("09_barlow_twins", ""), ("10_vicreg", ""),
        ("11_dino", " --arch resnet18"), ("12_swav", ""), ("13_mmcr", " --hidden 8192 --out-dim 512 --hidden-layers 2")]
 ONE = ["--threads", "1"]  # one core is enough for three minutes
 METHODS = {
@@ -63,7 +63,7 @@ METHODS = {
     "moco_v3": dict(title="MoCo v3, ResNet", example="05_moco_v3", options=[*SMALL, "--epochs", "20"]),
     "moco_v3_vit": dict(title="MoCo v3, ViT", example="05_moco_v3", options=["--arch", "vit_ti8d4", "--epochs", "10"]),
     "byol": dict(title="BYOL", example="06_byol", options=[*SMALL, "--epochs", "24"]),
-    "sim_siam": dict(title="SimSiam", example="07_sim_siam", options=[*SMALL, "--epochs", "36"]),
+    "simsiam": dict(title="SimSiam", example="07_simsiam", options=[*SMALL, "--epochs", "36"]),
     "barlow_twins": dict(title="Barlow Twins", example="09_barlow_twins", options=[*SMALL, "--epochs", "16", *ONE]),
     "vicreg": dict(title="VICReg", example="10_vicreg", options=[*SMALL, "--epochs", "24", *ONE]),
     "dino": dict(title="DINO, ViT", example="11_dino", options=["--arch", "vit_ti8d2", "--epochs", "16"]),
@@ -71,10 +71,10 @@ METHODS = {
     "swav": dict(title="SwAV", example="12_swav", options=[*SMALL, "--epochs", "20", *ONE]),
     "mmcr": dict(title="MMCR", example="13_mmcr", options=[*SMALL, "--epochs", "24", *ONE]),
     **{name: dict(title=title, example="14_variants " + name, options=[*SMALL, "--epochs", epochs, *ONE])
-       for name, title, epochs in [("dcl", "DCL", "18"), ("dclw", "DCLW", "18"), ("nn_clr", "NNCLR", "18"),
-                                   ("re_ssl", "ReSSL", "30"), ("sup_con", "SupCon, with labels", "18"),
-                                   ("sim_clr_v2", "SimCLR v2", "18"), ("direct_clr", "DirectCLR", "18"),
-                                   ("ti_co", "TiCo", "28"), ("w_mse", "W-MSE", "18"), ("le_jepa", "LeJEPA", "18")]},
+       for name, title, epochs in [("dcl", "DCL", "18"), ("dclw", "DCLW", "18"), ("nnclr", "NNCLR", "18"),
+                                   ("ressl", "ReSSL", "30"), ("supcon", "SupCon, with labels", "18"),
+                                   ("simclr_v2", "SimCLR v2", "18"), ("directclr", "DirectCLR", "18"),
+                                   ("tico", "TiCo", "28"), ("wmse", "W-MSE", "18"), ("lejepa", "LeJEPA", "18")]},
     "custom_method": dict(title="a method of one's own", example="08_custom_method", options=["--epochs", "60", "--batch-size", "64"]),
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SimCLR, from images to a report.
 //
-// Shown here: a preset (methods/sim_clr.hpp: recipe, views, optimiser, schedule) and the common command line
+// Shown here: a preset (methods/simclr.hpp: recipe, views, optimizer, schedule) and the common command line
 // (cli/run.hpp: data, training, k-NN, report). Try
 //
 //     01_simclr                                   the embedded images
@@ -19,6 +19,6 @@ int main(int argc, char** argv) {
         {.name = "simclr",
          .title = "SimCLR",
          .text = "learns features from images without labels: two views of an image must find each other among all views of a batch."},
-        [](int size) { return size < 64 ? methods::sim_clr_small() : methods::SimClrOptions{}; },
-        [](auto encoder, const auto& options) { return methods::sim_clr(encoder, options); });
+        [](int size) { return size < 64 ? methods::simclr_small() : methods::SimclrOptions{}; },
+        [](auto encoder, const auto& options) { return methods::simclr(encoder, options); });
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // InstDisc: every image is a class of its own, its row in a memory bank the class's weight.
 //
-// Shown here: a method of one view, and a queue that is a bank (queues/bank.hpp). The preset is methods/inst_disc.hpp.
+// Shown here: a method of one view, and a queue that is a bank (queues/memory_bank.hpp). The preset is methods/inst_disc.hpp.
 #include <doppel/cli.hpp>
 #include <doppel/methods/inst_disc.hpp>
 

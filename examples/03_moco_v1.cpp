@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // MoCo v1: a query must find its key among a queue of keys that a slowly moving copy of the network has made.
 //
-// Shown here: an EMA target (momentum/target.hpp), a queue (queues/fifo.hpp), BatchNorm in shuffled groups (Passes in
-// methods/recipe.hpp). The preset is methods/moco.hpp.
+// Shown here: an EMA target (targets/target.hpp), a queue (queues/fifo.hpp), BatchNorm in shuffled groups (Passes in
+// recipe/recipe.hpp). The preset is methods/moco.hpp.
 #include <doppel/cli.hpp>
 #include <doppel/methods/moco.hpp>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // MoCo v3: a prediction must find its key among the keys of the batch; for ResNets and Vision Transformers.
 //
-// Shown here: a preset that fits heads, optimiser and initialisation to the encoder. Try
+// Shown here: a preset that fits heads, optimizer and initialization to the encoder. Try
 //
 //     05_moco_v3                                            a ResNet on the embedded images
 //     05_moco_v3 --arch vit_ti4                             a small ViT, with AdamW and frozen patches

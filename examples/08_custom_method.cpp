@@ -35,13 +35,13 @@ int main(int argc, char** argv) {
     return cli::run(
         argc, argv,
         {.name = "custom", .title = "Hard negatives", .text = "a method that examples/08_custom_method.cpp invents."},
-        [](int size) { return size < 64 ? methods::sim_clr_small() : methods::SimClrOptions{}; },
-        [](auto, const methods::SimClrOptions& o) {
+        [](int size) { return size < 64 ? methods::simclr_small() : methods::SimclrOptions{}; },
+        [](auto, const methods::SimclrOptions& o) {
             Recipe recipe{.encoder = [] { return SmallNet(); },
                           .projector = heads::Mlp{.hidden = {256}, .out = o.out},
-                          .target = momentum::Ema{.schedule = schedules::constant(0.99)},
+                          .target = targets::Ema{.schedule = schedules::constant(0.99)},
                           .queue = queues::Fifo{.capacity = 1000},
                           .loss = hard_negatives};
-            return with_recipe(methods::sim_clr([] { return SmallNet(); }, o), "hard_negatives", recipe);
+            return with_recipe(methods::simclr([] { return SmallNet(); }, o), "hard_negatives", recipe);
         });
 }

@@ -2,7 +2,7 @@
 // Barlow Twins: each dimension of the embedding agrees across two views of an image, and repeats no other dimension.
 //
 // Shown here: no negatives, no predictor and no second network, a learning rate of their own for biases and
-// normalisation. The preset is methods/barlow_twins.hpp.
+// normalization. The preset is methods/barlow_twins.hpp.
 #include <doppel/cli.hpp>
 #include <doppel/methods/barlow_twins.hpp>
 

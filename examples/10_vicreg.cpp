@@ -14,6 +14,6 @@ int main(int argc, char** argv) {
          .title = "VICReg",
          .text = "learns features from images without labels and without negatives: "
                  "views agree, and dimensions vary, each by itself."},
-        [](int size) { return size < 64 ? methods::vicreg_small() : methods::VicRegOptions{}; },
+        [](int size) { return size < 64 ? methods::vicreg_small() : methods::VicregOptions{}; },
         [](auto encoder, const auto& options) { return methods::vicreg(encoder, options); });
 }

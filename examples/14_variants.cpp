@@ -2,13 +2,13 @@
 // SimCLR with a slot or two changed, and TiCo, W-MSE, LeJEPA and iBOT: the first argument says which, the others are as
 // for 01_simclr.
 //
-// Shown here: presets made of another preset by with_loss, with_predictor, with_queue … (methods/recipe.hpp and
+// Shown here: presets made of another preset by with_loss, with_predictor, with_queue … (recipe/recipe.hpp and
 // methods/contrastive_variants.hpp), three that stand beside them (methods/statistics_variants.hpp), and DINO with a sum of
 // losses (methods/ibot.hpp). Try
 //
 //     14_variants dcl                       the embedded images
-//     14_variants nn_clr --epochs 20        any option of 01_simclr, and the variant's own
-//     14_variants re_ssl --help
+//     14_variants nnclr --epochs 20        any option of 01_simclr, and the variant's own
+//     14_variants ressl --help
 #include <doppel/cli.hpp>
 #include <doppel/methods/contrastive_variants.hpp>
 #include <doppel/methods/ibot.hpp>
@@ -43,27 +43,27 @@ std::vector<Variant> variants() {
     using namespace methods;
     return {
         variant({"dcl", "DCL", "SimCLR without the positive in the denominator of its loss."},
-                SimClrOptions{}, dcl_small(), [](auto encoder, const auto& o) { return dcl(encoder, o); }),
+                SimclrOptions{}, dcl_small(), [](auto encoder, const auto& o) { return dcl(encoder, o); }),
         variant({"dclw", "DCLW", "DCL with more weight on images whose views are still far apart."},
                 DclwOptions{}, dclw_small(), [](auto encoder, const auto& o) { return dclw(encoder, o); }),
-        variant({"nn_clr", "NNCLR", "the nearest neighbour among past images is the positive."},
-                nn_clr_options(), nn_clr_small(), [](auto encoder, const auto& o) { return nn_clr(encoder, o); }),
-        variant({"re_ssl", "ReSSL", "two views must be alike in how they relate to other images."},
-                re_ssl_options(), re_ssl_small(), [](auto encoder, const auto& o) { return re_ssl(encoder, o); }),
-        variant({"sup_con", "SupCon", "SimCLR with labels: all images of a class are positives."},
-                SimClrOptions{}, sup_con_small(), [](auto encoder, const auto& o) { return sup_con(encoder, o); }),
-        variant({"sim_clr_v2", "SimCLR v2", "SimCLR with a projector of three layers."},
-                SimClrOptions{}, sim_clr_v2_small(),
-                [](auto encoder, const auto& o) { return sim_clr_v2(encoder, o); }),
-        variant({"direct_clr", "DirectCLR", "SimCLR on a part of the features, without a projector."},
-                DirectClrOptions{}, direct_clr_small(),
-                [](auto encoder, const auto& o) { return direct_clr(encoder, o); }),
-        variant({"ti_co", "TiCo", "views agree, and keep away from the directions of past embeddings."},
-                TiCoOptions{}, ti_co_small(), [](auto encoder, const auto& o) { return ti_co(encoder, o); }),
-        variant({"w_mse", "W-MSE", "whitened embeddings of two views agree."},
-                WMseOptions{}, w_mse_small(), [](auto encoder, const auto& o) { return w_mse(encoder, o); }),
-        variant({"le_jepa", "LeJEPA", "views agree, and embeddings look like a standard normal."},
-                LeJepaOptions{}, le_jepa_small(), [](auto encoder, const auto& o) { return le_jepa(encoder, o); }),
+        variant({"nnclr", "NNCLR", "the nearest neighbor among past images is the positive."},
+                nnclr_options(), nnclr_small(), [](auto encoder, const auto& o) { return nnclr(encoder, o); }),
+        variant({"ressl", "ReSSL", "two views must be alike in how they relate to other images."},
+                ressl_options(), ressl_small(), [](auto encoder, const auto& o) { return ressl(encoder, o); }),
+        variant({"supcon", "SupCon", "SimCLR with labels: all images of a class are positives."},
+                SimclrOptions{}, supcon_small(), [](auto encoder, const auto& o) { return supcon(encoder, o); }),
+        variant({"simclr_v2", "SimCLR v2", "SimCLR with a projector of three layers."},
+                SimclrOptions{}, simclr_v2_small(),
+                [](auto encoder, const auto& o) { return simclr_v2(encoder, o); }),
+        variant({"directclr", "DirectCLR", "SimCLR on a part of the features, without a projector."},
+                DirectclrOptions{}, directclr_small(),
+                [](auto encoder, const auto& o) { return directclr(encoder, o); }),
+        variant({"tico", "TiCo", "views agree, and keep away from the directions of past embeddings."},
+                TicoOptions{}, tico_small(), [](auto encoder, const auto& o) { return tico(encoder, o); }),
+        variant({"wmse", "W-MSE", "whitened embeddings of two views agree."},
+                WmseOptions{}, wmse_small(), [](auto encoder, const auto& o) { return wmse(encoder, o); }),
+        variant({"lejepa", "LeJEPA", "views agree, and embeddings look like a standard normal."},
+                LejepaOptions{}, lejepa_small(), [](auto encoder, const auto& o) { return lejepa(encoder, o); }),
         variant({"ibot", "iBOT", "DINO that must also say what stands in hidden patches.", "vit_ti8d2"},
                 ibot_options(), ibot_small(), [](auto encoder, const auto& o) { return ibot(encoder, o); }),
     };

@@ -2,7 +2,7 @@
 // What tests of whole training steps share: weights by formula, a step of SGD, fixtures of three steps.
 #pragma once
 
-#include <doppel/methods/any_method.hpp>
+#include <doppel/recipe/any_method.hpp>
 
 #include "torch_support.hpp"
 
@@ -45,16 +45,16 @@ inline torch::optim::SGD sgd(AnyMethod method, double lr = 0.05, double momentum
 }
 
 /// A step without its commit(); gives the loss.
-inline double half_step(AnyMethod method, torch::optim::Optimizer& optimiser, const Batch& batch) {
+inline double half_step(AnyMethod method, torch::optim::Optimizer& optimizer, const Batch& batch) {
     const Tensor loss = method.forward(batch);
-    optimiser.zero_grad();
+    optimizer.zero_grad();
     loss.backward();
-    optimiser.step();
+    optimizer.step();
     return loss.item<double>();
 }
 
-inline double step(AnyMethod method, torch::optim::Optimizer& optimiser, const Batch& batch) {
-    const double loss = half_step(method, optimiser, batch);
+inline double step(AnyMethod method, torch::optim::Optimizer& optimizer, const Batch& batch) {
+    const double loss = half_step(method, optimizer, batch);
     method.commit();
     return loss;
 }
@@ -112,12 +112,12 @@ void steps_as(const std::string& file, const std::string& name, const R& recipe,
         fill(method);
         how.after_fill(method);
         CHECK(method.begin({.samples = how.samples, .steps = 3, .steps_per_epoch = 1}).empty());
-        auto optimiser = sgd(method, how.lr, how.momentum);
+        auto optimizer = sgd(method, how.lr, how.momentum);
         for (std::int64_t s = 0; s < 3; ++s) {
             INFO(name << ", step " << s << ' ' << type);
             Batch batch = how.batch(s);
             for (Tensor& view : batch.views) view = view.to(type);
-            CHECK(step(method, optimiser, batch) ==
+            CHECK(step(method, optimizer, batch) ==
                   Approx(expected.at("loss").at(static_cast<std::size_t>(s))).margin(tolerance).epsilon(tolerance));
         }
         std::set<std::string> names{"loss"};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of optimisers share: inputs by the formula of reference/make_optim_fixtures.py, and its outputs.
+// What the tests of optimizers share: inputs by the formula of reference/make_optim_fixtures.py, and its outputs.
 #pragma once
 
 #include <doppel/optim/optimizer.hpp>

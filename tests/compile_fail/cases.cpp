@@ -2,8 +2,8 @@
 // Wrong compositions, one a case. The n-th line with "expect:" says what case n's first error line holds.
 #include <doppel/encoders/vit.hpp>
 #include <doppel/losses/nt_xent.hpp>
-#include <doppel/losses/sum.hpp>
-#include <doppel/methods/method.hpp>
+#include <doppel/losses/weighted_sum.hpp>
+#include <doppel/recipe/method.hpp>
 #include <doppel/queues/fifo.hpp>
 
 #include "torch_support.hpp"
@@ -33,7 +33,7 @@ void compose() {
 #if CASE == 0
     Method a{Recipe{.encoder = net, .loss = loss}};
     Method b{Recipe{.encoder = net, .queue = queues::Fifo{}, .loss = MemoryLoss{}}};
-    Method c{Recipe{.encoder = encoders::Vit{}, .target = momentum::Ema{}, .loss = HidingLoss{}}};
+    Method c{Recipe{.encoder = encoders::Vit{}, .target = targets::Ema{}, .loss = HidingLoss{}}};
 #elif CASE == 1
     Method m{Recipe{.projector = heads::Mlp{}, .loss = loss}};  // expect: Recipe.encoder is missing
 #elif CASE == 2
@@ -49,7 +49,7 @@ void compose() {
 #elif CASE == 7
     Method m{Recipe{.encoder = net, .predictor = torch::nn::Linear(2, 2), .loss = loss}};  // expect: Recipe.predictor holds a built module
 #elif CASE == 8
-    Method m{Recipe{.encoder = net, .target = 0.99, .loss = loss}};  // expect: Recipe.target must be momentum::Shared, momentum::StopGradient or momentum::Ema
+    Method m{Recipe{.encoder = net, .target = 0.99, .loss = loss}};  // expect: Recipe.target must be targets::Shared, targets::StopGradient or targets::Ema
 #elif CASE == 9
     Method m{Recipe{.encoder = net, .queue = queues::Fifo{}, .loss = loss}};  // expect: Recipe.queue is filled, but Recipe.loss never reads it
 #elif CASE == 10
@@ -61,9 +61,9 @@ void compose() {
 #elif CASE == 13
     Method m{Recipe{.encoder = net, .pairing = NotASpec{}, .loss = loss}};  // expect: Recipe.pairing must be callable as pairing(views, globals)
 #elif CASE == 14
-    Method m{Recipe{.encoder = net, .target = momentum::Ema{}, .loss = HidingLoss{}}};  // expect: Recipe.loss hides patches: Recipe.encoder needs with_patches(images, mask)
+    Method m{Recipe{.encoder = net, .target = targets::Ema{}, .loss = HidingLoss{}}};  // expect: Recipe.loss hides patches: Recipe.encoder needs with_patches(images, mask)
 #elif CASE == 15
-    Method m{Recipe{.encoder = encoders::Vit{}, .loss = HidingLoss{}}};  // expect: Recipe.loss hides patches: Recipe.target must be momentum::Ema
+    Method m{Recipe{.encoder = encoders::Vit{}, .loss = HidingLoss{}}};  // expect: Recipe.loss hides patches: Recipe.target must be targets::Ema
 #elif CASE == 16
     losses::Sum s{losses::Weighted{1.0, HidingLoss{}}, losses::Weighted{1.0, HidingLoss{}}};  // expect: two parts of a Sum hide patches
 #elif CASE == 17

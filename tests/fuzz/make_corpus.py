@@ -79,9 +79,9 @@ def chunk(name, data=b""):
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def png(colour, depth, width=7, height=5, interlaced=False, extra=b"", level=9):
+def png(color, depth, width=7, height=5, interlaced=False, extra=b"", level=9):
     """A gradient; `extra` are chunks before the pixels."""
-    samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color]
     adam7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
     rows = bytearray()
     for left, top, across, down in adam7 if interlaced else [(0, 0, 1, 1)]:
@@ -91,23 +91,23 @@ def png(colour, depth, width=7, height=5, interlaced=False, extra=b"", level=9):
             if bits:
                 bits += "0" * (-len(bits) % 8)
                 rows += bytes([y % 5 if depth >= 8 else 0]) + int(bits, 2).to_bytes(len(bits) // 8, "big")
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, interlaced)
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", zlib.compress(bytes(rows), level)) +
             chunk(b"IEND"))
 
 
 palette = {depth: chunk(b"PLTE", bytes(range(3 * min(2**depth, 16)))) for depth in (1, 2, 4, 8)}
-for colour, depths in {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4), 4: (8, 16), 6: (8, 16)}.items():
+for color, depths in {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4), 4: (8, 16), 6: (8, 16)}.items():
     for depth, interlaced in itertools.product(depths, (False, True)):
-        extra = palette[depth] if colour == 3 else b""
-        seed("png", f"made_{colour}_{depth}{'_interlaced' * interlaced}", png(colour, depth, 7, 5, interlaced, extra))
+        extra = palette[depth] if color == 3 else b""
+        seed("png", f"made_{color}_{depth}{'_interlaced' * interlaced}", png(color, depth, 7, 5, interlaced, extra))
 for name, order, turn in TURNS:
     seed("png", f"exif_{name}_{turn}", png(0, 8, extra=chunk(b"eXIf", tiff(order, turn))))
 seed("png", "transparent_gray", png(0, 8, extra=chunk(b"tRNS", b"\0\x25")))
 seed("png", "transparent_palette", png(3, 4, extra=palette[4] + chunk(b"tRNS", bytes(16))))
 seed("png", "stored", png(2, 8, level=0))
 seed("png", "text", png(0, 8, extra=chunk(b"tEXt", b"Title\0doppel") + chunk(b"zTXt", b"k\0\0" + zlib.compress(b"v"))))
-seed("png", "colour_space", png(2, 8, extra=chunk(b"gAMA", struct.pack(">I", 45455)) + chunk(b"sRGB", b"\0") +
+seed("png", "color_space", png(2, 8, extra=chunk(b"gAMA", struct.pack(">I", 45455)) + chunk(b"sRGB", b"\0") +
                                 chunk(b"pHYs", struct.pack(">IIB", 2835, 2835, 1)) + chunk(b"bKGD", bytes(6)) +
                                 chunk(b"tIME", bytes([7, 230, 1, 2, 3, 4, 5]))))
 seed("png", "animated", png(0, 8, extra=chunk(b"acTL", struct.pack(">II", 1, 0))))
@@ -139,7 +139,7 @@ for name, order, turn in TURNS:
     seed("webp", f"exif_{name}_{turn}", extended(8, lossy, (b"EXIF", tiff(order, turn))))
 seed("webp", "exif_prefix", extended(8, lossless, (b"EXIF", b"Exif\0\0" + tiff("<", 6))))
 seed("webp", "lossy_alpha", extended(16, (b"ALPH", b"\0" + bytes(19 * 13)), lossy))
-seed("webp", "colour_profile", extended(32, (b"ICCP", b"profile"), lossy))
+seed("webp", "color_profile", extended(32, (b"ICCP", b"profile"), lossy))
 seed("webp", "animated", extended(2, (b"ANIM", bytes(6)), (b"ANMF", bytes(24))))
 seed("webp", "wrong_canvas", extended(0, lossy, width=20))
 seed("webp", "cut", images["webp_lossless"][:-100])

@@ -25,7 +25,7 @@ bool partial_files(const fs::path& out) {
     return false;
 }
 
-/// Both runs ended with the same weights, and with the same checkpoint: optimiser, generators, counters.
+/// Both runs ended with the same weights, and with the same checkpoint: optimizer, generators, counters.
 void check_same_end(const fs::path& a, const fs::path& b) {
     CHECK(same_bytes(a / "encoder.safetensors", b / "encoder.safetensors"));
     REQUIRE(!checkpoints(a).empty());

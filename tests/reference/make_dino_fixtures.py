@@ -8,7 +8,7 @@ Needs: pip install torch numpy lightly (made with lightly 1.6.0, torch 2.11.0)
 Usage: python make_dino_fixtures.py
 
 Where the numbers come from
-  loss          lightly's DINOLoss over five epochs of one step each, with its own centre and temperature warm-up; equal
+  loss          lightly's DINOLoss over five epochs of one step each, with its own center and temperature warm-up; equal
                 to the sum over pairs of the authors' code
   Sinkhorn      DINOv2's formula in numpy: the target's rows of all global views together
   temperature   numpy.linspace, then the last value, as in the authors' code
@@ -77,20 +77,20 @@ def pairs(p, log_q):
 def losses(out):
     for views, globals_ in ((4, 2), (2, 2), (3, 1)):
         criterion = DINOLoss(7, 0.04, 0.07, 3, 0.1, 0.9)
-        centre = torch.zeros(1, 7)
+        center = torch.zeros(1, 7)
         for step in range(5):
             name = f"dino_{views}_{globals_}_{step}"
             s, t = [online(v, step) for v in range(views)], [target(v, step) for v in range(globals_)]
             temperature = numpy.concatenate((numpy.linspace(0.04, 0.07, 3), numpy.ones(7) * 0.07))[step]
-            by_hand = pairs([((x - centre) / temperature).softmax(1) for x in t], [(x / 0.1).log_softmax(1) for x in s])
+            by_hand = pairs([((x - center) / temperature).softmax(1) for x in t], [(x / 0.1).log_softmax(1) for x in s])
             loss = criterion(t, s, epoch=step)
             same(loss, by_hand)
             loss.backward()
-            centre = 0.9 * centre + 0.1 * torch.cat(t).mean(0, keepdim=True)
+            center = 0.9 * center + 0.1 * torch.cat(t).mean(0, keepdim=True)
             print(name, "value", text([loss.item()]), file=out)
             print(name, "gradient", text(gradients(s)), file=out)
-            print(name, "centre", text(criterion.center.flatten().tolist()), file=out)
-            assert torch.allclose(centre.flatten(), criterion.center.flatten(), atol=1e-14)
+            print(name, "center", text(criterion.center.flatten().tolist()), file=out)
+            assert torch.allclose(center.flatten(), criterion.center.flatten(), atol=1e-14)
 
     s, t = [online(v, 0) for v in range(4)], [target(v, 0) for v in range(2)]
     q = numpy.exp(torch.cat(t).numpy() / 0.05).T  # [K, B]
@@ -113,8 +113,8 @@ def losses(out):
     x = [online(v, 0, (6, 4)) for v in range(2)]
     loss = 0.1 * sum(KoLeoLoss()(view) for view in x)
     loss.backward()
-    print("ko_leo", "value", text([loss.item()]), file=out)
-    print("ko_leo", "gradient", text(gradients(x)), file=out)
+    print("koleo", "value", text([loss.item()]), file=out)
+    print("koleo", "gradient", text(gradients(x)), file=out)
 
 
 # ---- the head -----------------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ def steps(norm, trained_gain):
             p.copy_(start(i, name, p.shape))
     for p in teacher.parameters():
         p.requires_grad = False
-    optimiser = torch.optim.SGD([p for p in student.parameters() if p.requires_grad], lr=LR, momentum=MOMENTUM)
+    optimizer = torch.optim.SGD([p for p in student.parameters() if p.requires_grad], lr=LR, momentum=MOMENTUM)
     criterion = DINOLoss(12, 0.04, 0.07, 2, 0.1, 0.9)
     values = []
     for step in range(STEPS):
@@ -213,14 +213,14 @@ def steps(norm, trained_gain):
         with torch.no_grad():
             t = teacher["projector"](teacher["encoder"](torch.cat(x[:2]))).chunk(2)
         loss = criterion(list(t), list(s), epoch=step)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         update_momentum(student, teacher, 1 - 0.1 * (1 + math.cos(math.pi * step / STEPS)) / 2)
         values.append(loss.item())
     state = {renamed(name): value for name, value in student.state_dict().items()}
     state |= {"target." + renamed(name): value for name, value in teacher.state_dict().items()}
-    state["loss.centre"] = criterion.center
+    state["loss.center"] = criterion.center
     return values, state
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Makes ibot.txt: values, gradients and centres of iBOT's patch loss, and how block masks look, by implementations that
+"""Makes ibot.txt: values, gradients and centers of iBOT's patch loss, and how block masks look, by implementations that
 are not ours. Inputs come from formulas that the tests use too (tests/unit/ibot.cpp, tests/unit/block_mask.cpp), so only
 outputs are stored.
 
@@ -8,11 +8,11 @@ Needs: pip install torch lightly (made with lightly 1.6.0, torch 2.11.0)
 Usage: python make_ibot_fixtures.py
 
 Where the numbers come from
-  ibot_STEP      lightly's IBOTPatchLoss through four steps, which writes its centre after each; equal to the formula
-                 of the authors' code, which takes all patches, given the same centre
+  ibot_STEP      lightly's IBOTPatchLoss through four steps, which writes its center after each; equal to the formula
+                 of the authors' code, which takes all patches, given the same center
   ibot_sinkhorn  the same cross-entropy with lightly's sinkhorn() of the hidden patches, as DINOv2's code has it
   masks          lightly's random_block_mask, 2000 views of 14 x 14 patches: the share of the patches that is hidden,
-                 and of the hidden ones (last column aside) the share with a hidden neighbour to the right
+                 and of the hidden ones (last column aside) the share with a hidden neighbor to the right
 
 All in float64. Each line: case, what, numbers.
 """
@@ -48,12 +48,12 @@ def masks():
     return places % (SIDE * SIDE) < torch.tensor(HIDDEN).unsqueeze(1)
 
 
-def authors(s, t, mask, centre, temperature):
+def authors(s, t, mask, center, temperature):
     """Over the views, each a batch of images: mean over the hidden patches, over images, over views."""
     total = 0
     for view in range(GLOBALS):
         each = [view + GLOBALS * image for image in range(IMAGES)]
-        p = ((t[each] - centre) / temperature).softmax(-1)
+        p = ((t[each] - center) / temperature).softmax(-1)
         loss = -(p * (s[each] / 0.1).log_softmax(-1)).sum(-1)
         m = mask[each].double()
         total = total + ((loss * m).sum(-1) / m.sum(-1).clamp(min=1)).mean()
@@ -72,10 +72,10 @@ def losses(out):
         temperature = (torch.linspace(0.04, 0.07, 3).tolist() + [0.07])[step]
         s, t = student(step), teacher(step)
         seen = s[mask].clone().requires_grad_()
-        centre = criterion.center.value.clone()
+        center = criterion.center.value.clone()
         loss = criterion(t[mask], seen, mask.view(-1, SIDE, SIDE), teacher_temp=temperature)
         loss.backward()
-        theirs = authors(s, t, mask, centre, temperature)
+        theirs = authors(s, t, mask, center, temperature)
         assert abs(loss.item() - theirs.item()) < 1e-12, (loss, theirs)
         print(f"ibot_{step}", "value", text([loss.item()]), file=out)
         print(f"ibot_{step}", "gradient", text(seen.grad.flatten().tolist()), file=out)
@@ -96,10 +96,10 @@ def blocks(out):
     random.seed(1)
     hidden = random_block_mask((2000, 14, 14), batch_mask_ratio=1.0)
     share = hidden.double().mean().item()
-    neighbour = (hidden[:, :, :-1] & hidden[:, :, 1:]).sum().item() / hidden[:, :, :-1].sum().item()
+    neighbor = (hidden[:, :, :-1] & hidden[:, :, 1:]).sum().item() / hidden[:, :, :-1].sum().item()
     print("masks share", text([share]), file=out)
-    print("masks neighbour", text([neighbour]), file=out)
-    print(f"masks: {share} hidden, {neighbour} with a hidden neighbour")
+    print("masks neighbor", text([neighbor]), file=out)
+    print(f"masks: {share} hidden, {neighbor} with a hidden neighbor")
 
 
 with open(HERE / "ibot.txt", "w") as stream:

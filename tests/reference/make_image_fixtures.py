@@ -17,7 +17,7 @@ WIDTH, HEIGHT = 19, 13
 
 
 def scene(channels):
-    """Smooth colours, a disc with a hard edge, and a little noise."""
+    """Smooth colors, a disc with a hard edge, and a little noise."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(float)
     noise = np.random.default_rng(1).integers(-9, 10, (HEIGHT, WIDTH, channels))
     planes = [128 + 100 * np.sin(x / (3 + c) + c) * np.cos(y / (4 - c / 2)) for c in range(channels)]
@@ -45,7 +45,7 @@ def show(name, file, pixels=None):
     print(name, width, height, channels, file.hex(), pixels.astype(np.uint8).tobytes().hex())
 
 
-def png(colour, depth, pixels, interlaced=False):
+def png(color, depth, pixels, interlaced=False):
     """A PNG that Pillow itself does not write: big-endian samples, no filter."""
     def chunk(name, data):
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -54,7 +54,7 @@ def png(colour, depth, pixels, interlaced=False):
     for left, top, across, down in adam7 if interlaced else [(0, 0, 1, 1)]:
         for row in pixels[top::down, left::across]:
             rows += b"\0" + row.astype(">u2" if depth == 16 else "u1").tobytes()
-    header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, depth, colour, 0, 0, 1 if interlaced else 0)
+    header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, depth, color, 0, 0, 1 if interlaced else 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 

@@ -20,7 +20,7 @@ Where the numbers come from
                         (authors: the last layer has a bias that is not trained; lightly: none), MoCo v3 (authors: last
                         BatchNorm without scale and offset; lightly: with)
   EMA, its schedule     lightly's update_momentum, cosine_schedule
-  optimiser             torch.optim.SGD, learning rate 0.05, momentum 0.9
+  optimizer             torch.optim.SGD, learning rate 0.05, momentum 0.9
   SplitBN               torch's batch_norm with the groups as channels, as in MoCo's CIFAR-10 notebook, but a group is
                         of consecutive images; running statistics are the groups' mean
   queue                 lightly's memory bank. The capacity is a multiple of a step's keys: otherwise it drops some
@@ -29,7 +29,7 @@ All in float64; queue and bank are rounded to float32 whenever they are written.
 
 method_losses.txt
     NAME TYPE TEMPERATURE value V            shapes and formulas: losses_of() below
-    NAME TYPE TEMPERATURE gradient V...      with respect to the first input (both predictions for byol, sim_siam)
+    NAME TYPE TEMPERATURE gradient V...      with respect to the first input (both predictions for byol, simsiam)
 method_steps.txt
     CASE loss V V V                          of the three steps
     CASE NAME V...                           after the third: sum, sum of squares, products with a wave, first 4 values
@@ -142,7 +142,7 @@ def losses_of(dtype, temperature):
     p0, p1 = leaf(0.13, 0.9), leaf(0.23, 0.5)
     value = 0.5 * (cosine(p0, z1.detach()) + cosine(p1, z0.detach()))
     same(value, 0.5 * (simsiam_loss_func(p0, z1) + simsiam_loss_func(p1, z0)), tight)
-    yield "sim_siam", result(value, p0, p1)
+    yield "simsiam", result(value, p0, p1)
 
     bank, index = unit(chirp((IMAGES, D), 0.17, 0.2)).to(dtype), (torch.arange(N) * 7 + 3) % IMAGES
     v = leaf(0.13, 0.9)
@@ -215,7 +215,7 @@ class Network:
             if name.startswith("target."):
                 part.requires_grad_(False)
         trained = [p for _, p in self.named("named_parameters") if p.requires_grad]
-        self.optimiser = torch.optim.SGD(trained, lr=LR, momentum=MOMENTUM)
+        self.optimizer = torch.optim.SGD(trained, lr=LR, momentum=MOMENTUM)
 
     @staticmethod
     def start(i, name, shape):
@@ -244,9 +244,9 @@ class Network:
             update_momentum(self.parts[name], self.parts[f"target.{name}"], m)
 
     def step(self, loss):
-        self.optimiser.zero_grad()
+        self.optimizer.zero_grad()
         loss.backward()
-        self.optimiser.step()
+        self.optimizer.step()
         return loss.item()
 
     def state(self):
@@ -350,7 +350,7 @@ def byol():
     return losses, dict(net.state())
 
 
-def sim_siam():
+def simsiam():
     norm = nn.BatchNorm1d
     hidden = [(8, 12, norm(12), nn.ReLU()), (12, 12, norm(12), nn.ReLU())]
     projector = ProjectionHead(hidden + [(12, 12, plain(12), None, True)])
@@ -373,7 +373,7 @@ CASES = {
     "moco_v3": moco_v3,
     "moco_v3_vit": lambda: moco_v3(vit=True, temperature=0.2),
     "byol": byol,
-    "sim_siam": sim_siam,
+    "simsiam": simsiam,
 }
 
 

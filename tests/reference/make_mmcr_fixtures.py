@@ -103,19 +103,19 @@ def tico_cases():
         yield f"tico_{step}", "state", loss.C.flatten().tolist()
 
 
-def direct_clr_cases():
+def directclr_cases():
     for dims in (2, 3, 6):
         a, b = online(0, (5, 6)).requires_grad_(), online(1, (5, 6)).requires_grad_()
         value = DirectCLRLoss(loss_dim=dims, temperature=0.1)(a, b)
         value.backward()
-        yield f"direct_clr_{dims}", "value", [value.item()]
-        yield f"direct_clr_{dims}", "gradient", gradients([a, b])
+        yield f"directclr_{dims}", "value", [value.item()]
+        yield f"directclr_{dims}", "gradient", gradients([a, b])
 
 
 # ---- SIGReg -------------------------------------------------------------------------------------------
 
 
-def sig_reg(z, directions, weight, count, knots, t_max):
+def sigreg(z, directions, weight, count, knots, t_max):
     """z [V, N, D], directions [D, K] -> value and gradient, by sums over the points of the quadrature."""
     views, n, dim = z.shape
     a = directions / numpy.sqrt((directions**2).sum(0))
@@ -133,8 +133,8 @@ def sig_reg(z, directions, weight, count, knots, t_max):
                 statistic += n * area * (real**2 + imaginary**2) / (views * k)
                 slope = 2 * area * t * (imaginary * numpy.cos(t * x) - real * numpy.sin(t * x)) / (views * k)
                 gradient[v] += weight * slope[:, None] * a[:, j]
-    centre = z[:count].mean(0)
-    apart = z - centre
+    center = z[:count].mean(0)
+    apart = z - center
     scale = (1 - weight) * 2 / z.size
     gradient += scale * apart
     gradient[:count] -= scale * apart.sum(0) / count
@@ -150,16 +150,16 @@ class Fixed(LeJEPALoss):
         self.sigreg._generate_unit_vectors = lambda device, dtype, num_features: unit
 
 
-def sig_reg_cases():
+def sigreg_cases():
     shape, k = (5, 4), 7
     directions = chirp((shape[1], k), 0.19, 0.6)
     for name, views, count, weight, knots, t_max in (
-        ("sig_reg", 2, 2, 0.05, 17, 3.0),
-        ("sig_reg_one", 1, 1, 1.0, 17, 3.0),
-        ("sig_reg_globals", 4, 2, 0.3, 9, 5.0),
+        ("sigreg", 2, 2, 0.05, 17, 3.0),
+        ("sigreg_one", 1, 1, 1.0, 17, 3.0),
+        ("sigreg_globals", 4, 2, 0.3, 9, 5.0),
     ):
         z = torch.stack([1.5 * online(v, shape) for v in range(views)]).requires_grad_()
-        value, gradient = sig_reg(z.detach().numpy(), directions.numpy(), weight, count, knots, t_max)
+        value, gradient = sigreg(z.detach().numpy(), directions.numpy(), weight, count, knots, t_max)
         if views > 1:  # lightly's grid is float32
             loss = Fixed(directions, lambda_param=weight, sigreg_knots=knots, sigreg_t_max=t_max)
             parts = {"global_proj": z[:count], "local_proj": z[count:]}
@@ -176,6 +176,6 @@ def sig_reg_cases():
 
 
 with open(HERE / "mmcr.txt", "w") as out:
-    for cases in (mmcr_cases, tico_cases, direct_clr_cases, sig_reg_cases):
+    for cases in (mmcr_cases, tico_cases, directclr_cases, sigreg_cases):
         for name, what, values in cases():
             print(name, what, " ".join(f"{v:.13g}" for v in values), file=out)

@@ -51,20 +51,20 @@ def start(shapes, zeros=False):
 
 
 def torch_run(make, shapes, lr_at, decay_all=False, zeros=False, weight_decay_at=None):
-    """Steps of a torch optimiser with two groups: what decays, and what does not."""
+    """Steps of a torch optimizer with two groups: what decays, and what does not."""
     parameters = {name: torch.nn.Parameter(p) for name, p in start(shapes, zeros).items()}
     decayed = [p for p in parameters.values() if p.dim() > 1 or decay_all]
     plain = [p for p in parameters.values() if not (p.dim() > 1 or decay_all)]
-    optimiser = make(decayed, plain)
+    optimizer = make(decayed, plain)
     for step in range(STEPS):
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = lr_at(step)
         if weight_decay_at:
-            optimiser.param_groups[0]["weight_decay"] = weight_decay_at(step)
+            optimizer.param_groups[0]["weight_decay"] = weight_decay_at(step)
         for i, (name, p) in enumerate(parameters.items()):
             p.grad = None if skipped(name, step) else gradient(i, name, p.shape, step, zeros)
-        optimiser.step()
-    return {name: p.detach() for name, p in parameters.items()}, {n: optimiser.state[p] for n, p in parameters.items()}
+        optimizer.step()
+    return {name: p.detach() for name, p in parameters.items()}, {n: optimizer.state[p] for n, p in parameters.items()}
 
 
 def groups(decayed, plain, weight_decay):

@@ -70,7 +70,7 @@ def vicreg(z0, z1, invariance, variance, covariance, paper):
     return loss
 
 
-def w_mse(z0, z1, size, orders, eps):
+def wmse(z0, z1, size, orders, eps):
     def whiten(x):
         x = x - x.mean(0)
         covariance = (1 - eps) * x.T @ x / (len(x) - 1) + eps * torch.eye(x.shape[1])
@@ -104,13 +104,13 @@ def losses():
     for eps, count in ((0.0, 1), (0.0, 2), (0.1, 1)):
         z = pair((12, 3))
         orders = [(torch.arange(12) * 5 + 2) % 12, (torch.arange(12) * 7 + 4) % 12][:count]
-        value = w_mse(*z, 6, orders, eps)
+        value = wmse(*z, 6, orders, eps)
         queue = iter(orders)
         torch.randperm = lambda n: next(queue)
         theirs = WMSELoss(embedding_dim=3, w_size=6, w_iter=count, eps=eps, track_running_stats=False)
         same(value, theirs(torch.cat(z)))
         torch.randperm = draw
-        yield f"w_mse_{eps}_{count}", value, z
+        yield f"wmse_{eps}_{count}", value, z
 
 
 # ---- three steps --------------------------------------------------------------------------------------
@@ -146,16 +146,16 @@ def steps(criterion, hidden_bias):
     with torch.no_grad():
         for i, (name, p) in enumerate(network.named_parameters()):
             p.copy_(start(i, name, p.shape))
-    optimiser = torch.optim.SGD(network.parameters(), lr=LR, momentum=MOMENTUM)
+    optimizer = torch.optim.SGD(network.parameters(), lr=LR, momentum=MOMENTUM)
     values = []
     for step in range(STEPS):
         # As batch_of() in torch_support.hpp; the views pass one after the other.
         x = [wave((BATCH, 3, 12, 12), 0.37 + 0.011 * v, step).float().double() for v in range(2)]
         z = [projector(encoder(view)) for view in x]
         loss = criterion(*z)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         values.append(loss.item())
     return values, {name.replace("layers.", ""): value for name, value in network.state_dict().items()}
 

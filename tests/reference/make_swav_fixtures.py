@@ -12,13 +12,13 @@ Where the numbers come from
             score taken off)
   loss      lightly's SwaVLoss on scores of unit embeddings and unit prototypes, equal to the formula of the authors'
             code; several sets of prototypes: the mean
-  steps     torch.optim.SGD, learning rate 0.05, momentum 0.9. Each step first normalises the prototypes (lightly's
+  steps     torch.optim.SGD, learning rate 0.05, momentum 0.9. Each step first normalizes the prototypes (lightly's
             normalize_weight), passes the views of one size together through the encoder and all views together through
             the head; the queue is used once it is full and written after use, from a given epoch (a step here) on
 
 All in float64. Each line: case, what, numbers. Sinkhorn has the assignments. A loss has value and gradient (embeddings
 of all views, then prototypes, in order). Steps have "loss" (of the three steps) and, after the third, each tensor by
-its name, with prototypes normalised: sum, sum of squares, products with a wave, first 4 values.
+its name, with prototypes normalized: sum, sum of squares, products with a wave, first 4 values.
 """
 import math
 import pathlib
@@ -148,7 +148,7 @@ def steps(sets, length, begin):
     with torch.no_grad():
         for i, (name, p) in enumerate(network.named_parameters()):
             p.copy_(start(i, name, p.shape))
-    optimiser = torch.optim.SGD(network.parameters(), lr=LR, momentum=MOMENTUM)
+    optimizer = torch.optim.SGD(network.parameters(), lr=LR, momentum=MOMENTUM)
     weights, queues = list(state.parameters()), list(state.buffers())
     values, written = [], 0
     for step in range(STEPS):
@@ -165,9 +165,9 @@ def steps(sets, length, begin):
                 for i in range(2):
                     queues[i][written % length] = F.normalize(z[i].detach())[r]
                 written += 1
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         values.append(loss.item())
     for w in weights:
         normalize_weight(w)

@@ -102,7 +102,7 @@ def decoupled(z0, z1, temperature, weight):
     return logits.logsumexp(1).mean() - (weight(positive) * positive / temperature).mean()
 
 
-def sup_con_by_loops(z, labels, temperature):
+def supcon_by_loops(z, labels, temperature):
     rows = z.detach().tolist()
     total = 0.0
     for i in range(len(rows)):
@@ -137,16 +137,16 @@ def cases(t):
     p0, p1 = leaf(0.23, 0.5), leaf(0.37, 0.1)
     nn0, nn1 = (bank(z.detach(), update=False).to(memory.dtype) for z in (z0, z1))
     value = nnclr_loss_func(nn1, p0, t) / 2 + nnclr_loss_func(nn0, p1, t) / 2
-    yield "nn_clr", result(value, p0, p1)
+    yield "nnclr", result(value, p0, p1)
 
     value = ressl_loss_func(F.normalize(z0, dim=1), F.normalize(z1, dim=1), memory, t, 0.4 * t)
-    yield "re_ssl", result(value, z0)
+    yield "ressl", result(value, z0)
 
     classes = torch.tensor([label if label >= 0 else 100 + i for i, label in enumerate(LABELS)]).repeat(2)
     more = (classes[:, None] == classes[None, :]).logical_and(~torch.eye(2 * N, dtype=torch.bool))
     value = simclr_loss_func(z0, z1, t, more)
-    same(value, sup_con_by_loops(unit(torch.cat([z0, z1])), classes.tolist(), t))
-    yield "sup_con", result(value, z0, z1)
+    same(value, supcon_by_loops(unit(torch.cat([z0, z1])), classes.tolist(), t))
+    yield "supcon", result(value, z0, z1)
 
 
 def text(values):

@@ -20,13 +20,13 @@ Where the numbers come from
   MMCR            the formula of the authors' code with torch.linalg.svdvals; both views in one BatchNorm batch
   TiCo            lightly's TiCoLoss, the online branch first
   W-MSE           the formula of the authors' code with torch.linalg for partitions that are given; the projector sees
-                  both views at once. w_mse: the whole batch, w_mse_parts: two partitions into halves, w_mse_four: four
+                  both views at once. wmse: the whole batch, wmse_parts: two partitions into halves, wmse_four: four
                   views, each pair once
   LeJEPA          lightly's LeJEPALoss with directions that are given and its grid in float64; two large and two small
                   views, an encoder pass a size, the projector over all
   heads           lightly's ProjectionHead with the layers of the papers' or authors' heads
   EMA             lightly's update_momentum, cosine_schedule
-  optimiser       torch.optim.SGD, momentum 0.9, the learning rate as in CASES
+  optimizer       torch.optim.SGD, momentum 0.9, the learning rate as in CASES
 
 All in float64; queues are rounded to float32 whenever they are written.
 
@@ -108,7 +108,7 @@ class Network:
             if name.startswith("target."):
                 part.requires_grad_(False)
         trained = [p for _, p in self.named("named_parameters") if p.requires_grad]
-        self.optimiser = torch.optim.SGD(trained, lr=lr, momentum=MOMENTUM)
+        self.optimizer = torch.optim.SGD(trained, lr=lr, momentum=MOMENTUM)
 
     @staticmethod
     def start(i, name, shape):
@@ -139,9 +139,9 @@ class Network:
             update_momentum(self.parts[name], self.parts[f"target.{name}"], m)
 
     def step(self, loss):
-        self.optimiser.zero_grad()
+        self.optimizer.zero_grad()
         loss.backward()
-        self.optimiser.step()
+        self.optimizer.step()
         return loss.item()
 
     def state(self):
@@ -213,19 +213,19 @@ def dclw(z0, z1, temperature=0.1, sigma=0.5):
     return logits.logsumexp(1).mean() - (weight * positive / temperature).mean()
 
 
-def sup_con(z0, z1):
+def supcon(z0, z1):
     label = (torch.arange(BATCH) % 3).repeat(2)
     mates = (label[:, None] == label[None, :]).logical_and(~torch.eye(2 * BATCH, dtype=torch.bool))
     return simclr_loss_func(z0, z1, 0.1, mates)
 
 
-def sim_clr_v2_head():
+def simclr_v2_head():
     projector = head(8, 16, 16, 12, last=nn.BatchNorm1d(12))
     projector.layers[7].bias.requires_grad_(False)
     return projector
 
 
-def nn_clr(lr):
+def nnclr(lr):
     net = Network(lr, head(8, 16, 16, 12, last=nn.BatchNorm1d(12)), head(12, 10, 12))
     ring, losses = Ring(15, 12), []
     for step in range(STEPS):
@@ -239,7 +239,7 @@ def nn_clr(lr):
     return losses, {**net.state(), **ring.state()}
 
 
-def re_ssl(lr):
+def ressl(lr):
     net, ring, losses = Network(lr, head(8, 16, 12, norm=False), follows=True), Ring(15, 12), []
     for step in range(STEPS):
         x0, x1 = views(step)
@@ -267,7 +267,7 @@ def mmcr(lr, follows=False, weight=0.1):
     return losses, net.state()
 
 
-def ti_co(lr):
+def tico(lr):
     net, criterion, losses = Network(lr, head(8, 16, 12), follows=True), TiCoLoss(), []
     for step in range(STEPS):
         x0, x1 = views(step)
@@ -276,7 +276,7 @@ def ti_co(lr):
     return losses, {**net.state(), "loss.covariance": criterion.C}
 
 
-def w_mse_of(z0, z1, size, orders):
+def wmse_of(z0, z1, size, orders):
     def whiten(x):
         x = x - x.mean(0)
         return x @ torch.linalg.inv(torch.linalg.cholesky(x.T @ x / (len(x) - 1))).T
@@ -288,16 +288,16 @@ def w_mse_of(z0, z1, size, orders):
     return value / len(orders)
 
 
-def w_mse(lr, size, orders, count=2):
+def wmse(lr, size, orders, count=2):
     net, losses = Network(lr, head(8, 16, 4, bias=True)), []
     for step in range(STEPS):
         z = net.embed_all(noisy_views(step, count))
-        terms = [w_mse_of(z[a], z[b], size, orders) for a in range(count) for b in range(a + 1, count)]
+        terms = [wmse_of(z[a], z[b], size, orders) for a in range(count) for b in range(a + 1, count)]
         losses.append(net.step(sum(terms) / len(terms)))
     return losses, net.state()
 
 
-def le_jepa(lr):
+def lejepa(lr):
     criterion = LeJEPALoss(lambda_param=0.05, sigreg_knots=17, sigreg_t_max=3.0)
     regular, dtype = criterion.sigreg, torch.get_default_dtype()
     directions = unit(chirp((12, 7), 0.19, 0.6).t()).t().to(dtype)
@@ -319,18 +319,18 @@ whole = torch.arange(12)
 CASES = {
     "dcl": lambda: two_views(DCLLoss(temperature=0.1), head(8, 16, 12), 0.01),
     "dclw": lambda: two_views(dclw, head(8, 16, 12), 0.01),
-    "sup_con": lambda: two_views(sup_con, head(8, 16, 12), 0.01),
-    "sim_clr_v2": lambda: two_views(NTXentLoss(temperature=0.1), sim_clr_v2_head(), 0.01),
-    "direct_clr": lambda: two_views(DirectCLRLoss(loss_dim=5, temperature=0.1), None, 0.05, noisy=True),
-    "nn_clr": lambda: nn_clr(0.01),
-    "re_ssl": lambda: re_ssl(0.01),
+    "supcon": lambda: two_views(supcon, head(8, 16, 12), 0.01),
+    "simclr_v2": lambda: two_views(NTXentLoss(temperature=0.1), simclr_v2_head(), 0.01),
+    "directclr": lambda: two_views(DirectCLRLoss(loss_dim=5, temperature=0.1), None, 0.05, noisy=True),
+    "nnclr": lambda: nnclr(0.01),
+    "ressl": lambda: ressl(0.01),
     "mmcr": lambda: mmcr(0.01),
     "mmcr_momentum": lambda: mmcr(0.01, follows=True),
-    "ti_co": lambda: ti_co(0.01),
-    "w_mse": lambda: w_mse(0.01, 12, [whole]),
-    "w_mse_parts": lambda: w_mse(0.01, 6, [(whole * 5 + 2) % 12, (whole * 7 + 4) % 12]),
-    "w_mse_four": lambda: w_mse(0.01, 12, [whole], count=4),
-    "le_jepa": lambda: le_jepa(0.05),
+    "tico": lambda: tico(0.01),
+    "wmse": lambda: wmse(0.01, 12, [whole]),
+    "wmse_parts": lambda: wmse(0.01, 6, [(whole * 5 + 2) % 12, (whole * 7 + 4) % 12]),
+    "wmse_four": lambda: wmse(0.01, 12, [whole], count=4),
+    "lejepa": lambda: lejepa(0.05),
 }
 
 

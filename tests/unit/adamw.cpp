@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // optim::AdamW against torch.optim.AdamW and Adam (fixture: reference/make_optim_fixtures.py), groups, state, errors.
 #include <doppel/optim/adamw.hpp>
-#include <doppel/optim/spec.hpp>
+#include <doppel/optim/any_spec.hpp>
 
 #include "optim_support.hpp"
 
@@ -10,7 +10,7 @@ namespace {
 using doppel::Tensor;
 using doppel::optim::AdamW;
 using doppel::optim::AnyOptimizer;
-using doppel::optim::AnySpec;
+using doppel::optim::AnyOptimizerSpec;
 using doppel::optim::NamedParameters;
 using doppel::test::mentions;
 using doppel::test::message_of;
@@ -127,12 +127,12 @@ TEST_CASE("AdamW's state is complete before the first step and resumes bit for b
     auto parts = parameters_of(shapes(), at::kFloat);
     std::map<std::string, Tensor> saved;
     {
-        AnyOptimizer first = AnySpec(spec).build(parts);
+        AnyOptimizer first = AnyOptimizerSpec(spec).build(parts);
         run(first, parts, 0, 5, lr_at);
         for (auto& [name, tensor] : state_of(first)) saved[name] = tensor.clone();
     }
     CHECK(saved.count("exp_avg_sq.late.weight") == 1);
-    AnyOptimizer second = AnySpec(spec).build(parts);
+    AnyOptimizer second = AnyOptimizerSpec(spec).build(parts);
     second.state([&](const std::string& name, Tensor& tensor) { tensor.copy_(saved.at(name)); });
     run(second, parts, 5, 12, lr_at);
     for (std::size_t i = 0; i < whole.size(); ++i) CHECK(at::equal(whole[i].second, parts[i].second));
@@ -159,7 +159,7 @@ TEST_CASE("AdamW gives the same result whatever the memory layout of parameters 
 
 TEST_CASE("AdamW describes itself in one line") {
     CHECK(AdamW{}.describe() ==
-          "AdamW, betas 0.9 and 0.999, eps 1e-08, weight decay 0.05, not on biases and normalisation");
+          "AdamW, betas 0.9 and 0.999, eps 1e-08, weight decay 0.05, not on biases and normalization");
     CHECK(AdamW{.weight_decay = 1e-6, .decay_norm_and_bias = true, .decoupled = false}.describe() ==
           "Adam, betas 0.9 and 0.999, eps 1e-08, weight decay 1e-06");
     CHECK(mentions(AdamW{.except = {{.matches = "head.", .lr_scale = 0.1}}}.describe(),

@@ -2,7 +2,7 @@
 // Where a Vision Transformer looks, as numbers and as pictures.
 #include <doppel/augment/operations.hpp>
 #include <doppel/data/embedded.hpp>
-#include <doppel/encoders/any.hpp>
+#include <doppel/encoders/by_name.hpp>
 #include <doppel/eval/attention.hpp>
 #include <doppel/losses/nt_xent.hpp>
 
@@ -14,7 +14,7 @@ using namespace doppel::test;
 namespace {
 
 const encoders::Vit vit{.kind = VitKind::ti, .patch = 8, .image_size = 32, .dim = 24, .depth = 2, .heads = 3};
-augment::View plain() { return augment::View({.size = 32, .operations = {augment::Resize{.size = 32}}}); }
+augment::Pipeline plain() { return augment::Pipeline({.size = 32, .operations = {augment::Resize{.size = 32}}}); }
 
 }  // namespace
 

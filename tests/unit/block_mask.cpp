@@ -210,7 +210,7 @@ TEST_CASE("block masks hide as much, and in as compact blocks, as lightly's") {
         std::string rest;
         std::getline(in, rest);
     }
-    double hidden = 0, inner = 0, neighbours = 0;
+    double hidden = 0, inner = 0, neighbors = 0;
     const int views = 2000;
     for (std::uint64_t i = 0; i < views; ++i) {
         const Mask mask = BlockMask{.probability = 1}(14, 14, stream(i));
@@ -218,12 +218,12 @@ TEST_CASE("block masks hide as much, and in as compact blocks, as lightly's") {
         for (std::int64_t r = 0; r < 14; ++r)
             for (std::int64_t c = 0; c < 13; ++c) {
                 inner += mask[place(r, c, 14)];
-                neighbours += mask[place(r, c, 14)] && mask[place(r, c + 1, 14)];
+                neighbors += mask[place(r, c, 14)] && mask[place(r, c + 1, 14)];
             }
     }
     REQUIRE(theirs.size() == 2);
     CHECK(hidden == Approx(theirs["share"]).margin(0.012));  // theirs stops short by a few patches
-    CHECK(neighbours / inner == Approx(theirs["neighbour"]).margin(0.02));
+    CHECK(neighbors / inner == Approx(theirs["neighbor"]).margin(0.02));
 }
 
 TEST_CASE("a block mask says what is wrong with its options") {

@@ -4,7 +4,7 @@
 #include <doppel/methods/byol.hpp>
 #include <doppel/methods/moco.hpp>
 #include <doppel/methods/moco_v3.hpp>
-#include <doppel/methods/sim_siam.hpp>
+#include <doppel/methods/simsiam.hpp>
 #include <doppel/train/trainer.hpp>
 
 #include "torch_support.hpp"
@@ -44,15 +44,15 @@ bool collapses(const Preset<R>& preset, std::int64_t epochs) {
         .collapsed;
 }
 
-auto sim_siam() {
-    auto options = methods::sim_siam_small();
+auto simsiam() {
+    auto options = methods::simsiam_small();
     options.size = 16;
     options.batch_size = 32;
     options.out = 64;
     options.bottleneck = 16;
     options.base_lr = 2;                // so that what collapses does so soon
     options.fix_predictor_lr = false;   // a rule for the predictor's rate needs a predictor
-    return methods::sim_siam(encoder, options);
+    return methods::simsiam(encoder, options);
 }
 
 auto byol() {
@@ -67,18 +67,18 @@ auto byol() {
 }  // namespace
 
 TEST_CASE("SimSiam learns without collapse; without its predictor or its stop-gradient it collapses") {
-    const auto whole = sim_siam();
+    const auto whole = simsiam();
     CHECK_FALSE(collapses(whole, 120));
     CHECK(collapses(with_recipe(whole, "no predictor", with_predictor(whole.recipe, None{})), 120));
     CHECK(collapses(with_recipe(whole, "no stop-gradient",
-                                with_target(with_loss(whole.recipe, cosine_both_ways), momentum::Shared{})), 120));
+                                with_target(with_loss(whole.recipe, cosine_both_ways), targets::Shared{})), 120));
 }
 
 TEST_CASE("BYOL learns without collapse; without its predictor, or its Ema and stop-gradient, it collapses") {
     const auto whole = byol();
     CHECK_FALSE(collapses(whole, 40));
     CHECK(collapses(with_recipe(whole, "no predictor", with_predictor(whole.recipe, None{})), 40));
-    CHECK(collapses(with_recipe(whole, "no Ema", with_target(with_loss(whole.recipe, cosine_both_ways), momentum::Shared{})), 40));
+    CHECK(collapses(with_recipe(whole, "no Ema", with_target(with_loss(whole.recipe, cosine_both_ways), targets::Shared{})), 40));
 }
 
 TEST_CASE("the other presets with a target learn without collapse") {

@@ -2,7 +2,7 @@
 // The examples' command line, from arguments to what a run leaves.
 #include <doppel/cli.hpp>
 #include <doppel/image/encode.hpp>
-#include <doppel/methods/sim_clr.hpp>
+#include <doppel/methods/simclr.hpp>
 
 #include "torch_support.hpp"
 
@@ -53,8 +53,8 @@ Ended simclr(std::vector<std::string> arguments) {
     Capture out(1), err(2);
     const int status = cli::run(
         static_cast<int>(argv.size()), argv.data(), {.name = "simclr", .title = "SimCLR", .text = "learns."},
-        [](int size) { return size < 64 ? methods::sim_clr_small() : methods::SimClrOptions{}; },
-        [](auto encoder, const auto& options) { return methods::sim_clr(encoder, options); });
+        [](int size) { return size < 64 ? methods::simclr_small() : methods::SimclrOptions{}; },
+        [](auto encoder, const auto& options) { return methods::simclr(encoder, options); });
     return {status, out.text(), err.text()};
 }
 
@@ -127,7 +127,7 @@ TEST_CASE("a run leaves what it says, and the encoder carries torchvision's name
     CHECK(mentions(ended.err, {"k-NN", "untrained encoder", "raw pixels", "report.html", "encoder.safetensors"}));
     const auto config = nlohmann::json::parse(std::ifstream(out / "config.json"));
     CHECK(config["training"]["epochs"] == 2);
-    CHECK(config["sim_clr"]["temperature"] == 0.2);
+    CHECK(config["simclr"]["temperature"] == 0.2);
     CHECK(config["resolved"]["train_images"] == 48);
     CHECK(config["resolved"]["classes"].size() == 10);
     const auto lines = io::read_json_lines(out / "metrics.jsonl");
@@ -141,7 +141,7 @@ TEST_CASE("a run leaves what it says, and the encoder carries torchvision's name
     CHECK(encoder.metadata.at("arch") == "resnet18");
     CHECK(encoder.metadata.at("image_size") == "12");
     const auto report = read_bytes(out / "report.html");
-    CHECK(mentions({reinterpret_cast<const char*>(report.data()), report.size()}, {"<svg", "data:image/", "Nearest neighbours", "Raw pixels"}));
+    CHECK(mentions({reinterpret_cast<const char*>(report.data()), report.size()}, {"<svg", "data:image/", "Nearest neighbors", "Raw pixels"}));
 }
 
 TEST_CASE("a used run folder is refused, and gone on with when asked") {

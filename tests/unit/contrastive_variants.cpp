@@ -17,10 +17,10 @@ using namespace doppel;
 using namespace doppel::test;
 using losses::Dcl;
 using losses::Dclw;
-using losses::NnClr;
+using losses::Nnclr;
 using losses::NtXent;
-using losses::ReSsl;
-using losses::SupCon;
+using losses::Ressl;
+using losses::Supcon;
 
 namespace {
 
@@ -83,7 +83,7 @@ double dcl_by_definition(const Tensor& z0, const Tensor& z1, double temperature,
     return sum / static_cast<double>(z.size());
 }
 
-double nn_clr_by_definition(const Tensor& p, const Tensor& z, const Tensor& memory, double temperature) {
+double nnclr_by_definition(const Tensor& p, const Tensor& z, const Tensor& memory, double temperature) {
     const Rows predictions = numbers({p}), keys = numbers({z}), rows = numbers({memory}, false);
     double sum = 0;
     for (std::size_t i = 0; i < keys.size(); ++i) {
@@ -97,7 +97,7 @@ double nn_clr_by_definition(const Tensor& p, const Tensor& z, const Tensor& memo
     return sum / static_cast<double>(keys.size());
 }
 
-double re_ssl_by_definition(const Tensor& online, const Tensor& target, const Tensor& memory, double temperature,
+double ressl_by_definition(const Tensor& online, const Tensor& target, const Tensor& memory, double temperature,
                             double target_temperature) {
     const Rows o = numbers({online}), t = numbers({target}), rows = numbers({memory}, false);
     double sum = 0;
@@ -113,7 +113,7 @@ double re_ssl_by_definition(const Tensor& online, const Tensor& target, const Te
     return sum / static_cast<double>(o.size());
 }
 
-double sup_con_by_definition(const Outputs& out, double temperature) {
+double supcon_by_definition(const Outputs& out, double temperature) {
     const Rows z = numbers(out.online);
     const std::size_t images = z.size() / out.online.size();
     const auto same_class = [&](std::size_t i, std::size_t j) {
@@ -143,16 +143,16 @@ Options tiny_heads(Options o) {
     o.out = 12;
     return o;
 }
-auto small_nn_clr() {
-    auto o = tiny_heads(methods::nn_clr_small());
+auto small_nnclr() {
+    auto o = tiny_heads(methods::nnclr_small());
     o.predictor = 10;
     o.queue = 20;
-    return methods::nn_clr(tiny(), o);
+    return methods::nnclr(tiny(), o);
 }
-auto small_re_ssl() {
-    auto o = tiny_heads(methods::re_ssl_small());
+auto small_ressl() {
+    auto o = tiny_heads(methods::ressl_small());
     o.queue = 20;
-    return methods::re_ssl(tiny(), o);
+    return methods::ressl(tiny(), o);
 }
 
 /// Builds, takes two steps with finite losses, and gives no gradient to target and queue.
@@ -163,13 +163,13 @@ void trains(const P& preset) {
     CHECK(method.begin({.samples = 1000, .steps = 2}).empty());
     std::vector<Tensor> parameters;
     for (const auto& [name, value] : method.trainable()) parameters.push_back(value);
-    torch::optim::SGD optimiser(parameters, torch::optim::SGDOptions(0.05).momentum(0.9));
+    torch::optim::SGD optimizer(parameters, torch::optim::SGDOptions(0.05).momentum(0.9));
     std::vector<double> values;
     for (int step = 0; step < 2; ++step) {
         const Tensor loss = method.forward(batch_of(6, step));
-        optimiser.zero_grad();
+        optimizer.zero_grad();
         loss.backward();
-        optimiser.step();
+        optimizer.step();
         method.commit();
         values.push_back(loss.item<double>());
         CHECK(std::isfinite(values.back()));
@@ -238,10 +238,10 @@ TEST_CASE("the variants' losses give the values and gradients of lightly, solo-l
             const auto [b0, b1] = views();
             equal("dclw", Dclw{t, 0.5, true}(b0, b1), {b0, b1});
             const Tensor p0 = leaf(0.23, 0.5), p1 = leaf(0.37, 0.1);
-            equal("nn_clr", (NnClr{t}(p0, z1, memory) + NnClr{t}(p1, z0, memory)) / 2, {p0, p1});
-            equal("re_ssl", ReSsl{t, 0.4 * t}(z0, z1, memory), {z0});
+            equal("nnclr", (Nnclr{t}(p0, z1, memory) + Nnclr{t}(p1, z0, memory)) / 2, {p0, p1});
+            equal("ressl", Ressl{t, 0.4 * t}(z0, z1, memory), {z0});
             const auto [c0, c1] = views();
-            equal("sup_con", SupCon{t}(labelled({c0, c1}, labels())), {c0, c1});
+            equal("supcon", Supcon{t}(labelled({c0, c1}, labels())), {c0, c1});
         }
 }
 
@@ -256,13 +256,13 @@ TEST_CASE("the variants' losses equal their definitions, number by number, in fl
             };
             close(Dcl{t}(a, b), dcl_by_definition(a, b, t));
             for (const double sigma : {0.05, 0.5, 3.0}) close(Dclw{t, sigma}(a, b), dcl_by_definition(a, b, t, sigma));
-            close(NnClr{t}(a, b, memory), nn_clr_by_definition(a, b, memory, t));
-            close(NnClr{t}(a, b, memory.narrow(0, 0, 1)), nn_clr_by_definition(a, b, memory.narrow(0, 0, 1), t));
-            close(ReSsl{t, 0.04}(a, b, memory), re_ssl_by_definition(a, b, memory, t, 0.04));
-            close(ReSsl{0.1, t}(a, b, memory), re_ssl_by_definition(a, b, memory, 0.1, t));
+            close(Nnclr{t}(a, b, memory), nnclr_by_definition(a, b, memory, t));
+            close(Nnclr{t}(a, b, memory.narrow(0, 0, 1)), nnclr_by_definition(a, b, memory.narrow(0, 0, 1), t));
+            close(Ressl{t, 0.04}(a, b, memory), ressl_by_definition(a, b, memory, t, 0.04));
+            close(Ressl{0.1, t}(a, b, memory), ressl_by_definition(a, b, memory, 0.1, t));
             for (const Tensor& label : {at::arange(rows).remainder(2), at::arange(rows).remainder(3) - 1}) {
-                close(SupCon{t}(labelled({a, b}, label)), sup_con_by_definition(labelled({a, b}, label), t));
-                close(SupCon{t}(labelled({a, b, c}, label)), sup_con_by_definition(labelled({a, b, c}, label), t));
+                close(Supcon{t}(labelled({a, b}, label)), supcon_by_definition(labelled({a, b}, label), t));
+                close(Supcon{t}(labelled({a, b, c}, label)), supcon_by_definition(labelled({a, b, c}, label), t));
             }
         }
 }
@@ -275,10 +275,10 @@ TEST_CASE("the variants' gradients equal central differences, DCLW's through its
             [&](const Tensor& x) { return Dcl{t}(y, x); },
             [&](const Tensor& x) { return Dclw{t, 0.5, true}(x, y); },
             [&](const Tensor& x) { return Dclw{t, 0.2, true}(y, x); },
-            [&](const Tensor& x) { return NnClr{t}(x, y, memory); },
-            [&](const Tensor& x) { return ReSsl{t, 0.04}(x, y, memory); },
-            [&](const Tensor& x) { return SupCon{t}(labelled({x, y}, labels())); },
-            [&](const Tensor& x) { return SupCon{t}(labelled({y, x}, labels())); }};
+            [&](const Tensor& x) { return Nnclr{t}(x, y, memory); },
+            [&](const Tensor& x) { return Ressl{t, 0.04}(x, y, memory); },
+            [&](const Tensor& x) { return Supcon{t}(labelled({x, y}, labels())); },
+            [&](const Tensor& x) { return Supcon{t}(labelled({y, x}, labels())); }};
         for (std::size_t i = 0; i < all.size(); ++i) {
             INFO("loss " << i << " at temperature " << t);
             const Tensor x = chirp({n, d}, 0.13, 0.9).set_requires_grad(true);
@@ -296,7 +296,7 @@ TEST_CASE("no gradient reaches NNCLR's keys, ReSSL's target, nor either memory")
         const Tensor x = chirp({n, d}, 0.13, 0.9).set_requires_grad(true);
         const Tensor y = chirp({n, d}, 0.29, 0.4).set_requires_grad(true);
         const Tensor memory = memory_of(queue, d).set_requires_grad(true);
-        (i == 0 ? NnClr{}(x, y, memory) : ReSsl{}(x, y, memory)).backward();
+        (i == 0 ? Nnclr{}(x, y, memory) : Ressl{}(x, y, memory)).backward();
         CHECK(!untouched(x));
         CHECK(untouched(y));
         CHECK(untouched(memory));
@@ -347,19 +347,19 @@ TEST_CASE("NNCLR's positive is the row that queues::nearest finds, and nothing e
     const Tensor p = chirp({n, d}, 0.13, 0.9, at::kFloat), z = chirp({n, d}, 0.29, 0.4, at::kFloat);
     const Tensor memory = memory_of(40, d).to(at::kFloat);
     const Tensor near = queues::nearest(memory, z), logits = near.mm(unit(p).t()) / 0.1;
-    const double value = NnClr{0.1}(p, z, memory).item<double>();
+    const double value = Nnclr{0.1}(p, z, memory).item<double>();
     CHECK(value == Approx(at::cross_entropy_loss(logits, at::arange(n)).item<double>()).epsilon(1e-5));
-    CHECK(NnClr{0.1}(p, near * 7, memory).item<double>() == value);  // a row is its own neighbour
-    CHECK(NnClr{0.1}(p, z.to(at::kDouble), memory).item<double>() == Approx(value).epsilon(1e-5));
+    CHECK(Nnclr{0.1}(p, near * 7, memory).item<double>() == value);  // a row is its own neighbor
+    CHECK(Nnclr{0.1}(p, z.to(at::kDouble), memory).item<double>() == Approx(value).epsilon(1e-5));
 }
 
 TEST_CASE("ReSSL's least value is the entropy of the target's relations") {
     const Tensor t = chirp({n, d}, 0.29, 0.4), memory = memory_of(queue, d);
     const Tensor q = (unit(t).mm(memory.t()) / 0.1).softmax(1);
     const double entropy = -(q * q.log()).sum(1).mean().item<double>();
-    CHECK(ReSsl{0.1, 0.1}(t, t, memory).item<double>() == Approx(entropy).epsilon(1e-12));
+    CHECK(Ressl{0.1, 0.1}(t, t, memory).item<double>() == Approx(entropy).epsilon(1e-12));
     for (const double shift : {0.01, 0.3, 2.0})
-        CHECK(ReSsl{0.1, 0.1}(t + shift * chirp({n, d}, 0.13, 0.9), t, memory).item<double>() > entropy);
+        CHECK(Ressl{0.1, 0.1}(t + shift * chirp({n, d}, 0.13, 0.9), t, memory).item<double>() > entropy);
 }
 
 TEST_CASE("SupCon with all classes different, or without labels, is NT-Xent") {
@@ -368,8 +368,8 @@ TEST_CASE("SupCon with all classes different, or without labels, is NT-Xent") {
         const double nt_xent = NtXent{t}(a, b).item<double>();
         for (const Tensor& label : {at::tensor({4, 0, 2, 9, 7}, at::kLong), at::full({n}, -1, at::kLong),
                                     at::tensor({-1, 3, -1, -7, 0}, at::kLong), at::tensor({2, 1, 0, 3, 4}, at::kInt)})
-            CHECK(SupCon{t}(labelled({a, b}, label)).item<double>() == Approx(nt_xent).epsilon(1e-12));
-        CHECK(std::abs(SupCon{t}(labelled({a, b}, labels())).item<double>() - nt_xent) > 0.01);
+            CHECK(Supcon{t}(labelled({a, b}, label)).item<double>() == Approx(nt_xent).epsilon(1e-12));
+        CHECK(std::abs(Supcon{t}(labelled({a, b}, labels())).item<double>() - nt_xent) > 0.01);
     }
 }
 
@@ -380,25 +380,25 @@ TEST_CASE("the variants' losses of uninformative and perfect embeddings are know
         const auto size = static_cast<double>(images);
         CHECK(Dcl{0.07}(ones(images), ones(images)).item<double>() == Approx(std::log(2 * size - 2)).margin(1e-4));
         CHECK(Dclw{0.07}(ones(images), ones(images)).item<double>() == Approx(std::log(2 * size - 2)).margin(1e-4));
-        CHECK(NnClr{0.1}(ones(images), ones(images), row.expand({9, 4})).item<double>() ==
+        CHECK(Nnclr{0.1}(ones(images), ones(images), row.expand({9, 4})).item<double>() ==
               Approx(std::log(size)).margin(1e-4));
-        CHECK(ReSsl{}(ones(8), ones(8), row.expand({images, 4})).item<double>() == Approx(std::log(size)).margin(1e-4));
-        CHECK(SupCon{0.1}(labelled({ones(images), ones(images)}, at::arange(images).remainder(3))).item<double>() ==
+        CHECK(Ressl{}(ones(8), ones(8), row.expand({images, 4})).item<double>() == Approx(std::log(size)).margin(1e-4));
+        CHECK(Supcon{0.1}(labelled({ones(images), ones(images)}, at::arange(images).remainder(3))).item<double>() ==
               Approx(std::log(2 * size - 1)).margin(1e-4));
     }
     // four classes of three images, each class in a direction of its own: five positives share the sum
     const Tensor classes = at::eye(4, at::kDouble).repeat({3, 1}), label = at::arange(4).repeat({3});
-    CHECK(SupCon{0.01}(labelled({classes, classes}, label)).item<double>() == Approx(std::log(5.0)).epsilon(1e-12));
-    // every prediction is the neighbour of its own image
+    CHECK(Supcon{0.01}(labelled({classes, classes}, label)).item<double>() == Approx(std::log(5.0)).epsilon(1e-12));
+    // every prediction is the neighbor of its own image
     const Tensor apart = at::eye(8, at::kDouble);
-    CHECK(NnClr{0.01}(apart, apart, apart.flip(0)).item<double>() == Approx(0).margin(1e-12));
+    CHECK(Nnclr{0.01}(apart, apart, apart.flip(0)).item<double>() == Approx(0).margin(1e-12));
 }
 
 TEST_CASE("the variants do not care about lengths, the order of images and memory rows, and which view is first") {
     const Tensor a = chirp({n, d}, 0.13, 0.9), b = chirp({n, d}, 0.29, 0.4), memory = memory_of(queue, d);
     const auto values = [](const Tensor& x, const Tensor& y, const Tensor& rows, const Tensor& label) {
-        return at::stack({Dcl{}(x, y), Dclw{}(x, y), SupCon{}(labelled({x, y}, label)), NnClr{}(x, y, rows),
-                          ReSsl{}(x, y, rows)});
+        return at::stack({Dcl{}(x, y), Dclw{}(x, y), Supcon{}(labelled({x, y}, label)), Nnclr{}(x, y, rows),
+                          Ressl{}(x, y, rows)});
     };
     const Tensor start = values(a, b, memory, labels());
     CHECK(largest_difference(start, values(a * 1000, b * 1e-3, memory, labels())) < 1e-11);
@@ -438,12 +438,12 @@ TEST_CASE("the variants stay finite and close at temperature 0.01 and for half-p
                   [&](const Tensor& a) { return dcl_by_definition(a, b, t); });
             close([&](const Tensor& a) { return Dclw{t}(a, b); },
                   [&](const Tensor& a) { return dcl_by_definition(a, b, t, 0.5); });
-            close([&](const Tensor& a) { return NnClr{t}(a, b, memory); },
-                  [&](const Tensor& a) { return nn_clr_by_definition(a, b, memory, t); });
-            close([&](const Tensor& a) { return ReSsl{t, t}(a, b.to(at::kDouble), memory); },
-                  [&](const Tensor& a) { return re_ssl_by_definition(a, b, memory, t, t); });
-            close([&](const Tensor& a) { return SupCon{t}(labelled({a, b}, label)); },
-                  [&](const Tensor& a) { return sup_con_by_definition(labelled({a, b}, label), t); });
+            close([&](const Tensor& a) { return Nnclr{t}(a, b, memory); },
+                  [&](const Tensor& a) { return nnclr_by_definition(a, b, memory, t); });
+            close([&](const Tensor& a) { return Ressl{t, t}(a, b.to(at::kDouble), memory); },
+                  [&](const Tensor& a) { return ressl_by_definition(a, b, memory, t, t); });
+            close([&](const Tensor& a) { return Supcon{t}(labelled({a, b}, label)); },
+                  [&](const Tensor& a) { return supcon_by_definition(labelled({a, b}, label), t); });
         }
 }
 
@@ -451,8 +451,8 @@ TEST_CASE("the variants compute in float32 under bfloat16 autocast") {
     const Tensor x = chirp({16, 16}, 0.13, 0.9, at::kFloat), y = chirp({16, 16}, 0.29, 0.4, at::kFloat);
     const Tensor memory = memory_of(40, 16).to(at::kFloat);
     const auto values = [&] {
-        return at::stack({Dcl{0.05}(x, y), Dclw{0.05}(x, y), NnClr{0.05}(x, y, memory), ReSsl{0.05}(x, y, memory),
-                          SupCon{0.05}(labelled({x, y}, at::arange(16).remainder(5)))});
+        return at::stack({Dcl{0.05}(x, y), Dclw{0.05}(x, y), Nnclr{0.05}(x, y, memory), Ressl{0.05}(x, y, memory),
+                          Supcon{0.05}(labelled({x, y}, at::arange(16).remainder(5)))});
     };
     const Tensor outside = values();
     const Autocast scope(at::kCPU, Precision::bf16);
@@ -465,9 +465,9 @@ TEST_CASE("the variants survive rows of zeros") {
     const std::vector<std::function<Tensor(const Tensor&)>> all{
         [&](const Tensor& x) { return Dcl{}(x, other); },
         [&](const Tensor& x) { return Dclw{}(x, other); },
-        [&](const Tensor& x) { return NnClr{}(x, x, memory); },
-        [&](const Tensor& x) { return ReSsl{}(x, x, memory); },
-        [&](const Tensor& x) { return SupCon{}(labelled({x, other}, labels())); }};
+        [&](const Tensor& x) { return Nnclr{}(x, x, memory); },
+        [&](const Tensor& x) { return Ressl{}(x, x, memory); },
+        [&](const Tensor& x) { return Supcon{}(labelled({x, other}, labels())); }};
     for (const auto& loss : all) {
         const Tensor zero = at::zeros({n, d}, at::kDouble).set_requires_grad(true), value = loss(zero);
         value.backward();
@@ -489,10 +489,10 @@ TEST_CASE("the variants' losses say what is wrong with their input") {
         says([&] { Dcl{bad}(good, good); }, {"Dcl:", "temperature", "positive and finite"});
         says([&] { Dclw{bad}(good, good); }, {"Dclw:", "temperature", "positive and finite"});
         says([&] { Dclw{0.1, bad}(good, good); }, {"Dclw:", "sigma", "positive and finite"});
-        says([&] { NnClr{bad}(good, good, memory); }, {"NnClr:", "temperature", "positive and finite"});
-        says([&] { ReSsl{bad}(good, good, memory); }, {"ReSsl:", "temperature", "positive and finite"});
-        says([&] { ReSsl{0.1, bad}(good, good, memory); }, {"ReSsl:", "target_temperature", "positive and finite"});
-        says([&] { SupCon{bad}(labelled({good, good}, label)); }, {"SupCon:", "temperature", "positive and finite"});
+        says([&] { Nnclr{bad}(good, good, memory); }, {"Nnclr:", "temperature", "positive and finite"});
+        says([&] { Ressl{bad}(good, good, memory); }, {"Ressl:", "temperature", "positive and finite"});
+        says([&] { Ressl{0.1, bad}(good, good, memory); }, {"Ressl:", "target_temperature", "positive and finite"});
+        says([&] { Supcon{bad}(labelled({good, good}, label)); }, {"SupCon:", "temperature", "positive and finite"});
     }
     const auto pairs = [&](const std::string& who, auto&& loss) {
         says([&] { loss(wave({2, 3, 4}), good); }, {who, "first input", "[N, D]", "[2, 3, 4]"});
@@ -503,24 +503,24 @@ TEST_CASE("the variants' losses say what is wrong with their input") {
     };
     pairs("Dcl", Dcl{});
     pairs("Dclw", Dclw{});
-    pairs("NnClr", [&](const Tensor& a, const Tensor& b) { return NnClr{}(a, b, memory); });
-    pairs("ReSsl", [&](const Tensor& a, const Tensor& b) { return ReSsl{}(a, b, memory); });
+    pairs("Nnclr", [&](const Tensor& a, const Tensor& b) { return Nnclr{}(a, b, memory); });
+    pairs("Ressl", [&](const Tensor& a, const Tensor& b) { return Ressl{}(a, b, memory); });
     says([&] { Dcl{}(wave({1, 3}), wave({1, 3})); }, {"Dcl:", "at least 2 images", "1"});
     says([&] { Dclw{}(wave({1, 3}), wave({1, 3})); }, {"Dclw:", "at least 2 images", "1"});
     for (const Tensor& rows : {Tensor(), wave({5, 4}), wave({3}), at::empty({0, 3}, at::kDouble)}) {
-        says([&] { NnClr{}(good, good, rows); }, {"NnClr", "support set", "[K, 3]"});
-        says([&] { ReSsl{}(good, good, rows); }, {"ReSsl", "queue", "[K, 3]"});
+        says([&] { Nnclr{}(good, good, rows); }, {"Nnclr", "support set", "[K, 3]"});
+        says([&] { Ressl{}(good, good, rows); }, {"Ressl", "queue", "[K, 3]"});
     }
-    says([&] { SupCon{}(labelled({}, label)); }, {"SupCon", "at least 2 views", "0"});
-    says([&] { SupCon{}(labelled({good}, label)); }, {"SupCon", "at least 2 views", "1"});
-    says([&] { SupCon{}(labelled({good, Tensor()}, label)); }, {"SupCon", "[4, 3]"});
-    says([&] { SupCon{}(labelled({Tensor(), good}, label)); }, {"SupCon", "[N, D]"});
-    says([&] { SupCon{}(labelled({good, wave({5, 3})}, label)); }, {"SupCon", "[4, 3]", "[5, 3]"});
-    says([&] { SupCon{}(labelled({wave({1, 3}), wave({1, 3})}, at::arange(1))); },
+    says([&] { Supcon{}(labelled({}, label)); }, {"SupCon", "at least 2 views", "0"});
+    says([&] { Supcon{}(labelled({good}, label)); }, {"SupCon", "at least 2 views", "1"});
+    says([&] { Supcon{}(labelled({good, Tensor()}, label)); }, {"SupCon", "[4, 3]"});
+    says([&] { Supcon{}(labelled({Tensor(), good}, label)); }, {"SupCon", "[N, D]"});
+    says([&] { Supcon{}(labelled({good, wave({5, 3})}, label)); }, {"SupCon", "[4, 3]", "[5, 3]"});
+    says([&] { Supcon{}(labelled({wave({1, 3}), wave({1, 3})}, at::arange(1))); },
          {"SupCon", "at least 2 images", "1"});
-    says([&] { SupCon{}(labelled({good, good}, Tensor())); }, {"SupCon", "labels", "NtXent"});
-    says([&] { SupCon{}(labelled({good, good}, at::arange(5))); }, {"SupCon", "labels", "[4]", "[5]"});
-    says([&] { SupCon{}(labelled({good, good}, label.to(at::kFloat))); },
+    says([&] { Supcon{}(labelled({good, good}, Tensor())); }, {"SupCon", "labels", "NtXent"});
+    says([&] { Supcon{}(labelled({good, good}, at::arange(5))); }, {"SupCon", "labels", "[4]", "[5]"});
+    says([&] { Supcon{}(labelled({good, good}, label.to(at::kFloat))); },
          {"SupCon", "labels", "whole numbers", "float"});
 }
 
@@ -529,18 +529,18 @@ TEST_CASE("the variants' losses say what is wrong with their input") {
 TEST_CASE("each variant builds, takes two steps, and gives no gradient to target and queue") {
     trains(methods::dcl(tiny(), tiny_heads(methods::dcl_small())));
     trains(methods::dclw(tiny(), tiny_heads(methods::dclw_small())));
-    trains(small_nn_clr());
-    trains(small_re_ssl());
-    trains(methods::sup_con(tiny(), tiny_heads(methods::sup_con_small())));
-    trains(methods::sim_clr_v2(tiny(), tiny_heads(methods::sim_clr_v2_small())));
+    trains(small_nnclr());
+    trains(small_ressl());
+    trains(methods::supcon(tiny(), tiny_heads(methods::supcon_small())));
+    trains(methods::simclr_v2(tiny(), tiny_heads(methods::simclr_v2_small())));
 }
 
-TEST_CASE("NNCLR's step is algorithm 1: neighbours of one view meet predictions of the other; view 0 is remembered") {
-    Method method{small_nn_clr().recipe, {.seed = 1}};
+TEST_CASE("NNCLR's step is algorithm 1: neighbors of one view meet predictions of the other; view 0 is remembered") {
+    Method method{small_nnclr().recipe, {.seed = 1}};
     const Tensor before = method->named_buffers()["queue.rows"].clone();
     const Tensor loss = method->forward(batch_of(6));
     const Outputs& out = method->last()[0];
-    const NnClr term = method->recipe.loss;
+    const Nnclr term = method->recipe.loss;
     const Tensor both = (term(out.online[0], out.target[1], before) + term(out.online[1], out.target[0], before)) / 2;
     CHECK(loss.item<double>() == Approx(both.item<double>()).epsilon(1e-6));
     CHECK(bit_equal(out.target[0], out.projected[0]));
@@ -553,13 +553,13 @@ TEST_CASE("NNCLR's step is algorithm 1: neighbours of one view meet predictions 
 }
 
 TEST_CASE("ReSSL's step sends view 0 through the online branch and view 1 through the target, whose rows it keeps") {
-    Method method{small_re_ssl().recipe, {.seed = 1}};
+    Method method{small_ressl().recipe, {.seed = 1}};
     const Tensor before = method->named_buffers()["queue.rows"].clone();
     const Tensor loss = method->forward(batch_of(6));
     const Outputs& out = method->last()[0];
     CHECK((out.online[0].defined() && !out.online[1].defined()));
     CHECK((!out.target[0].defined() && out.target[1].defined()));
-    CHECK(loss.item<double>() == Approx(ReSsl{}(out.online[0], out.target[1], before).item<double>()).epsilon(1e-6));
+    CHECK(loss.item<double>() == Approx(Ressl{}(out.online[0], out.target[1], before).item<double>()).epsilon(1e-6));
     const Tensor keys = unit(out.target[1]);
     method->commit();
     CHECK(largest_difference(method->named_buffers()["queue.rows"].narrow(0, 0, 6), keys) < 1e-6);
@@ -569,11 +569,11 @@ TEST_CASE("ReSSL's step sends view 0 through the online branch and view 1 throug
 TEST_CASE("the variants have the papers' heads, and SimCLR's training but for ReSSL's learning rate") {
     using heads::LastNorm;
     using Widths = std::vector<std::int64_t>;
-    const auto base = methods::sim_clr(tiny(), methods::SimClrOptions{});
+    const auto base = methods::simclr(tiny(), methods::SimclrOptions{});
     const auto alike = [&](const auto& preset, const std::string& name) {
         INFO(name);
         CHECK(preset.name == name);
-        CHECK(preset.optimiser.describe() == base.optimiser.describe());
+        CHECK(preset.optimizer.describe() == base.optimizer.describe());
         CHECK(preset.lr.describe() == base.lr.describe());
         CHECK(preset.epochs == base.epochs);
         CHECK(preset.batch_size == base.batch_size);
@@ -582,45 +582,45 @@ TEST_CASE("the variants have the papers' heads, and SimCLR's training but for Re
     };
     alike(methods::dcl(tiny()), "dcl");
     alike(methods::dclw(tiny()), "dclw");
-    alike(methods::nn_clr(tiny()), "nn_clr");
-    alike(methods::sup_con(tiny()), "sup_con");
-    alike(methods::sim_clr_v2(tiny()), "sim_clr_v2");
+    alike(methods::nnclr(tiny()), "nnclr");
+    alike(methods::supcon(tiny()), "supcon");
+    alike(methods::simclr_v2(tiny()), "simclr_v2");
     CHECK(methods::dcl(tiny()).recipe.loss.temperature == 0.1);
     CHECK(methods::dclw(tiny()).recipe.loss.sigma == 0.5);
 
-    const auto nn_clr = methods::nn_clr(tiny()).recipe;
-    CHECK(nn_clr.projector.hidden == Widths{2048, 2048});
-    CHECK(nn_clr.projector.out == 256);
-    CHECK(nn_clr.projector.last_norm == LastNorm::affine);
-    CHECK(nn_clr.predictor.hidden == Widths{4096});
-    CHECK(nn_clr.predictor.out == 256);
-    CHECK(nn_clr.predictor.last_norm == LastNorm::none);
-    CHECK(nn_clr.queue.capacity == 98304);
-    CHECK(nn_clr.loss.temperature == 0.1);
+    const auto nnclr = methods::nnclr(tiny()).recipe;
+    CHECK(nnclr.projector.hidden == Widths{2048, 2048});
+    CHECK(nnclr.projector.out == 256);
+    CHECK(nnclr.projector.last_norm == LastNorm::affine);
+    CHECK(nnclr.predictor.hidden == Widths{4096});
+    CHECK(nnclr.predictor.out == 256);
+    CHECK(nnclr.predictor.last_norm == LastNorm::none);
+    CHECK(nnclr.queue.capacity == 98304);
+    CHECK(nnclr.loss.temperature == 0.1);
 
-    const auto v2 = methods::sim_clr_v2(tiny()).recipe;
+    const auto v2 = methods::simclr_v2(tiny()).recipe;
     CHECK(v2.projector.hidden == Widths{2048, 2048});
     CHECK(v2.projector.out == 128);
     CHECK(v2.projector.last_norm == LastNorm::scale_only);
 
-    const auto re_ssl = methods::re_ssl(tiny());
-    CHECK(re_ssl.name == "re_ssl");
-    CHECK(re_ssl.recipe.projector.hidden == Widths{4096});
-    CHECK(re_ssl.recipe.projector.out == 512);
-    CHECK(!re_ssl.recipe.projector.norm);
-    CHECK(re_ssl.recipe.queue.capacity == 131072);
-    CHECK(re_ssl.recipe.target.schedule({}) == 0.999);
-    CHECK(re_ssl.recipe.loss.target_temperature == 0.04);
-    CHECK(re_ssl.lr({.step = 5, .of = {.samples = 256, .steps = 200}}) == Approx(0.05).epsilon(1e-2));
+    const auto ressl = methods::ressl(tiny());
+    CHECK(ressl.name == "ressl");
+    CHECK(ressl.recipe.projector.hidden == Widths{4096});
+    CHECK(ressl.recipe.projector.out == 512);
+    CHECK(!ressl.recipe.projector.norm);
+    CHECK(ressl.recipe.queue.capacity == 131072);
+    CHECK(ressl.recipe.target.schedule({}) == 0.999);
+    CHECK(ressl.recipe.loss.target_temperature == 0.04);
+    CHECK(ressl.lr({.step = 5, .of = {.samples = 256, .steps = 200}}) == Approx(0.05).epsilon(1e-2));
 }
 
 TEST_CASE("ReSSL's second view is cropped and flipped alone") {
     Image image(40, 30, 3);
-    const std::uint8_t colour[] = {200, 40, 90};
-    for (std::size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = colour[i % 3];
-    for (const auto& both : {methods::re_ssl(tiny(), methods::re_ssl_small()).views, methods::re_ssl(tiny()).views,
-                             views::re_ssl()}) {
-        CHECK(both.name == "re_ssl");
+    const std::uint8_t color[] = {200, 40, 90};
+    for (std::size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = color[i % 3];
+    for (const auto& both : {methods::ressl(tiny(), methods::ressl_small()).views, methods::ressl(tiny()).views,
+                             views::ressl()}) {
+        CHECK(both.name == "ressl");
         CHECK(both.globals == 2);
         REQUIRE(both.each.size() == 2);
         CHECK(both.each[0].size() == both.each[1].size());
@@ -633,7 +633,7 @@ TEST_CASE("ReSSL's second view is cropped and flipped alone") {
             const auto differs = [&](std::size_t v) {
                 const Image seen = both.each[v].render(image, random::Stream({.seed = 1, .index = i, .view = v}));
                 for (std::size_t p = 0; p < seen.pixels.size(); ++p)
-                    if (seen.pixels[p] != colour[p % 3]) return true;
+                    if (seen.pixels[p] != color[p % 3]) return true;
                 return false;
             };
             CHECK(!differs(1));
@@ -644,7 +644,7 @@ TEST_CASE("ReSSL's second view is cropped and flipped alone") {
 }
 
 TEST_CASE("the variants' options on a command line are SimCLR's and their own, each once") {
-    const auto base = fields(methods::SimClrOptions{});
+    const auto base = fields(methods::SimclrOptions{});
     const auto own = [&](const std::vector<std::string>& names) {
         std::vector<std::string> more;
         std::set_difference(names.begin(), names.end(), base.begin(), base.end(), std::back_inserter(more));
@@ -652,10 +652,10 @@ TEST_CASE("the variants' options on a command line are SimCLR's and their own, e
     };
     using Names = std::vector<std::string>;
     CHECK(own(fields(methods::DclwOptions{})) == Names{"sigma"});
-    CHECK(own(fields(methods::NnClrOptions{})) == Names{"predictor", "queue"});
-    CHECK(own(fields(methods::ReSslOptions{})) == Names{"momentum", "queue", "target-temperature"});
-    const auto re_ssl = fields(methods::ReSslOptions{});  // a branch sees one view, there is nothing to join
-    CHECK(std::count(re_ssl.begin(), re_ssl.end(), "join-views") == 0);
-    CHECK(re_ssl.size() == base.size() - 1 + 3);
-    CHECK(fields(methods::NnClrOptions{}).size() == base.size() + 2);
+    CHECK(own(fields(methods::NnclrOptions{})) == Names{"predictor", "queue"});
+    CHECK(own(fields(methods::ResslOptions{})) == Names{"momentum", "queue", "target-temperature"});
+    const auto ressl = fields(methods::ResslOptions{});  // a branch sees one view, there is nothing to join
+    CHECK(std::count(ressl.begin(), ressl.end(), "join-views") == 0);
+    CHECK(ressl.size() == base.size() - 1 + 3);
+    CHECK(fields(methods::NnclrOptions{}).size() == base.size() + 2);
 }

@@ -2,8 +2,8 @@
 // DINO's head and loss, and KoLeo.
 #include <doppel/heads/dino.hpp>
 #include <doppel/losses/dino.hpp>
-#include <doppel/losses/ko_leo.hpp>
-#include <doppel/methods/method.hpp>
+#include <doppel/losses/koleo.hpp>
+#include <doppel/recipe/method.hpp>
 
 #include "method_support.hpp"
 
@@ -13,9 +13,9 @@
 
 using namespace doppel;
 using namespace doppel::test;
-using losses::Centring;
+using losses::Centering;
 using losses::Dino;
-using losses::KoLeo;
+using losses::Koleo;
 using losses::TargetTemperature;
 
 namespace {
@@ -54,7 +54,7 @@ Outputs features(std::vector<Tensor> f, std::int64_t globals) {
 Dino dino(std::int64_t dim = 7, at::ScalarType type = at::kDouble) {
     Dino loss{.target_temperature = {.from = 0.04, .to = 0.07, .epochs = 3}};
     loss.build(dim);
-    loss.centre = loss.centre.to(type);
+    loss.center = loss.center.to(type);
     return loss;
 }
 
@@ -67,7 +67,7 @@ Tensor gradients(const std::vector<Tensor>& all) {
 
 // ---- the definitions, one number at a time ------------------------------------------------------------
 
-/// L, and the mean entropy of p, for a centre.
+/// L, and the mean entropy of p, for a center.
 std::pair<double, double> dino_by_definition(const Outputs& out, const std::vector<double>& c, double tau,
                                              double tau_t) {
     double loss = 0, entropy = 0;
@@ -99,7 +99,7 @@ std::pair<double, double> dino_by_definition(const Outputs& out, const std::vect
     return {loss / terms, entropy};
 }
 
-double ko_leo_by_definition(const Outputs& out, double weight) {
+double koleo_by_definition(const Outputs& out, double weight) {
     double loss = 0;
     for (std::size_t v = 0; v < static_cast<std::size_t>(out.globals); ++v) {
         const Rows x = numbers(unit(out.features[v]));
@@ -131,7 +131,7 @@ void says(const std::function<void()>& action, std::initializer_list<std::string
 
 }  // namespace
 
-TEST_CASE("DINO's loss, gradients and centre over five epochs are those of lightly, KoLeo too") {  // pitfall 22
+TEST_CASE("DINO's loss, gradients and center over five epochs are those of lightly, KoLeo too") {  // pitfall 22
     // tests/reference/make_dino_fixtures.py
     for (const auto type : {at::kDouble, at::kFloat}) {
         const double tight = type == at::kDouble ? 1e-11 : 3e-5;
@@ -149,10 +149,10 @@ TEST_CASE("DINO's loss, gradients and centre over five epochs are those of light
                 value.backward();
                 CHECK(largest_difference(gradients(out.online), listed(expected.at("gradient"))) < tight);
                 loss.commit(out);
-                CHECK(largest_difference(loss.centre.flatten(), listed(expected.at("centre"))) < tight);
+                CHECK(largest_difference(loss.center.flatten(), listed(expected.at("center"))) < tight);
             }
         }
-        Dino sinkhorn{.target_temperature = {.from = 0.05, .to = 0.05}, .centring = Centring::sinkhorn};
+        Dino sinkhorn{.target_temperature = {.from = 0.05, .to = 0.05}, .centering = Centering::sinkhorn};
         sinkhorn.build(7);
         const auto expected = fixture("dino.txt", "sinkhorn");
         const Outputs out = outputs(4, 2, 0, type, true);
@@ -161,13 +161,13 @@ TEST_CASE("DINO's loss, gradients and centre over five epochs are those of light
         CHECK(value.item<double>() == Approx(expected.at("value").at(0)).epsilon(tight));
         CHECK(largest_difference(gradients(out.online), listed(expected.at("gradient"))) < tight);
         sinkhorn.commit(out);
-        CHECK(sinkhorn.centre.abs().max().item<double>() == 0);
+        CHECK(sinkhorn.center.abs().max().item<double>() == 0);
 
         // lightly adds 1e-8 to each difference
         const double close = type == at::kDouble ? 2e-7 : 2e-5;
-        const auto leo = fixture("dino.txt", "ko_leo");
+        const auto leo = fixture("dino.txt", "koleo");
         const std::vector<Tensor> x{leaf(online(0, 0, {6, 4}, type)), leaf(online(1, 0, {6, 4}, type))};
-        const Tensor spread = KoLeo{}(features(x, 2));
+        const Tensor spread = Koleo{}(features(x, 2));
         spread.backward();
         CHECK(spread.scalar_type() == type);
         CHECK(spread.item<double>() == Approx(leo.at("value").at(0)).epsilon(close));
@@ -197,7 +197,7 @@ TEST_CASE("DINO and KoLeo equal their definitions, number by number, in float64"
         INFO(views << ' ' << globals);
         Dino loss = dino();
         loss.temperature = 0.3;
-        loss.centre_momentum = 0.6;
+        loss.center_momentum = 0.6;
         std::vector<double> c(7);
         for (int step = 0; step < 3; ++step) {
             const Outputs out = outputs(views, globals, step);
@@ -219,23 +219,23 @@ TEST_CASE("DINO and KoLeo equal their definitions, number by number, in float64"
                         mean += row[k] / 5 / globals;
                 c[k] = 0.6 * c[k] + 0.4 * mean;
             }
-            CHECK(largest_difference(loss.centre.flatten(), listed(c)) < 1e-14);
+            CHECK(largest_difference(loss.center.flatten(), listed(c)) < 1e-14);
         }
     }
     for (const double weight : {0.0, 0.1, 2.0})
         for (const std::int64_t globals : {1, 2}) {
             const auto out = features({online(0, 0, {6, 4}) * 3, online(1, 0, {6, 4}), online(2, 0, {6, 4})}, globals);
-            const double expected = ko_leo_by_definition(out, weight);
-            CHECK(KoLeo{.weight = weight}(out).item<double>() == Approx(expected).epsilon(1e-11));
+            const double expected = koleo_by_definition(out, weight);
+            CHECK(Koleo{.weight = weight}(out).item<double>() == Approx(expected).epsilon(1e-11));
         }
 }
 
 TEST_CASE("the gradients of DINO and KoLeo equal central differences, and none flows into the target") {
     const Outputs fixed = outputs(4, 2);
-    for (const auto centring : {Centring::mean, Centring::sinkhorn})
+    for (const auto centering : {Centering::mean, Centering::sinkhorn})
         for (std::size_t v = 0; v < 4; ++v) {
             Dino loss = dino();
-            loss.centring = centring;
+            loss.centering = centering;
             const auto of = [&](const Tensor& z) {
                 Outputs out = fixed;
                 out.online[v] = z;
@@ -252,7 +252,7 @@ TEST_CASE("the gradients of DINO and KoLeo equal central differences, and none f
     dino()(out).backward();
     CHECK(!out.target[0].grad().defined());
 
-    const auto of = [](const Tensor& z) { return KoLeo{}(features({z, online(1, 0, {6, 4})}, 2)); };
+    const auto of = [](const Tensor& z) { return Koleo{}(features({z, online(1, 0, {6, 4})}, 2)); };
     const Tensor x = leaf(online(0, 0, {6, 4}));
     of(x).backward();
     const at::NoGradGuard no_grad;
@@ -267,14 +267,14 @@ TEST_CASE("a view never meets itself, and only the target's global views count")
     const auto size = [](const Tensor& x) { return x.grad().defined() ? x.grad().abs().max().item<double>() : 0; };
     CHECK(size(one.online[0]) == 0);
     CHECK(size(one.online[1]) > 0);
-    // A target of a local view, where one is there, is not looked at; neither by the centre.
+    // A target of a local view, where one is there, is not looked at; neither by the center.
     Outputs more = outputs(4, 2), less = outputs(4, 2);
     more.target[2] = target(5);
     Dino a = dino(), b = dino();
     CHECK(a(more).item<double>() == b(less).item<double>());
     a.commit(more);
     b.commit(less);
-    CHECK(at::equal(a.centre, b.centre));
+    CHECK(at::equal(a.center, b.center));
     // An online view that did not pass is left out.
     Outputs short_of = outputs(4, 2), three = outputs(3, 2);
     short_of.online[3] = Tensor{};
@@ -289,30 +289,30 @@ TEST_CASE("the order of images and of local views does not matter, nor what all 
             if (z.defined()) z = z.index_select(0, order);
     std::swap(turned.online[2], turned.online[4]);
     for (Tensor& z : shifted.online) z = z + wave({5, 1}, 0.8, 0.2);
-    const auto all = [&](Centring centring, const Outputs& out) {
+    const auto all = [&](Centering centering, const Outputs& out) {
         Dino loss = dino();
-        loss.centring = centring;
+        loss.centering = centering;
         return loss(out).item<double>();
     };
-    for (const auto centring : {Centring::mean, Centring::sinkhorn}) {
-        const double expected = all(centring, plain);
+    for (const auto centering : {Centering::mean, Centering::sinkhorn}) {
+        const double expected = all(centering, plain);
         for (const auto& other : {mixed, turned, shifted})
-            CHECK(all(centring, other) == Approx(expected).epsilon(1e-12));
+            CHECK(all(centering, other) == Approx(expected).epsilon(1e-12));
     }
     for (Tensor& z : shifted.target)
         if (z.defined()) z = z + 3;
-    CHECK(all(Centring::mean, shifted) == Approx(all(Centring::mean, plain)).epsilon(1e-12));
+    CHECK(all(Centering::mean, shifted) == Approx(all(Centering::mean, plain)).epsilon(1e-12));
     const Tensor x = online(0, 0, {6, 4}), turn = std::get<0>(at::linalg_qr(chirp({4, 4}, 0.3, 0.5)));
-    const double spread = KoLeo{}(features({x}, 1)).item<double>();
-    CHECK(KoLeo{}(features({x.flip(0)}, 1)).item<double>() == Approx(spread).epsilon(1e-12));
-    CHECK(KoLeo{}(features({x * 100}, 1)).item<double>() == Approx(spread).epsilon(1e-12));
-    CHECK(KoLeo{}(features({x.mm(turn)}, 1)).item<double>() == Approx(spread).epsilon(1e-12));
+    const double spread = Koleo{}(features({x}, 1)).item<double>();
+    CHECK(Koleo{}(features({x.flip(0)}, 1)).item<double>() == Approx(spread).epsilon(1e-12));
+    CHECK(Koleo{}(features({x * 100}, 1)).item<double>() == Approx(spread).epsilon(1e-12));
+    CHECK(Koleo{}(features({x.mm(turn)}, 1)).item<double>() == Approx(spread).epsilon(1e-12));
 }
 
 TEST_CASE("uniform and collapsed outputs have known losses, entropies and divergences") {
     for (const std::int64_t k : {7, 4096, 65536})
-        for (const auto centring : {Centring::mean, Centring::sinkhorn}) {
-            Dino loss{.centring = centring};
+        for (const auto centering : {Centering::mean, Centering::sinkhorn}) {
+            Dino loss{.centering = centering};
             loss.build(k);
             const Tensor flat = at::full({4, k}, 0.3);
             const double ln = std::log(static_cast<double>(k));
@@ -320,7 +320,7 @@ TEST_CASE("uniform and collapsed outputs have known losses, entropies and diverg
             CHECK(loss.metrics()[0].second.item<double>() == Approx(ln).epsilon(1e-4));
             CHECK(loss.metrics()[1].second.item<double>() == Approx(0).margin(1e-3));
         }
-    // All images in one class, and both networks sure of it: loss, entropy and divergence 0. A centre takes it away.
+    // All images in one class, and both networks sure of it: loss, entropy and divergence 0. A center takes it away.
     Dino loss = dino(7, at::kFloat);
     CHECK(loss.metrics().empty());
     Tensor sure = at::zeros({4, 7});
@@ -331,29 +331,29 @@ TEST_CASE("uniform and collapsed outputs have known losses, entropies and diverg
     for (int step = 0; step < 200; ++step) loss.commit(out);
     loss(out);
     CHECK(loss.metrics()[0].second.item<double>() == Approx(std::log(7.0)).epsilon(1e-4));
-    Dino shared{.centring = Centring::sinkhorn};  // Sinkhorn shares the images out at once
+    Dino shared{.centering = Centering::sinkhorn};  // Sinkhorn shares the images out at once
     shared.build(7);
     shared(out);
     CHECK(shared.metrics()[0].second.item<double>() == Approx(std::log(7.0)).epsilon(1e-4));
 }
 
-TEST_CASE("DINO's centre is read by the loss, written by commit alone, and goes on in another method") {  // pitfall 22
+TEST_CASE("DINO's center is read by the loss, written by commit alone, and goes on in another method") {  // pitfall 22
     Dino loss = dino(7, at::kFloat);
     const Outputs out = outputs(4, 2, 0, at::kFloat);
     const double first = loss(out).item<double>();
-    CHECK(loss.centre.abs().max().item<double>() == 0);
+    CHECK(loss.center.abs().max().item<double>() == 0);
     CHECK(loss(out).item<double>() == first);
     loss.commit(out);
-    CHECK(largest_difference(loss.centre, 0.1 * at::cat({out.target[0], out.target[1]}).mean(0, true)) < 1e-7);
+    CHECK(largest_difference(loss.center, 0.1 * at::cat({out.target[0], out.target[1]}).mean(0, true)) < 1e-7);
     CHECK(loss(out).item<double>() != first);
 
     const Recipe recipe{.encoder = tiny(),
                         .projector = small_head,
-                        .target = momentum::Ema{.schedule = schedules::Constant{0.9}},
+                        .target = targets::Ema{.schedule = schedules::Constant{0.9}},
                         .loss = Dino{},
                         .passes = {.join_views = true, .join_heads = true}};
     Method method{recipe, {.seed = 1}};
-    const auto c = [&] { return method->named_buffers()["loss.centre"].clone(); };
+    const auto c = [&] { return method->named_buffers()["loss.center"].clone(); };
     CHECK(c().sizes() == at::IntArrayRef({1, 12}));
     method->forward(batch_of(6, 0, 2)).backward();
     method->discard();
@@ -373,25 +373,25 @@ TEST_CASE("DINO's centre is read by the loss, written by commit alone, and goes 
 }
 
 TEST_CASE("KoLeo pulls at the encoder and not at the head; duplicates and one image are no trouble") {  // pitfall 39
-    Method method{Recipe{.encoder = tiny(), .projector = small_head, .loss = KoLeo{}}, {.seed = 1}};
+    Method method{Recipe{.encoder = tiny(), .projector = small_head, .loss = Koleo{}}, {.seed = 1}};
     method->forward(batch_of(6)).backward();
     CHECK(method->named_parameters()["encoder.conv.weight"].grad().abs().max().item<double>() > 0);
     CHECK(!method->named_parameters()["projector.mlp.0.weight"].grad().defined());
 
-    says([] { KoLeo{}(features({online(0, 0, {1, 4})}, 1)); }, {"KoLeo", "at least 2 images", "got 1"});
+    says([] { Koleo{}(features({online(0, 0, {1, 4})}, 1)); }, {"KoLeo", "at least 2 images", "got 1"});
     Tensor x = leaf(at::cat({online(0, 0, {3, 4}), online(0, 0, {3, 4})}));
-    Tensor value = KoLeo{.weight = 1}(features({x}, 1));
+    Tensor value = Koleo{.weight = 1}(features({x}, 1));
     value.backward();
     CHECK(value.item<double>() == Approx(-std::log(1e-8)));
     CHECK(x.grad().abs().max().item<double>() == 0);
     x = leaf(at::zeros({4, 3}));
-    value = KoLeo{}(features({x}, 1));
+    value = Koleo{}(features({x}, 1));
     value.backward();
     CHECK(std::isfinite(value.item<double>()));
     CHECK(x.grad().isfinite().all().item<bool>());
     // Two opposite images: the nearest other one is as far as can be, not the image itself.
     const Tensor poles = at::tensor({1.0, -1.0}).unsqueeze(1);
-    CHECK(KoLeo{.weight = 1}(features({poles}, 1)).item<double>() == Approx(-std::log(2.0)));
+    CHECK(Koleo{.weight = 1}(features({poles}, 1)).item<double>() == Approx(-std::log(2.0)));
 }
 
 TEST_CASE("half inputs give finite float32 losses, and autocast changes neither loss") {  // pitfall 16
@@ -399,8 +399,8 @@ TEST_CASE("half inputs give finite float32 losses, and autocast changes neither 
         std::vector<Tensor> s, t;
         for (int v = 0; v < 3; ++v) s.push_back(leaf((online(v) * 100).to(type)));
         for (int v = 0; v < 2; ++v) t.push_back((target(v) * 100).to(type));
-        for (const auto centring : {Centring::mean, Centring::sinkhorn}) {
-            Dino loss{.temperature = 0.05, .target_temperature = {.from = 0.02, .to = 0.02}, .centring = centring};
+        for (const auto centering : {Centering::mean, Centering::sinkhorn}) {
+            Dino loss{.temperature = 0.05, .target_temperature = {.from = 0.02, .to = 0.02}, .centering = centering};
             loss.build(7);
             const Outputs out = outputs(s, t);
             const Tensor value = loss(out);
@@ -410,20 +410,20 @@ TEST_CASE("half inputs give finite float32 losses, and autocast changes neither 
             for (const Tensor& z : s) CHECK(z.grad().isfinite().all().item<bool>());
             CHECK(loss.metrics()[0].second.isfinite().item<bool>());
             loss.commit(out);
-            CHECK(loss.centre.isfinite().all().item<bool>());
+            CHECK(loss.center.isfinite().all().item<bool>());
         }
         const Tensor f = leaf((online(0, 0, {6, 4}) * 100).to(type));
-        const Tensor value = KoLeo{}(features({f}, 1));
+        const Tensor value = Koleo{}(features({f}, 1));
         value.backward();
         CHECK(value.scalar_type() == at::kFloat);
         CHECK(f.grad().isfinite().all().item<bool>());
     }
     const Outputs out = outputs(4, 2, 0, at::kFloat);
     const Outputs f = features({online(0, 0, {6, 4}, at::kFloat)}, 1);
-    const double plain = dino(7, at::kFloat)(out).item<double>(), spread = KoLeo{}(f).item<double>();
+    const double plain = dino(7, at::kFloat)(out).item<double>(), spread = Koleo{}(f).item<double>();
     const Autocast scope(at::kCPU, Precision::bf16);
     CHECK(dino(7, at::kFloat)(out).item<double>() == plain);
-    CHECK(KoLeo{}(f).item<double>() == spread);
+    CHECK(Koleo{}(f).item<double>() == spread);
 }
 
 TEST_CASE("DINO's head gives lightly's and the authors' outputs and gradients under their names") {
@@ -521,9 +521,9 @@ TEST_CASE("wrong options and shapes of DINO's parts say what is wrong") {
     says(with([](Dino& l) { l.temperature = 0; }), {"Dino", "temperature", "got 0"});
     says(with([](Dino& l) { l.target_temperature.to = -1; }), {"Dino", "temperature", "got -1"});
     says(with([](Dino& l) { l.target_temperature.epochs = -2; }), {"Dino", "epochs", "-2"});
-    says(with([](Dino& l) { l.centre_momentum = 1.5; }), {"Dino", "centre_momentum", "1.5"});
-    says(with([](Dino& l) { l.centre = Tensor{}; }), {"Dino", "[1, 7]", "build(7)"});
-    says(with([](Dino& l) { l.centre = at::zeros({1, 6}); }), {"Dino", "[1, 7]", "[1, 6]"});
+    says(with([](Dino& l) { l.center_momentum = 1.5; }), {"Dino", "center_momentum", "1.5"});
+    says(with([](Dino& l) { l.center = Tensor{}; }), {"Dino", "[1, 7]", "build(7)"});
+    says(with([](Dino& l) { l.center = at::zeros({1, 6}); }), {"Dino", "[1, 7]", "[1, 6]"});
     const auto of = [&](auto&& change) {
         return [&good, change] {
             Outputs out = good;
@@ -539,9 +539,9 @@ TEST_CASE("wrong options and shapes of DINO's parts say what is wrong") {
     says(of([](Outputs& o) { o.target[0] = o.target[1] = at::zeros({5}, at::kDouble); }), {"Dino", "[N, D]", "[5]"});
     says([] { dino()(outputs(1, 1)); }, {"Dino", "another view"});
 
-    says([] { KoLeo{.weight = -1}(features({at::ones({3, 2})}, 1)); }, {"KoLeo", "weight", "-1"});
-    says([] { KoLeo{}(features({at::ones({3, 2})}, 0)); }, {"KoLeo", "at least one global view"});
-    says([] { KoLeo{}(features({at::ones({3})}, 1)); }, {"KoLeo", "[N, D]", "[3]"});
+    says([] { Koleo{.weight = -1}(features({at::ones({3, 2})}, 1)); }, {"KoLeo", "weight", "-1"});
+    says([] { Koleo{}(features({at::ones({3, 2})}, 0)); }, {"KoLeo", "at least one global view"});
+    says([] { Koleo{}(features({at::ones({3})}, 1)); }, {"KoLeo", "[N, D]", "[3]"});
 
     says([] { heads::Dino{.layers = 0}.build(8); }, {"heads::Dino", "layers", "got 0"});
     says([] { heads::Dino{.hidden = 0}.build(8); }, {"heads::Dino", "hidden", "got 0"});

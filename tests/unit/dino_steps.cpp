@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The preset of DINO: three whole steps against lightly's parts, its passes, its optimiser, what waits, its views.
-#include <doppel/encoders/any.hpp>
-#include <doppel/losses/ko_leo.hpp>
+// The preset of DINO: three whole steps against lightly's parts, its passes, its optimizer, what waits, its views.
+#include <doppel/encoders/by_name.hpp>
+#include <doppel/losses/koleo.hpp>
 #include <doppel/methods/dino.hpp>
 
 #include "method_support.hpp"
@@ -11,7 +11,7 @@
 
 using namespace doppel;
 using namespace doppel::test;
-using losses::Centring;
+using losses::Centering;
 using methods::DinoOptions;
 
 namespace {
@@ -33,13 +33,13 @@ Progress at_share(double share) { return {.step = std::llround(share * 100), .of
 struct Both {
     using Pairing = losses::Dino::Pairing;
     losses::Dino dino{};
-    losses::KoLeo ko_leo{};
+    losses::Koleo koleo{};
     void build(std::int64_t dim) { dino.build(dim); }
     template <class Visitor>
     void state(Visitor&& visit) {
         dino.state(visit);
     }
-    Tensor operator()(const Outputs& out) { return dino(out) + ko_leo(out); }
+    Tensor operator()(const Outputs& out) { return dino(out) + koleo(out); }
     void commit(const Outputs& out) { dino.commit(out); }
 };
 
@@ -93,7 +93,7 @@ TEST_CASE("the target of DINO sees the global views only, and no branch of it is
     }
     CHECK(encoders::Vit{}.drop_path == 0);
     // A ViT that was chosen by name, and another encoder, which has no such option.
-    CHECK(std::get<encoders::Vit>(methods::dino(encoders::Any(vit)).recipe.encoder.spec).drop_path == 0.1);
+    CHECK(std::get<encoders::Vit>(methods::dino(encoders::ByName(vit)).recipe.encoder.spec).drop_path == 0.1);
     CHECK(!methods::dino(encoders::ResNet{.zero_init_residual = true}).recipe.encoder.zero_init_residual);
 }
 
@@ -120,7 +120,7 @@ TEST_CASE("the head's last layer stays bit for bit as it is for an epoch, then i
             const auto preset = methods::dino(vit, o);
             AnyMethod method = Method{preset.recipe, {.seed = 1}};
             method.begin({.samples = 12, .steps = 6, .steps_per_epoch = 2});
-            auto optimiser = preset.optimiser.build(method.trainable());
+            auto optimizer = preset.optimizer.build(method.trainable());
             const Tensor v = value_of(method, "projector.last_layer.weight_v");
             const Tensor g = value_of(method, "projector.last_layer.weight_g");
             const Tensor other = value_of(method, "projector.mlp.0.weight");
@@ -129,10 +129,10 @@ TEST_CASE("the head's last layer stays bit for bit as it is for an epoch, then i
             for (std::int64_t step = 0; step < 4; ++step) {
                 INFO("step " << step << (sgd ? " SGD" : " AdamW"));
                 method.forward(batch_of(6, static_cast<double>(step), 1)).backward();
-                optim::drop_frozen(preset.frozen, optimiser.groups(), step, 2);
-                preset.clip(optimiser.groups());
-                optimiser.step(1e-3);
-                optimiser.zero_grad();
+                optim::drop_frozen(preset.frozen, optimizer.groups(), step, 2);
+                preset.clip(optimizer.groups());
+                optimizer.step(1e-3);
+                optimizer.zero_grad();
                 method.commit();
                 CHECK(bit_equal(v.detach(), v0) == (step < 2));
                 CHECK(bit_equal(g.detach(), g0) == (step < 2 || !gain));
@@ -147,12 +147,12 @@ TEST_CASE("the head's last layer stays bit for bit as it is for an epoch, then i
     CHECK(methods::dino(tiny()).frozen[0].describe() == "'projector.last_layer' for 1 epoch");
 }
 
-TEST_CASE("weight decay is on weights, class token and positions, not on biases and normalisation, and rises") {
+TEST_CASE("weight decay is on weights, class token and positions, not on biases and normalization, and rises") {
     const auto preset = methods::dino(vit, tiny_options());
     AnyMethod method = Method{preset.recipe, {.seed = 1}};
-    const auto optimiser = preset.optimiser.build(method.trainable());
+    const auto optimizer = preset.optimizer.build(method.trainable());
     std::map<std::string, bool> decays;
-    for (const auto& group : optimiser.groups())
+    for (const auto& group : optimizer.groups())
         for (const auto& [name, value] : group.parameters) {
             INFO(name);
             decays[name] = group.weight_decay > 0;
@@ -172,7 +172,7 @@ TEST_CASE("weight decay is on weights, class token and positions, not on biases 
     // From nothing to something: the groups must decay all the same.
     DinoOptions o = tiny_options();
     o.weight_decay = 0;
-    const auto from_zero = methods::dino(vit, o).optimiser.build(method.trainable());
+    const auto from_zero = methods::dino(vit, o).optimizer.build(method.trainable());
     CHECK(from_zero.groups().front().weight_decay == Approx(0.4));
 }
 
@@ -181,16 +181,16 @@ TEST_CASE("DINO's values are the authors', for ViTs and ResNets") {
     CHECK(preset.name == "dino");
     CHECK(preset.epochs == 100);
     CHECK(preset.batch_size == 512);
-    CHECK(preset.optimiser.describe().find("AdamW") == 0);
+    CHECK(preset.optimizer.describe().find("AdamW") == 0);
     CHECK(preset.lr(at_share(0)) == 0);
     CHECK(preset.lr(at_share(0.1)) == Approx(5e-4 * 2));
     CHECK(preset.lr(at_share(1)) == Approx(1e-6));
-    CHECK(preset.optimiser.doubt(5e-4 * 2).empty());
+    CHECK(preset.optimizer.doubt(5e-4 * 2).empty());
     CHECK(preset.clip.each == 3);
     CHECK(preset.clip.global == 0);
     const auto& recipe = preset.recipe;
     CHECK(recipe.encoder.drop_path == 0.1);
-    CHECK(recipe.target.when == momentum::When::after_step);
+    CHECK(recipe.target.timing == targets::EmaTiming::after_step);
     CHECK(recipe.target.schedule(at_share(0)) == 0.996);
     CHECK(recipe.target.schedule(at_share(1)) == 1);
     CHECK(recipe.projector.layers == 3);
@@ -201,18 +201,18 @@ TEST_CASE("DINO's values are the authors', for ViTs and ResNets") {
     CHECK(!recipe.projector.trained_gain);
     CHECK(recipe.loss.temperature == 0.1);
     CHECK(recipe.loss.target_temperature({}) == 0.04);
-    CHECK(recipe.loss.centre_momentum == 0.9);
-    CHECK(recipe.loss.centring == Centring::mean);
+    CHECK(recipe.loss.center_momentum == 0.9);
+    CHECK(recipe.loss.centering == Centering::mean);
     DinoOptions o;
     o.sinkhorn = true;
     o.lr = 7e-4;
-    CHECK(methods::dino(tiny(), o).recipe.loss.centring == Centring::sinkhorn);
+    CHECK(methods::dino(tiny(), o).recipe.loss.centering == Centering::sinkhorn);
     CHECK(methods::dino(tiny(), o).lr(at_share(0.1)) == Approx(7e-4));
 
     const auto resnet = methods::dino(encoders::ResNet{.depth = 50}, methods::dino_resnet());
-    CHECK(resnet.optimiser.describe() == "SGD, momentum 0.9, weight decay 0.0001, not on biases and normalisation");
+    CHECK(resnet.optimizer.describe() == "SGD, momentum 0.9, weight decay 0.0001, not on biases and normalization");
     CHECK(resnet.lr(at_share(0.1)) == Approx(0.03 * 2));
-    CHECK(resnet.optimiser.doubt(0.06).empty());
+    CHECK(resnet.optimizer.doubt(0.06).empty());
     for (std::size_t v = 0; v < resnet.views.each.size(); ++v)
         CHECK(mentions(resnet.views.each[v].describe(), {v < 2 ? "scale=[0.14, 1]" : "scale=[0.05, 0.14]"}));
 
@@ -277,7 +277,7 @@ TEST_CASE("the small presets train a ViT and a ResNet on 32 and 16 px, with KoLe
     const auto train = [](const auto& preset, auto recipe, double lr, const std::string& first) {
         AnyMethod method = Method{recipe, {.seed = 1}};
         CHECK(method.begin({.samples = 64, .steps = 30, .steps_per_epoch = 10}).empty());
-        auto optimiser = preset.optimiser.build(method.trainable());
+        auto optimizer = preset.optimizer.build(method.trainable());
         Batch batch;
         for (const auto& view : preset.views.each) {
             const auto i = static_cast<double>(batch.views.size());
@@ -289,10 +289,10 @@ TEST_CASE("the small presets train a ViT and a ResNet on 32 and 16 px, with KoLe
         for (std::int64_t step = 0; step < 30; ++step) {
             const Tensor loss = method.forward(batch);
             loss.backward();
-            optim::drop_frozen(preset.frozen, optimiser.groups(), step, 10);
-            preset.clip(optimiser.groups());
-            optimiser.step(lr);
-            optimiser.zero_grad();
+            optim::drop_frozen(preset.frozen, optimizer.groups(), step, 10);
+            preset.clip(optimizer.groups());
+            optimizer.step(lr);
+            optimizer.zero_grad();
             method.commit();
             last = loss.template item<double>();
             INFO("step " << step << ": " << last);
@@ -307,11 +307,11 @@ TEST_CASE("the small presets train a ViT and a ResNet on 32 and 16 px, with KoLe
     const auto transformer = methods::dino(net, methods::dino_vit_small());
     CHECK(transformer.batch_size == 64);
     CHECK(transformer.recipe.projector.out == 64);
-    CHECK(transformer.optimiser.describe().find("AdamW") == 0);
+    CHECK(transformer.optimizer.describe().find("AdamW") == 0);
     train(transformer, transformer.recipe, 1e-3, "cls_token");
     const auto resnet = methods::dino(tiny(), methods::dino_small());
-    CHECK(resnet.optimiser.describe().find("AdamW") == 0);
+    CHECK(resnet.optimizer.describe().find("AdamW") == 0);
     train(resnet, resnet.recipe, 1e-3, "conv.weight");
-    CHECK(methods::dino(tiny(), methods::dino_resnet()).optimiser.describe().find("SGD") == 0);
+    CHECK(methods::dino(tiny(), methods::dino_resnet()).optimizer.describe().find("SGD") == 0);
     train(transformer, with_loss(transformer.recipe, Both{}), 1e-3, "cls_token");
 }

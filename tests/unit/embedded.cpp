@@ -116,7 +116,7 @@ TEST_CASE("Embedded draws all ten kinds about equally often", "[embedded]") {
     for (int count : counts) CHECK(std::abs(count - 1000) < 120);  // four standard deviations
 }
 
-TEST_CASE("Embedded renders any size from 8 pixels, square and in colour", "[embedded]") {
+TEST_CASE("Embedded renders any size from 8 pixels, square and in color", "[embedded]") {
     for (int size : {8, 9, 31, 32, 33, 96, 224}) {
         const Embedded data({.size = size, .count = 2});
         const auto image = data.image(1), mask = data.mask(1);
@@ -146,16 +146,16 @@ TEST_CASE("Embedded masks mark exactly the pixels that the object paints", "[emb
         auto scene = scene_of(options, i, draw);
         scene.brightness = 256, scene.contrast = 256, scene.slope = 0;
         auto again = draw;
-        scene.object.colours = {{{0, 0, 0}, {0, 0, 0}}};
+        scene.object.colors = {{{0, 0, 0}, {0, 0, 0}}};
         const auto black = data::detail::render(scene, 48, draw);
-        scene.object.colours = {{{255, 255, 255}, {255, 255, 255}}};
+        scene.object.colors = {{{255, 255, 255}, {255, 255, 255}}};
         const auto white = data::detail::render(scene, 48, again);
         const auto mask = data.mask(i);
         int inside = 0, wrong = 0;
         for (int y = 0; y < 48; ++y)
             for (int x = 0; x < 48; ++x) {
                 const int change = white.at(x, y)[1] - black.at(x, y)[1], marked = *mask.at(x, y);
-                wrong += std::abs(change - marked) > 14;  // noise reaches 12 levels where a colour is clipped
+                wrong += std::abs(change - marked) > 14;  // noise reaches 12 levels where a color is clipped
                 inside += marked == 255;
             }
         CHECK(wrong == 0);
@@ -178,29 +178,29 @@ TEST_CASE("Embedded labels name the shape and surface in the picture", "[embedde
     CHECK(data.classes()[static_cast<std::size_t>(data::detail::Pattern::lattice)] == "latticed hexagon");
 }
 
-TEST_CASE("Embedded kinds are told neither by mean colour nor by position", "[embedded]") {
+TEST_CASE("Embedded kinds are told neither by mean color nor by position", "[embedded]") {
     const Embedded data({.size = 16, .count = 3000});
-    std::vector<std::array<double, 3>> colours;
+    std::vector<std::array<double, 3>> colors;
     std::vector<std::array<double, 2>> places;
     std::vector<std::int64_t> labels;
     for (std::int64_t i = 0; i < data.size(); ++i) {
         const auto image = data.image(i), mask = data.mask(i);
-        std::array<double, 3> colour{};
+        std::array<double, 3> color{};
         std::array<double, 2> place{};
         double area = 0;
         for (int y = 0; y < 16; ++y)
             for (int x = 0; x < 16; ++x) {
-                for (std::size_t c = 0; c < 3; ++c) colour[c] += image.at(x, y)[c] / 256.0;
+                for (std::size_t c = 0; c < 3; ++c) color[c] += image.at(x, y)[c] / 256.0;
                 area += *mask.at(x, y);
                 place[0] += *mask.at(x, y) * x;
                 place[1] += *mask.at(x, y) * y;
             }
         for (auto& coordinate : place) coordinate /= area;
-        colours.push_back(colour);
+        colors.push_back(color);
         places.push_back(place);
         labels.push_back(data.label(i));
     }
-    CHECK(nearest_mean_accuracy(colours, labels) < 0.16);  // chance is 0.10
+    CHECK(nearest_mean_accuracy(colors, labels) < 0.16);  // chance is 0.10
     CHECK(nearest_mean_accuracy(places, labels) < 0.16);
 }
 

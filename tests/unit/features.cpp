@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Features of whole data sets: order, damaged images, and a method that is left as it was.
-#include <doppel/augment/views.hpp>
+#include <doppel/views/views.hpp>
 #include <doppel/data/embedded.hpp>
 #include <doppel/eval/features.hpp>
 #include <doppel/eval/pixels.hpp>
@@ -27,7 +27,7 @@ struct Damaged {
 };
 
 AnyMethod method() { return Method{Recipe{.encoder = tiny(), .loss = losses::NtXent{}}, {.seed = 1}}; }
-augment::View plain() { return views::sim_clr_small(12).plain; }
+augment::Pipeline plain() { return views::simclr_small(12).plain; }
 
 }  // namespace
 
@@ -46,7 +46,7 @@ TEST_CASE("features come in the data set's order, whatever the batch size and th
 }
 
 TEST_CASE("damaged images have no row; without a place to note them they throw") {
-    const auto damage = std::make_shared<data::Damage>();
+    const auto damage = std::make_shared<data::DamagedImages>();
     {
         const auto found = eval::features(method(), Damaged{}, plain(), {.batch_size = 6, .damage = damage});
         REQUIRE(found.rows.size(0) == 17);
@@ -82,6 +82,6 @@ TEST_CASE("k-NN on pixels is k-NN on the flattened images, however small the por
         const auto found = eval::knn_pixels(bank, queries, plain(), {.knn = {.k = 7}, .workers = 2, .bytes = bytes});
         CHECK(found.top1 == expected.top1);
         CHECK(bit_equal(found.predictions, expected.predictions));
-        CHECK(largest_difference(found.neighbours.similarities, expected.neighbours.similarities) < 1e-6);
+        CHECK(largest_difference(found.neighbors.similarities, expected.neighbors.similarities) < 1e-6);
     }
 }

@@ -3,7 +3,7 @@
 #include <doppel/optim/freeze.hpp>
 #include <doppel/optim/lars.hpp>
 #include <doppel/optim/sgd.hpp>
-#include <doppel/optim/spec.hpp>
+#include <doppel/optim/any_spec.hpp>
 
 #include "torch_support.hpp"
 
@@ -46,8 +46,8 @@ TEST_CASE("a freeze lasts its epochs or its steps, whichever is longer, and name
                    {"Freeze", "'head'", "-1"}));
 }
 
-TEST_CASE("a learning rate of another optimiser's size is doubted, or refused where it would ruin the run") {  // pitfall 20
-    const optim::AnySpec sgd = optim::Sgd{}, adamw = optim::AdamW{}, lars = optim::Lars{};
+TEST_CASE("a learning rate of another optimizer's size is doubted, or refused where it would ruin the run") {  // pitfall 20
+    const optim::AnyOptimizerSpec sgd = optim::Sgd{}, adamw = optim::AdamW{}, lars = optim::Lars{};
     CHECK(sgd.doubt(0.2).empty());
     CHECK(adamw.doubt(1e-3).empty());
     CHECK(lars.doubt(4.8).empty());

@@ -118,7 +118,7 @@ TEST_CASE("A rule that fits nothing or contradicts itself is an error that names
 TEST_CASE("A rule describes itself") {
     CHECK(Rule{.matches = "predictor.", .fixed_lr = 0.05}.describe() == "'predictor.': learning rate 0.05 throughout");
     CHECK(Rule{.shapes = Shapes::norm_and_bias, .lr_scale = 0.024, .weight_decay = 0, .adapt = false}.describe() ==
-          "biases and normalisation: learning rate times 0.024, weight decay 0, not adapted");
+          "biases and normalization: learning rate times 0.024, weight decay 0, not adapted");
     CHECK(Rule{.matches = "stem.", .shapes = Shapes::weights, .frozen = true}.describe() ==
           "weights of 'stem.': not trained");
 }

@@ -2,8 +2,8 @@
 // iBOT's patch loss and the sum of losses.
 #include <doppel/encoders/vit.hpp>
 #include <doppel/losses/ibot.hpp>
-#include <doppel/losses/sig_reg.hpp>
-#include <doppel/losses/sum.hpp>
+#include <doppel/losses/sigreg.hpp>
+#include <doppel/losses/weighted_sum.hpp>
 #include <doppel/losses/tico.hpp>
 #include <doppel/methods/ibot.hpp>
 
@@ -15,9 +15,9 @@
 
 using namespace doppel;
 using namespace doppel::test;
-using losses::Centring;
+using losses::Centering;
 using losses::Ibot;
-using losses::SigReg;
+using losses::Sigreg;
 using losses::Sum;
 using losses::Weighted;
 
@@ -53,7 +53,7 @@ Outputs outputs(const Tensor& s, const Tensor& t, const Tensor& w = weights(), s
 
 Ibot ibot(std::int64_t classes = 5, Ibot loss = {}, at::ScalarType type = at::kDouble) {
     loss.build(classes);
-    loss.patch_centre = loss.patch_centre.to(type);
+    loss.patch_center = loss.patch_center.to(type);
     return loss;
 }
 const losses::TargetTemperature warm{.from = 0.04, .to = 0.07, .epochs = 3}, fixed{.from = 0.07, .to = 0.07};
@@ -88,14 +88,14 @@ Rows sinkhorn_by_definition(Rows q, double epsilon) {
 }
 
 double by_definition(const losses::Ibot& loss, const Outputs& out, double target_temperature) {
-    const Rows s = numbers(out.patches.online), t = numbers(out.patches.target), c = numbers(loss.patch_centre);
+    const Rows s = numbers(out.patches.online), t = numbers(out.patches.target), c = numbers(loss.patch_center);
     const Rows w = numbers(out.patches.weight.unsqueeze(0));
     const Rows assigned = sinkhorn_by_definition(t, target_temperature);
     double sum = 0;
     for (std::size_t m = 0; m < s.size(); ++m) {
-        std::vector<double> centred = t[m];
-        for (std::size_t k = 0; k < centred.size(); ++k) centred[k] -= c[0][k];
-        const auto p = loss.centring == Centring::mean ? softmax(centred, target_temperature) : assigned[m];
+        std::vector<double> centerd = t[m];
+        for (std::size_t k = 0; k < centerd.size(); ++k) centerd[k] -= c[0][k];
+        const auto p = loss.centering == Centering::mean ? softmax(centerd, target_temperature) : assigned[m];
         const auto q = softmax(s[m], loss.temperature);
         for (std::size_t k = 0; k < p.size(); ++k) sum -= w[0][m] * p[k] * std::log(q[k]);
     }
@@ -117,7 +117,7 @@ template <class L>
 auto masked(L loss) {
     return Recipe{.encoder = vit,
                   .projector = heads::Mlp{.hidden = {}, .out = 6},
-                  .target = momentum::Ema{.schedule = schedules::Constant{0.9}},
+                  .target = targets::Ema{.schedule = schedules::Constant{0.9}},
                   .loss = std::move(loss),
                   .passes = {.join_views = true, .join_heads = true}};
 }
@@ -127,8 +127,8 @@ template <class L>
 concept NamesPairing = requires { typename L::Pairing; };
 
 /// A pair loss with state as a part.
-struct TiCoPart {
-    losses::TiCo of{};
+struct TicoPart {
+    losses::Tico of{};
     void build(std::int64_t dim) { of.build(dim); }
     template <class Visitor>
     void state(Visitor&& visit) {
@@ -173,16 +173,16 @@ struct Warns : NoFrills {
     std::string begin(const Horizon&) { return "Warns: careful"; }
 };
 
-static_assert(slots::MaskingLoss<Ibot> && slots::WholeLoss<Ibot> && NamesPairing<Ibot>);
-static_assert(slots::MaskingLoss<Sum<SigReg, Ibot>> && !slots::MaskingLoss<Sum<SigReg, Symmetric>>);
-static_assert(std::same_as<Sum<SigReg, Symmetric, Ibot>::Pairing, pairings::Symmetric>);
-static_assert(std::same_as<Sum<Sum<SigReg>, Sum<SigReg, Ibot>>::Pairing, pairings::GlobalToAll>);
-static_assert(!NamesPairing<Sum<SigReg, TiCoPart>>);
+static_assert(slots::MaskingLoss<Ibot> && slots::OutputsLoss<Ibot> && NamesPairing<Ibot>);
+static_assert(slots::MaskingLoss<Sum<Sigreg, Ibot>> && !slots::MaskingLoss<Sum<Sigreg, Symmetric>>);
+static_assert(std::same_as<Sum<Sigreg, Symmetric, Ibot>::Pairing, pairings::Symmetric>);
+static_assert(std::same_as<Sum<Sum<Sigreg>, Sum<Sigreg, Ibot>>::Pairing, pairings::GlobalToAll>);
+static_assert(!NamesPairing<Sum<Sigreg, TicoPart>>);
 
 }  // namespace
 
-TEST_CASE("iBOT's patch loss gives the values, gradients and centres of lightly and of the authors' formula") {
-    // tests/reference/make_ibot_fixtures.py: the centre is read before it is written (pitfall 22)
+TEST_CASE("iBOT's patch loss gives the values, gradients and centers of lightly and of the authors' formula") {
+    // tests/reference/make_ibot_fixtures.py: the center is read before it is written (pitfall 22)
     for (const auto type : {at::kDouble, at::kFloat}) {
         const double tolerance = type == at::kDouble ? 1e-11 : 4e-6;
         const auto equal = [&](const Ibot& loss, const std::string& name, int inputs, std::int64_t epoch) {
@@ -203,18 +203,18 @@ TEST_CASE("iBOT's patch loss gives the values, gradients and centres of lightly 
             const std::string name = "ibot_" + std::to_string(step);
             loss.commit(equal(loss, name, step, step));
             const auto state = fixture("ibot.txt", name).at("state");
-            CHECK(largest_difference(loss.patch_centre.flatten(), at::tensor(state, at::kDouble)) < tolerance);
+            CHECK(largest_difference(loss.patch_center.flatten(), at::tensor(state, at::kDouble)) < tolerance);
         }
-        equal(ibot(5, {.target_temperature = fixed, .centring = Centring::sinkhorn}, type), "ibot_sinkhorn", 0, 0);
+        equal(ibot(5, {.target_temperature = fixed, .centering = Centering::sinkhorn}, type), "ibot_sinkhorn", 0, 0);
     }
 }
 
 TEST_CASE("iBOT's patch loss equals its definition, number by number, in float64") {
-    for (const auto how : {Centring::mean, Centring::sinkhorn})
+    for (const auto how : {Centering::mean, Centering::sinkhorn})
         for (const double temperature : {0.1, 1.0})
             for (const std::int64_t epoch : {0, 1, 2, 7}) {
-                Ibot loss = ibot(5, {.temperature = temperature, .target_temperature = warm, .centring = how});
-                loss.patch_centre = chirp({1, 5}, 0.3, 0.2) * 0.1;
+                Ibot loss = ibot(5, {.temperature = temperature, .target_temperature = warm, .centering = how});
+                loss.patch_center = chirp({1, 5}, 0.3, 0.2) * 0.1;
                 const Outputs out = outputs(3 * online(1), target(2), chirp({18}, 0.2, 0.1) + 2, epoch);
                 const double warmed = std::min(0.07, 0.04 + 0.015 * static_cast<double>(epoch));
                 CHECK(loss(out).item<double>() == Approx(by_definition(loss, out, warmed)).epsilon(1e-10));
@@ -222,9 +222,9 @@ TEST_CASE("iBOT's patch loss equals its definition, number by number, in float64
 }
 
 TEST_CASE("the gradient of iBOT's patch loss equals central differences") {
-    for (const auto how : {Centring::mean, Centring::sinkhorn}) {
-        Ibot loss = ibot(5, {.target_temperature = fixed, .centring = how});
-        loss.patch_centre = chirp({1, 5}, 0.3, 0.2) * 0.1;
+    for (const auto how : {Centering::mean, Centering::sinkhorn}) {
+        Ibot loss = ibot(5, {.target_temperature = fixed, .centering = how});
+        loss.patch_center = chirp({1, 5}, 0.3, 0.2) * 0.1;
         const Tensor x = leaf(online(0));
         const auto value = [&](const Tensor& s) { return loss(outputs(s, target(0))); };
         value(x).backward();
@@ -233,30 +233,30 @@ TEST_CASE("the gradient of iBOT's patch loss equals central differences") {
     }
 }
 
-TEST_CASE("iBOT's centre is the target's alone, is read by the loss and written by commit") {  // pitfall 22
+TEST_CASE("iBOT's center is the target's alone, is read by the loss and written by commit") {  // pitfall 22
     Ibot loss = ibot(5, {.target_temperature = fixed});
     const Outputs out = outputs(online(0), target(0));
     const double first = loss(out).item<double>();
     CHECK(loss(out).item<double>() == first);
-    CHECK(loss.patch_centre.abs().max().item<double>() == 0);
+    CHECK(loss.patch_center.abs().max().item<double>() == 0);
     loss.commit(out);
     const Tensor once = target(0).mean(0, true);
-    CHECK(largest_difference(loss.patch_centre, 0.1 * once) < 1e-15);
+    CHECK(largest_difference(loss.patch_center, 0.1 * once) < 1e-15);
     CHECK(loss(out).item<double>() != first);
     loss.commit(outputs(100 * online(3), target(0)));
-    CHECK(largest_difference(loss.patch_centre, 0.19 * once) < 1e-15);
+    CHECK(largest_difference(loss.patch_center, 0.19 * once) < 1e-15);
     // A step in which nothing was hidden, and Sinkhorn, leave it.
     Outputs none;
     none.online = {at::ones({2, 5})};
     loss.commit(none);
-    loss.centring = Centring::sinkhorn;
+    loss.centering = Centering::sinkhorn;
     loss.commit(out);
-    CHECK(largest_difference(loss.patch_centre, 0.19 * once) < 1e-15);
+    CHECK(largest_difference(loss.patch_center, 0.19 * once) < 1e-15);
     // m = 1 keeps, m = 0 takes the last.
-    Ibot still = ibot(5, {.centre_momentum = 1}), last = ibot(5, {.centre_momentum = 0});
+    Ibot still = ibot(5, {.center_momentum = 1}), last = ibot(5, {.center_momentum = 0});
     still.commit(out), last.commit(out);
-    CHECK(still.patch_centre.abs().max().item<double>() == 0);
-    CHECK(largest_difference(last.patch_centre, once) < 1e-15);
+    CHECK(still.patch_center.abs().max().item<double>() == 0);
+    CHECK(largest_difference(last.patch_center, once) < 1e-15);
 }
 
 TEST_CASE("where no patch is hidden iBOT's loss is 0 and can be differentiated") {
@@ -279,19 +279,19 @@ TEST_CASE("iBOT's loss of outputs that say nothing, that are collapsed and that 
     const double share = 5 / 6., k = 5;  // one of six views has no hidden patch
     const Tensor same = at::ones({18, 5}, at::kDouble);
     const Tensor one = at::one_hot(at::arange(18).remainder(5), 5).to(at::kDouble);
-    for (const auto how : {Centring::mean, Centring::sinkhorn}) {
-        const Ibot loss = ibot(5, {.target_temperature = fixed, .centring = how});
+    for (const auto how : {Centering::mean, Centering::sinkhorn}) {
+        const Ibot loss = ibot(5, {.target_temperature = fixed, .centering = how});
         for (const Tensor& t : {same, target(0), one})
             CHECK(loss(outputs(same, t)).item<double>() == Approx(share * std::log(k)).epsilon(1e-12));
         CHECK(loss(outputs(10 * one, one)).item<double>() == Approx(0).margin(1e-3));
         // Cross-entropy is least, the target's own entropy, where both distributions agree.
-        const Tensor p = losses::centred(target(0), loss.patch_centre, 0.07, how);
+        const Tensor p = losses::centerd(target(0), loss.patch_center, 0.07, how);
         const double least = -((p * p.log()).sum(1) * weights()).sum().item<double>();
         CHECK(loss(outputs(p.log() * 0.1, target(0))).item<double>() == Approx(least).epsilon(1e-10));
         CHECK(loss(outputs(online(0), target(0))).item<double>() > least + 0.1);
     }
-    // The centre takes away a class that always wins; without it the target has collapsed onto that class.
-    Ibot loss = ibot(5, {.target_temperature = fixed, .centre_momentum = 0});
+    // The center takes away a class that always wins; without it the target has collapsed onto that class.
+    Ibot loss = ibot(5, {.target_temperature = fixed, .center_momentum = 0});
     Tensor winner = at::zeros({18, 5}, at::kDouble);
     winner.select(1, 2).fill_(3);
     const Outputs out = outputs(winner, winner);
@@ -303,8 +303,8 @@ TEST_CASE("iBOT's loss of outputs that say nothing, that are collapsed and that 
 TEST_CASE("iBOT's loss does not care about the order of patches, nor about a constant added to a patch's scores") {
     const Tensor order = (at::arange(18) * 5 + 3).remainder(18);
     const auto mixed = [&](const Tensor& x) { return x.index_select(0, order); };
-    for (const auto how : {Centring::mean, Centring::sinkhorn}) {
-        const Ibot loss = ibot(5, {.target_temperature = fixed, .centring = how});
+    for (const auto how : {Centering::mean, Centering::sinkhorn}) {
+        const Ibot loss = ibot(5, {.target_temperature = fixed, .centering = how});
         const double value = loss(outputs(online(0), target(0))).item<double>();
         const Outputs other = outputs(mixed(online(0)), mixed(target(0)), mixed(weights()));
         CHECK(loss(other).item<double>() == Approx(value).epsilon(1e-12));
@@ -317,8 +317,8 @@ TEST_CASE("iBOT's loss does not care about the order of patches, nor about a con
 }
 
 TEST_CASE("half-precision, extreme and equal scores give finite patch losses and gradients") {  // pitfall 16
-    for (const auto how : {Centring::mean, Centring::sinkhorn}) {
-        const Ibot loss = ibot(5, {.target_temperature = {.from = 0.02, .to = 0.02}, .centring = how}, at::kFloat);
+    for (const auto how : {Centering::mean, Centering::sinkhorn}) {
+        const Ibot loss = ibot(5, {.target_temperature = {.from = 0.02, .to = 0.02}, .centering = how}, at::kFloat);
         for (const auto type : {at::kHalf, at::kBFloat16}) {
             const Tensor s = leaf(online(0, type)), t = target(0, type), w = weights(at::kFloat);
             const Tensor value = loss(outputs(s, t, w));
@@ -337,13 +337,13 @@ TEST_CASE("half-precision, extreme and equal scores give finite patch losses and
     }
 }
 
-TEST_CASE("iBOT's loss and centre are computed in float32 under bfloat16 autocast") {
-    for (const auto how : {Centring::mean, Centring::sinkhorn}) {
+TEST_CASE("iBOT's loss and center are computed in float32 under bfloat16 autocast") {
+    for (const auto how : {Centering::mean, Centering::sinkhorn}) {
         const auto all = [&] {
-            Ibot loss = ibot(5, {.target_temperature = fixed, .centring = how}, at::kFloat);
+            Ibot loss = ibot(5, {.target_temperature = fixed, .centering = how}, at::kFloat);
             const Outputs out = outputs(online(0, at::kFloat), target(0, at::kFloat), weights(at::kFloat));
             loss.commit(out);
-            return at::cat({loss(out).reshape({1, 1}), loss.patch_centre}, 1);
+            return at::cat({loss(out).reshape({1, 1}), loss.patch_center}, 1);
         };
         const Tensor outside = all();
         const Autocast scope(at::kCPU, Precision::bf16);
@@ -364,7 +364,7 @@ TEST_CASE("iBOT's loss says what is wrong with its options and input") {
     }
     says([&] { ibot(5, {.target_temperature = {.epochs = -1}}); }, {"Ibot", "epochs", "at least 0, got -1"});
     for (const double bad : {-0.1, 1.1, nan})
-        says([&] { ibot(5, {.centre_momentum = bad}); }, {"Ibot", "centre_momentum", "between 0 and 1"});
+        says([&] { ibot(5, {.center_momentum = bad}); }, {"Ibot", "center_momentum", "between 0 and 1"});
     says([&] { ibot(5, {.blocks = {.probability = 2}}); }, {"BlockMask", "[0, 1], got 2"});
     says([] { Ibot{}(outputs(online(0), target(0))); }, {"Ibot", "[1, 5]", "build(5)"});
     says([] { ibot(4)(outputs(online(0), target(0))); }, {"Ibot", "[1, 5]", "got [1, 4]"});
@@ -380,11 +380,11 @@ TEST_CASE("iBOT's loss says what is wrong with its options and input") {
     says([&] { ibot()(out); }, {"Ibot", "global view 1", "online branch", "pairing"});
 }
 
-TEST_CASE("iBOT in a method: patches meet their own, the mask token learns, the centre is state") {
+TEST_CASE("iBOT in a method: patches meet their own, the mask token learns, the center is state") {
     Method method{masked(Ibot{.blocks = {.probability = 0.7}}), {.seed = 2}};
     CHECK(method->begin(horizon).empty());
-    const auto centre = [&] { return method->named_buffers()["loss.patch_centre"].clone(); };
-    CHECK(centre().sizes() == at::IntArrayRef({1, 6}));
+    const auto center = [&] { return method->named_buffers()["loss.patch_center"].clone(); };
+    CHECK(center().sizes() == at::IntArrayRef({1, 6}));
     const Tensor value = method->forward(batch_of(8, 0, 1));
     const Outputs seen = method->last()[0];
     CHECK(value.item<double>() == Approx(by_definition(method->recipe.loss, seen, 0.04)).epsilon(1e-5));
@@ -408,10 +408,10 @@ TEST_CASE("iBOT in a method: patches meet their own, the mask token learns, the 
     for (const auto& item : method->named_parameters())
         if (item.key().starts_with("target.")) CHECK(!item.value().grad().defined());
     method->discard();
-    CHECK(centre().abs().max().item<double>() == 0);
+    CHECK(center().abs().max().item<double>() == 0);
     method->forward(batch_of(8));
     method->commit();
-    CHECK(largest_difference(centre(), 0.1 * seen.patches.target.mean(0, true)) < 1e-6);
+    CHECK(largest_difference(center(), 0.1 * seen.patches.target.mean(0, true)) < 1e-6);
     // What was saved goes on in another method.
     Method other{masked(Ibot{.blocks = {.probability = 0.7}}), {.seed = 2}};
     {
@@ -448,7 +448,7 @@ TEST_CASE("a sum of losses is the weighted sum of its parts' values and gradient
 }
 
 TEST_CASE("a sum of losses passes on what its parts have") {
-    Sum sum{Weighted{1.0, Scaled{}}, Weighted{1.0, TiCoPart{}}, Weighted{0.5, Symmetric{}}, Weighted{1.0, Warns{}}};
+    Sum sum{Weighted{1.0, Scaled{}}, Weighted{1.0, TicoPart{}}, Weighted{0.5, Symmetric{}}, Weighted{1.0, Warns{}}};
     sum.build(5);
     std::vector<std::string> names;
     sum.state([&](const char* name, Tensor& value) {
@@ -481,19 +481,19 @@ TEST_CASE("a sum of losses passes on what its parts have") {
     // What no part has the sum has not.
     using Plain = Sum<NoFrills, Ibot>;
     static_assert(!losses::detail::HasCounters<Plain> && !losses::detail::HasMetrics<Plain>);
-    static_assert(!losses::detail::HasState<Sum<NoFrills, SigReg>> && losses::detail::HasState<Plain>);
+    static_assert(!losses::detail::HasState<Sum<NoFrills, Sigreg>> && losses::detail::HasState<Plain>);
 }
 
 TEST_CASE("a sum of losses says what is wrong with its parts") {
     Outputs out;
     out.online = {at::ones({4, 5}), at::ones({4, 5})};
     for (const double bad : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
-        Sum sum{Weighted{1.0, SigReg{}}, Weighted{bad, NoFrills{}}};
+        Sum sum{Weighted{1.0, Sigreg{}}, Weighted{bad, NoFrills{}}};
         says([&] { sum(out); }, {"Sum", "weights must be finite"});
         says([&] { sum.build(5); }, {"Sum", "weights must be finite"});
         says([&] { sum.begin({}); }, {"Sum", "weights must be finite"});
     }
-    Sum twice{Weighted{1.0, TiCoPart{}}, Weighted{1.0, NoFrills{}}, Weighted{1.0, TiCoPart{}}};
+    Sum twice{Weighted{1.0, TicoPart{}}, Weighted{1.0, NoFrills{}}, Weighted{1.0, TicoPart{}}};
     says([&] { twice.build(5); }, {"Sum", "two parts", "tensor", "covariance"});
     says([&] { Method{Recipe{.encoder = tiny(), .loss = twice}}; }, {"Sum", "two parts", "covariance"});
     struct AlsoCounts : NoFrills {
@@ -508,21 +508,21 @@ TEST_CASE("a sum of losses says what is wrong with its parts") {
 
 TEST_CASE("a sum of losses trains in a method: state, counters, metrics and masks of its parts") {
     const auto recipe = masked(Sum{Weighted{1.0, Scaled{}}, Weighted{0.5, Ibot{.blocks = {.probability = 1}}},
-                                   Weighted{0.1, TiCoPart{}}, Weighted{0.1, SigReg{.directions = 8}}});
+                                   Weighted{0.1, TicoPart{}}, Weighted{0.1, Sigreg{.directions = 8}}});
     AnyMethod method = Method{recipe, {.seed = 3}};
     const auto warnings = method.begin({.samples = 100, .steps = 3, .steps_per_epoch = 1});
     CHECK(warnings == std::vector<std::string>{"Scaled: few steps"});
     const auto value = [&](const std::string& name) { return state_of(method).at(name).clone(); };
-    CHECK(value("loss.patch_centre").sizes() == at::IntArrayRef({1, 6}));
+    CHECK(value("loss.patch_center").sizes() == at::IntArrayRef({1, 6}));
     CHECK(value("loss.covariance").sizes() == at::IntArrayRef({6, 6}));
     CHECK(method.module().named_parameters().contains("loss.scale"));
     const auto trainable = method.trainable();
     CHECK(std::any_of(trainable.begin(), trainable.end(), [](const auto& item) { return item.first == "loss.scale"; }));
-    auto optimiser = sgd(method);
-    const double first = step(method, optimiser, batch_of(8, 0, 1));
+    auto optimizer = sgd(method);
+    const double first = step(method, optimizer, batch_of(8, 0, 1));
     CHECK(std::isfinite(first));
     CHECK(largest_difference(value("loss.scale"), at::ones({6})) > 1e-6);
-    CHECK(value("loss.patch_centre").abs().max().item<double>() > 0);
+    CHECK(value("loss.patch_center").abs().max().item<double>() > 0);
     CHECK(value("loss.covariance").abs().max().item<double>() > 0);
     CHECK(method.last().empty());
     method.forward(batch_of(8, 1, 1));
@@ -537,7 +537,7 @@ TEST_CASE("a sum of losses trains in a method: state, counters, metrics and mask
 
     // The value is that of the parts, and parts without a pairing leave all views to all branches.
     Method plain{Recipe{.encoder = tiny(),
-                        .target = momentum::Ema{},
+                        .target = targets::Ema{},
                         .loss = Sum{Weighted{2.0, NoFrills{}}, Weighted{3.0, NoFrills{}}}}};
     const double sum = plain->forward(batch_of(4, 0, 1)).item<double>();
     CHECK(sum == Approx(5 * plain->last()[0].online[1].sum().item<double>()).epsilon(1e-5));
@@ -567,7 +567,7 @@ TEST_CASE("the preset of iBOT is DINO with hidden patches, and with KoLeo where 
     const double hidden = loss_of(methods::ibot(vit, o)).template item<double>();
     CHECK(std::abs(hidden - dino) > 1e-4);
     o.patch_weight = 2;
-    o.ko_leo = 0.5;
+    o.koleo = 0.5;
     const auto preset = methods::ibot(vit, o);
     CHECK(preset.name == "ibot");
     CHECK(preset.evaluate == Network::target);

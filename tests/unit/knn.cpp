@@ -22,21 +22,21 @@ struct Points {
     Tensor rows, labels;
 };
 
-/// Rows of all lengths around one centre a class.
+/// Rows of all lengths around one center a class.
 Points clouds(std::int64_t count, std::int64_t dim, std::int64_t classes, unsigned seed, double spread = 1) {
     std::mt19937 random(seed);
     std::normal_distribution<float> normal;
-    std::vector<float> centres(static_cast<std::size_t>(classes * dim));
+    std::vector<float> centers(static_cast<std::size_t>(classes * dim));
     std::mt19937 shared(7);
-    for (auto& c : centres) c = normal(shared);
+    for (auto& c : centers) c = normal(shared);
     Points points{at::empty({count, dim}), at::empty({count}, at::kLong)};
     for (std::int64_t i = 0; i < count; ++i) {
         const std::int64_t label = static_cast<std::int64_t>(random() % static_cast<unsigned>(classes));
         points.labels.data_ptr<std::int64_t>()[i] = label;
         const float length = 0.1f + 10 * std::abs(normal(random));
         for (std::int64_t d = 0; d < dim; ++d) {
-            const float centre = centres[static_cast<std::size_t>(label * dim + d)];
-            points.rows.data_ptr<float>()[i * dim + d] = length * (centre + static_cast<float>(spread) * normal(random));
+            const float center = centers[static_cast<std::size_t>(label * dim + d)];
+            points.rows.data_ptr<float>()[i * dim + d] = length * (center + static_cast<float>(spread) * normal(random));
         }
     }
     return points;
@@ -44,7 +44,7 @@ Points clouds(std::int64_t count, std::int64_t dim, std::int64_t classes, unsign
 
 struct Expected {
     std::vector<std::int64_t> predictions;
-    std::vector<std::vector<std::int64_t>> neighbours;
+    std::vector<std::vector<std::int64_t>> neighbors;
     double top1 = 0, top5 = 0;
 };
 
@@ -72,7 +72,7 @@ Expected brute_force(const Points& queries, const Points& bank, std::int64_t cla
     for (std::int64_t i = 0; i < total; ++i) {
         std::vector<double> similarity, scores(static_cast<std::size_t>(classes));
         for (std::int64_t j = 0; j < n; ++j) similarity.push_back(cosine(i, j));
-        auto& voters = expected.neighbours.emplace_back();
+        auto& voters = expected.neighbors.emplace_back();
         for (const auto j : largest(similarity, static_cast<std::size_t>(options.k))) {
             voters.push_back(static_cast<std::int64_t>(j));
             const auto label = static_cast<std::size_t>(bank.labels.data_ptr<std::int64_t>()[j]);
@@ -96,13 +96,13 @@ void equals_brute_force(const Points& queries, const Points& bank, std::int64_t 
     CHECK(got.top5 == Approx(expected.top5).epsilon(1e-12));
     const std::int64_t total = queries.rows.size(0), k = std::min(options.k, bank.rows.size(0));
     REQUIRE(got.predictions.numel() == total);
-    REQUIRE(got.neighbours.indices.sizes() == at::IntArrayRef({total, k}));
+    REQUIRE(got.neighbors.indices.sizes() == at::IntArrayRef({total, k}));
     const auto* prediction = got.predictions.data_ptr<std::int64_t>();
-    const auto* neighbour = got.neighbours.indices.data_ptr<std::int64_t>();
+    const auto* neighbor = got.neighbors.indices.data_ptr<std::int64_t>();
     std::int64_t wrong = 0;
     for (std::size_t i = 0; i < expected.predictions.size(); ++i) {
         wrong += *prediction++ != expected.predictions[i];
-        for (const auto j : expected.neighbours[i]) wrong += *neighbour++ != j;
+        for (const auto j : expected.neighbors[i]) wrong += *neighbor++ != j;
     }
     CHECK(wrong == 0);
 }
@@ -129,8 +129,8 @@ TEST_CASE("knn with k = 1 on the bank itself is always right") {
     const auto got = knn(bank.rows, bank.rows, bank.labels, bank.labels, 10, {.k = 1});
     CHECK(got.top1 == 1);
     CHECK(at::equal(got.predictions, bank.labels));
-    CHECK(at::equal(got.neighbours.indices.squeeze(1), at::arange(200)));
-    CHECK(at::allclose(got.neighbours.similarities, at::ones({200, 1}), 1e-5, 1e-6));
+    CHECK(at::equal(got.neighbors.indices.squeeze(1), at::arange(200)));
+    CHECK(at::allclose(got.neighbors.similarities, at::ones({200, 1}), 1e-5, 1e-6));
 }
 
 TEST_CASE("knn does not depend on the chunk size, on the rows' lengths or on their type") {
@@ -141,15 +141,15 @@ TEST_CASE("knn does not depend on the chunk size, on the rows' lengths or on the
         CHECK(parts.top1 == whole.top1);
         CHECK(parts.top5 == whole.top5);
         CHECK(at::equal(parts.predictions, whole.predictions));
-        CHECK(at::equal(parts.neighbours.indices, whole.neighbours.indices));
-        CHECK(at::allclose(parts.neighbours.similarities, whole.neighbours.similarities, 1e-5, 1e-6));
+        CHECK(at::equal(parts.neighbors.indices, whole.neighbors.indices));
+        CHECK(at::allclose(parts.neighbors.similarities, whole.neighbors.similarities, 1e-5, 1e-6));
     }
     const auto scaled = knn(queries.rows * 1e-8, (bank.rows * 1e4).to(at::kDouble), bank.labels, queries.labels, 5);
     CHECK(at::equal(scaled.predictions, whole.predictions));
-    CHECK(scaled.neighbours.similarities.scalar_type() == at::kFloat);
+    CHECK(scaled.neighbors.similarities.scalar_type() == at::kFloat);
 }
 
-TEST_CASE("knn over a bank of several tiles finds neighbours in each") {
+TEST_CASE("knn over a bank of several tiles finds neighbors in each") {
     const std::int64_t tile = doppel::eval::detail::bank_tile, n = 2 * tile + 5;
     Tensor bank = at::zeros({n, 2});
     bank.select(1, 0).fill_(1);
@@ -188,7 +188,7 @@ TEST_CASE("knn stays finite at small temperatures and with rows of zeros") {
     const auto sharp = knn(bank, bank, labels, labels, 3, {.k = 4, .temperature = 1e-6});
     CHECK(sharp.predictions[0].item<std::int64_t>() == 2);
     CHECK(sharp.predictions[1].item<std::int64_t>() == 1);
-    CHECK(sharp.neighbours.similarities[2].abs().max().item<double>() == 0);
+    CHECK(sharp.neighbors.similarities[2].abs().max().item<double>() == 0);
     const auto zeros = knn(at::zeros({2, 3}), at::zeros({4, 3}), labels, at::zeros({2}, at::kLong), 3);
     CHECK(zeros.predictions[0].item<std::int64_t>() == 1);  // every vote weighs the same: class 1 has two
 }

@@ -2,7 +2,7 @@
 // optim::Lars in its four forms against independent ones (fixture: reference/make_optim_fixtures.py), its properties,
 // state and errors.
 #include <doppel/optim/lars.hpp>
-#include <doppel/optim/spec.hpp>
+#include <doppel/optim/any_spec.hpp>
 
 #include "optim_support.hpp"
 
@@ -10,7 +10,7 @@ namespace {
 
 using doppel::Tensor;
 using doppel::optim::AnyOptimizer;
-using doppel::optim::AnySpec;
+using doppel::optim::AnyOptimizerSpec;
 using doppel::optim::Lars;
 using doppel::optim::NamedParameters;
 using doppel::test::lars_shapes;
@@ -51,7 +51,7 @@ TEST_CASE("Lars equals the equations of BYOL's form, MoCo v3's and VICReg's") {
     equals_reference({.weight_decay = 0.05, .eta = 0.02, .nesterov = true}, "byol_nesterov", 1.5);
 }
 
-TEST_CASE("Lars equals Barlow Twins' form, with a learning rate of their own for biases and normalisation") {
+TEST_CASE("Lars equals Barlow Twins' form, with a learning rate of their own for biases and normalization") {
     equals_reference({.weight_decay = 0.05,
                       .eta = 0.02,
                       .except = {{.shapes = doppel::optim::Shapes::norm_and_bias, .lr_scale = 0.024}}},
@@ -74,7 +74,7 @@ TEST_CASE("Lars equals the equations of apex's LARC, which leaves nothing out") 
     equals_reference({.weight_decay = 0, .rule = Lars::Rule::larc, .eta = 0.02}, "larc_no_decay", 1.5);
 }
 
-TEST_CASE("Lars equals lightly's, which is LARC that leaves biases and normalisation out") {
+TEST_CASE("Lars equals lightly's, which is LARC that leaves biases and normalization out") {
     Lars spec{.weight_decay = 0.05, .rule = Lars::Rule::larc, .eta = 0.02, .adapt_norm_and_bias = false};
     equals_reference(spec, "lightly", 1.5);
     spec.nesterov = true;
@@ -209,15 +209,15 @@ TEST_CASE("Lars's state is complete before the first step and resumes bit for bi
     auto parts = parameters_of(lars_shapes(), at::kFloat);
     std::map<std::string, Tensor> saved;
     {
-        AnyOptimizer first = AnySpec(spec).build(parts);
+        AnyOptimizer first = AnyOptimizerSpec(spec).build(parts);
         run(first, parts, 0, 5, rising_to(1));
         for (auto& [name, tensor] : state_of(first)) saved[name] = tensor.clone();
     }
-    AnyOptimizer second = AnySpec(spec).build(parts);
+    AnyOptimizer second = AnyOptimizerSpec(spec).build(parts);
     second.state([&](const std::string& name, Tensor& tensor) { tensor.copy_(saved.at(name)); });
     run(second, parts, 5, 12, rising_to(1));
     for (std::size_t i = 0; i < whole.size(); ++i) CHECK(at::equal(whole[i].second, parts[i].second));
-    CHECK(state_of(*std::make_unique<AnyOptimizer>(AnySpec(Lars{.momentum = 0}).build(parts))).empty());
+    CHECK(state_of(*std::make_unique<AnyOptimizer>(AnyOptimizerSpec(Lars{.momentum = 0}).build(parts))).empty());
 }
 
 TEST_CASE("Lars gives the same result whatever the memory layout of parameters and gradients") {
@@ -261,13 +261,13 @@ TEST_CASE("Lars decays a group without adaptation as SGD does, with SimCLR's for
 }
 
 TEST_CASE("Lars describes itself in one line") {
-    CHECK(Lars{}.describe() == "LARS, eta 0.001, momentum 0.9, weight decay 1e-06, not on biases and normalisation");
+    CHECK(Lars{}.describe() == "LARS, eta 0.001, momentum 0.9, weight decay 1e-06, not on biases and normalization");
     CHECK(Lars{.rule = Lars::Rule::larc}.describe() == "LARC, eta 0.001, momentum 0.9, weight decay 1e-06");
     CHECK(Lars{.rule = Lars::Rule::clipped, .nesterov = true}.describe() ==
-          "LARC, clipped, eta 0.02, momentum 0.9 (Nesterov), weight decay 1e-06, not on biases and normalisation");
+          "LARC, clipped, eta 0.02, momentum 0.9 (Nesterov), weight decay 1e-06, not on biases and normalization");
     CHECK(mentions(Lars{.rule = Lars::Rule::simclr, .except = {{.matches = "head.", .adapt = false}}}.describe(),
                    {"LARS (SimCLR's)", "; 'head.': not adapted"}));
-    CHECK(AnySpec(Lars{.weight_decay = 0}).describe() == Lars{.weight_decay = 0}.describe());
+    CHECK(AnyOptimizerSpec(Lars{.weight_decay = 0}).describe() == Lars{.weight_decay = 0}.describe());
 }
 
 TEST_CASE("Lars says which option or parameter is wrong") {

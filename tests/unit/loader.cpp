@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <doppel/augment/views.hpp>
+#include <doppel/views/views.hpp>
 #include <doppel/data/embedded.hpp>
 #include <doppel/data/loader.hpp>
 
@@ -15,7 +15,7 @@ using data::Loader;
 namespace {
 
 data::Dataset images(std::int64_t count = 50) { return data::Embedded({.size = 16, .count = count}); }
-auto two_views() { return views::sim_clr_small(16).each; }
+auto two_views() { return views::simclr_small(16).each; }
 
 std::vector<Batch> all(const Loader& loader, std::int64_t first, std::int64_t last) {
     std::vector<Batch> batches;
@@ -77,14 +77,14 @@ TEST_CASE("an epoch holds each image at most once, and the next one comes in ano
 
 TEST_CASE("a batch carries the right labels and images") {
     const auto source = images();
-    const Loader loader(source, {views::sim_clr_small(16).plain}, {.batch_size = 8, .workers = 2});
+    const Loader loader(source, {views::simclr_small(16).plain}, {.batch_size = 8, .workers = 2});
     auto pass = loader.pass(0, 1);
     const auto batch = pass->next();
     for (std::int64_t row = 0; row < 8; ++row) {
         const auto i = batch->index[row].item<std::int64_t>();
         CHECK(batch->label[row].item<std::int64_t>() == source.label(i));
         Tensor expected = at::empty({3, 16, 16});
-        views::sim_clr_small(16).plain(source.image(i), random::Stream({}), {expected.data_ptr<float>(), 768});
+        views::simclr_small(16).plain(source.image(i), random::Stream({}), {expected.data_ptr<float>(), 768});
         CHECK(bit_equal(batch->views[0][row], expected));
     }
 }
@@ -99,7 +99,7 @@ TEST_CASE("the views of an image differ, and differ from epoch to epoch") {  // 
 }
 
 TEST_CASE("in order and with the last batch, every image comes once: what evaluation needs") {
-    const Loader loader(images(21), {views::sim_clr_small(16).plain}, {.batch_size = 8, .workers = 2, .shuffle = false, .drop_last = false});
+    const Loader loader(images(21), {views::simclr_small(16).plain}, {.batch_size = 8, .workers = 2, .shuffle = false, .drop_last = false});
     const auto batches = all(loader, 0, loader.batches());
     REQUIRE(batches.size() == 3);
     CHECK(batches[2].index.size(0) == 5);
@@ -141,7 +141,7 @@ TEST_CASE("a loader says what cannot be") {
     CHECK(mentions(message_of([] { Loader(images(), {}, {.batch_size = 8}); }), {"no views"}));
 }
 
-TEST_CASE("batches an epoch are a multiple of what one optimiser step takes") {
+TEST_CASE("batches an epoch are a multiple of what one optimizer step takes") {
     CHECK(Loader(images(50), two_views(), {.batch_size = 8, .multiple = 4}).batches() == 4);
     CHECK(Loader(images(50), two_views(), {.batch_size = 8}).batches() == 6);
 }
@@ -167,7 +167,7 @@ TEST_CASE("the next whole image stands in for a damaged one, whatever the worker
     std::vector<Batch> expected;
     for (const int workers : {0, 1, 4}) {
         std::atomic<int> met{0};
-        auto damage = std::make_shared<data::Damage>([&](const data::DamageReport&) { ++met; });
+        auto damage = std::make_shared<data::DamagedImages>([&](const data::DamageReport&) { ++met; });
         const Loader loader(Damaged{}, two_views(), {.batch_size = 5, .seed = 3, .workers = workers, .damage = damage});
         const auto batches = all(loader, 0, 8);  // two epochs
         if (workers == 0)
@@ -180,7 +180,7 @@ TEST_CASE("the next whole image stands in for a damaged one, whatever the worker
         CHECK(damage->list()[2].reason == "image 19 is damaged");
     }
     // In the order of the data set: 5 stands for 3 and 4, 0 for 19.
-    const Loader ordered(Damaged{}, two_views(), {.batch_size = 20, .workers = 0, .shuffle = false, .damage = std::make_shared<data::Damage>()});
+    const Loader ordered(Damaged{}, two_views(), {.batch_size = 20, .workers = 0, .shuffle = false, .damage = std::make_shared<data::DamagedImages>()});
     const auto batch = all(ordered, 0, 1).front();
     CHECK(batch.index[3].item<std::int64_t>() == 5);
     CHECK(batch.index[4].item<std::int64_t>() == 5);
@@ -191,6 +191,6 @@ TEST_CASE("the next whole image stands in for a damaged one, whatever the worker
 TEST_CASE("without a place to note it a damaged image ends the pass; other errors always do") {
     const Loader strict(Damaged{}, two_views(), {.batch_size = 20, .workers = 1, .shuffle = false});
     CHECK(mentions(message_of([&] { all(strict, 0, 1); }), {"image 3 is damaged"}));
-    const Loader unreadable(Broken{5}, two_views(), {.batch_size = 20, .workers = 1, .damage = std::make_shared<data::Damage>()});
+    const Loader unreadable(Broken{5}, two_views(), {.batch_size = 20, .workers = 1, .damage = std::make_shared<data::DamagedImages>()});
     CHECK(mentions(message_of([&] { all(unreadable, 0, 1); }), {"image 5 is damaged"}));
 }

@@ -2,7 +2,7 @@
 // The losses of the momentum and predictor families.
 #include <doppel/losses/cosine.hpp>
 #include <doppel/losses/info_nce.hpp>
-#include <doppel/losses/instance.hpp>
+#include <doppel/losses/inst_disc.hpp>
 
 #include "torch_support.hpp"
 
@@ -182,7 +182,7 @@ TEST_CASE("the losses give the values and gradients of lightly, solo-learn and t
             const Tensor p0 = leaf(0.13, 0.9), p1 = leaf(0.23, 0.5), s0 = leaf(0.13, 0.9), s1 = leaf(0.23, 0.5);
             const Tensor z0 = leaf(0.29, 0.4), z1 = leaf(0.37, 0.1);
             equal("byol", ByolMse{}(p0, z1) + ByolMse{}(p1, z0), {p0, p1});
-            equal("sim_siam", (NegativeCosine{}(s0, z1) + NegativeCosine{}(s1, z0)) / 2, {s0, s1});
+            equal("simsiam", (NegativeCosine{}(s0, z1) + NegativeCosine{}(s1, z0)) / 2, {s0, s1});
             const Tensor v = leaf(0.13, 0.9), bank = unit(chirp({images, d}, 0.17, 0.2)).to(type);
             equal("softmax", InstanceSoftmax{t}(outputs(v, bank, image_numbers())), {v});
             auto first = nce(t), fixed = nce(t, 30);
@@ -495,7 +495,7 @@ TEST_CASE("the losses say what is wrong with their input") {
         says([&] { loss(two); }, {who, "one view", "2"});
         says([&] { loss(none); }, {who, "one view", "0"});
         says([&] { loss(unseen); }, {who, "one view"});
-        says([&] { loss(outputs(good, Tensor(), index)); }, {who, "memory bank", "queues::Bank"});
+        says([&] { loss(outputs(good, Tensor(), index)); }, {who, "memory bank", "queues::MemoryBank"});
         says([&] { loss(outputs(good, wave({3}), index)); }, {who, "memory bank"});
         says([&] { loss(outputs(good, memory, Tensor())); }, {who, "images' numbers"});
         says([&] { loss(outputs(good, memory, at::arange(3))); }, {who, "images' numbers"});

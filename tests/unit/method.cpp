@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The slots, proven before they are built upon: one small method of each family compiles, steps and resumes.
-#include <doppel/methods/any_method.hpp>
-#include <doppel/methods/method.hpp>
+#include <doppel/recipe/any_method.hpp>
+#include <doppel/recipe/method.hpp>
 
 #include <doppel/losses/nt_xent.hpp>
 #include <doppel/queues/fifo.hpp>
@@ -36,23 +36,23 @@ struct ByolMse {
     Tensor operator()(const Tensor& p, const Tensor& z) const { return (2 - 2 * at::cosine_similarity(p, z)).mean(); }
 };
 
-struct DinoLike {  // state: a centre that is a buffer
+struct DinoLike {  // state: a center that is a buffer
     using Pairing = pairings::GlobalToAll;
     double student = 0.1, teacher = 0.04, momentum = 0.9;
-    Tensor centre{};
-    void build(std::int64_t dim) { centre = at::zeros({1, dim}); }
+    Tensor center{};
+    void build(std::int64_t dim) { center = at::zeros({1, dim}); }
     template <class V>
     void state(V&& visit) {
-        visit("centre", centre);
+        visit("center", center);
     }
     Tensor operator()(const Tensor& s, const Tensor& t) const {
-        return -(((t - centre) / teacher).softmax(1) * (s / student).log_softmax(1)).sum(1).mean();
+        return -(((t - center) / teacher).softmax(1) * (s / student).log_softmax(1)).sum(1).mean();
     }
     void commit(const Outputs& out) {
         std::vector<Tensor> seen;
         for (const Tensor& t : out.target)
             if (t.defined()) seen.push_back(t);
-        centre.lerp_(at::cat(seen).mean(0, true), 1 - momentum);
+        center.lerp_(at::cat(seen).mean(0, true), 1 - momentum);
     }
 };
 
@@ -80,7 +80,7 @@ struct MmcrLike {
     }
 };
 
-struct SupConLike {
+struct SupconLike {
     Tensor operator()(const Outputs& out) const {
         const Tensor z = nnf::normalize(at::cat({out.online[0], out.online[1]})), labels = at::cat({out.label, out.label});
         const auto n = z.size(0);
@@ -96,7 +96,7 @@ auto simclr() { return Recipe{.encoder = tiny(), .projector = projector(), .loss
 auto moco() {
     return Recipe{.encoder = tiny(),
                   .projector = heads::Mlp{.hidden = {16}, .out = 12, .norm = false},
-                  .target = momentum::Ema{.schedule = schedules::Constant{0.9}, .when = momentum::When::before_key_pass},
+                  .target = targets::Ema{.schedule = schedules::Constant{0.9}, .timing = targets::EmaTiming::before_forward},
                   .queue = queues::Fifo{.capacity = 20},
                   .loss = InfoNce{}};
 }
@@ -104,39 +104,39 @@ auto byol() {
     return Recipe{.encoder = tiny(),
                   .projector = projector(),
                   .predictor = heads::Mlp{.hidden = {16}, .out = 12},
-                  .target = momentum::Ema{.schedule = schedules::Constant{0.9}},
+                  .target = targets::Ema{.schedule = schedules::Constant{0.9}},
                   .loss = ByolMse{}};
 }
 auto simsiam() {
     return Recipe{.encoder = tiny(),
                   .projector = projector(),
                   .predictor = heads::Mlp{.hidden = {4}, .out = 12},
-                  .target = momentum::StopGradient{},
+                  .target = targets::StopGradient{},
                   .pairing = pairings::Symmetric{.reduce = pairings::Reduce::mean},
                   .loss = [](const Tensor& p, const Tensor& z) { return -at::cosine_similarity(p, z).mean(); }};
 }
 auto dino() {
     return Recipe{.encoder = tiny(),
                   .projector = heads::Mlp{.hidden = {16}, .out = 24},
-                  .target = momentum::Ema{.schedule = schedules::Cosine{.from = 0.9, .to = 1}},
+                  .target = targets::Ema{.schedule = schedules::Cosine{.from = 0.9, .to = 1}},
                   .loss = DinoLike{},
                   .passes = {.join_views = true}};
 }
 auto swav() { return Recipe{.encoder = tiny(), .projector = projector(), .loss = SwavLike{}}; }
 auto mmcr() {
-    return Recipe{.encoder = tiny(), .projector = projector(), .target = momentum::Ema{.schedule = schedules::Constant{0.9}}, .loss = MmcrLike{}};
+    return Recipe{.encoder = tiny(), .projector = projector(), .target = targets::Ema{.schedule = schedules::Constant{0.9}}, .loss = MmcrLike{}};
 }
-auto supcon() { return Recipe{.encoder = tiny(), .projector = projector(), .loss = SupConLike{}}; }
+auto supcon() { return Recipe{.encoder = tiny(), .projector = projector(), .loss = SupconLike{}}; }
 auto lambda() {
     return with_loss(simclr(), [](const Tensor& a, const Tensor& b) { return (a - b).pow(2).mean(); });
 }
 
-void step(AnyMethod method, torch::optim::Optimizer& optimiser, const Batch& batch) {
+void step(AnyMethod method, torch::optim::Optimizer& optimizer, const Batch& batch) {
     const Tensor loss = method.forward(batch);
     REQUIRE(std::isfinite(loss.item<double>()));
-    optimiser.zero_grad();
+    optimizer.zero_grad();
     loss.backward();
-    optimiser.step();
+    optimizer.step();
     method.commit();
 }
 
@@ -159,12 +159,12 @@ void steps_and_resumes(const R& recipe, int locals = 0) {
     AnyMethod whole = Method{recipe, {.seed = 1}}, half = Method{recipe, {.seed = 1}}, other = Method{recipe, {.seed = 2}};
     for (auto* m : {&whole, &half, &other}) m->begin({.samples = 64, .steps = 4});
     {
-        auto optimiser = sgd(whole);
-        for (int i = 0; i < 4; ++i) step(whole, optimiser, batch_of(6, i, locals));
+        auto optimizer = sgd(whole);
+        for (int i = 0; i < 4; ++i) step(whole, optimizer, batch_of(6, i, locals));
     }
     {
-        auto optimiser = sgd(half);
-        for (int i = 0; i < 2; ++i) step(half, optimiser, batch_of(6, i, locals));
+        auto optimizer = sgd(half);
+        for (int i = 0; i < 2; ++i) step(half, optimizer, batch_of(6, i, locals));
     }
     {
         const at::NoGradGuard no_grad;
@@ -175,8 +175,8 @@ void steps_and_resumes(const R& recipe, int locals = 0) {
         for (std::size_t i = 0; i < a.size(); ++i) *b[i].second = *a[i].second;
     }
     {
-        auto optimiser = sgd(other);
-        for (int i = 2; i < 4; ++i) step(other, optimiser, batch_of(6, i, locals));
+        auto optimizer = sgd(other);
+        for (int i = 2; i < 4; ++i) step(other, optimizer, batch_of(6, i, locals));
     }
     for (const auto& [name, value] : state_of(whole)) {
         INFO(name);
@@ -211,7 +211,7 @@ TEST_CASE("the names of a method's state are fixed") {
         CHECK(moco_names.count(name) == 1);
     CHECK(names_of(Method{byol()}).count("predictor.0.weight") == 1);
     CHECK(names_of(Method{byol()}).count("target.predictor.0.weight") == 0);
-    CHECK(names_of(Method{dino()}).count("loss.centre") == 1);
+    CHECK(names_of(Method{dino()}).count("loss.center") == 1);
     CHECK(names_of(Method{swav()}).count("loss.prototypes") == 1);
 }
 
@@ -235,8 +235,8 @@ TEST_CASE("two methods from one recipe share nothing, also where the loss has st
 TEST_CASE("the loss sees the state that the method registered, also after a change of type") {
     Method method{dino()};
     method->to(at::kDouble);
-    CHECK(method->recipe.loss.centre.scalar_type() == at::kDouble);
-    CHECK(method->recipe.loss.centre.is_alias_of(method->named_buffers()["loss.centre"]));
+    CHECK(method->recipe.loss.center.scalar_type() == at::kDouble);
+    CHECK(method->recipe.loss.center.is_alias_of(method->named_buffers()["loss.center"]));
 }
 
 TEST_CASE("the Ema target starts as a copy, gets no gradient, and follows m xi + (1 - m) theta over parameters only") {
@@ -247,8 +247,8 @@ TEST_CASE("the Ema target starts as a copy, gets no gradient, and follows m xi +
     for (auto& [name, value] : before) start[name] = value.clone();
     CHECK(bit_equal(start.at("target.encoder.conv.weight"), start.at("encoder.conv.weight")));
     for (const auto& [name, value] : any.trainable()) CHECK(name.find("target.") == std::string::npos);
-    auto optimiser = sgd(any);
-    step(any, optimiser, batch_of(6));
+    auto optimizer = sgd(any);
+    step(any, optimizer, batch_of(6));
     for (const auto& item : method->named_parameters()) {
         if (item.key().rfind("target.", 0) != 0) continue;
         CHECK(!item.value().grad().defined());
@@ -259,13 +259,13 @@ TEST_CASE("the Ema target starts as a copy, gets no gradient, and follows m xi +
     CHECK(method->named_buffers()["target.encoder.bn.num_batches_tracked"].item<std::int64_t>() == 2);
 }
 
-TEST_CASE("an Ema before the key pass uses the weights of before the update, once an optimiser step") {
+TEST_CASE("an Ema before the key pass uses the weights of before the update, once an optimizer step") {
     Method method{moco(), {.seed = 1}};
     AnyMethod any = method;
-    auto optimiser = sgd(any);
+    auto optimizer = sgd(any);
     auto weight = [&](const char* name) { return method->named_parameters()[name].detach().clone(); };
     const Tensor start = weight("encoder.conv.weight");
-    step(any, optimiser, batch_of(6));
+    step(any, optimizer, batch_of(6));
     CHECK(largest_difference(weight("target.encoder.conv.weight"), start) < 1e-7);  // followed the weights it is a copy of
     const Tensor first = weight("encoder.conv.weight");
     any.forward(batch_of(6, 1));
@@ -278,7 +278,7 @@ TEST_CASE("an Ema before the key pass uses the weights of before the update, onc
     CHECK(bit_equal(weight("target.encoder.conv.weight"), followed));
 }
 
-TEST_CASE("a step that is thrown away leaves no trace in queue, Ema and centre") {
+TEST_CASE("a step that is thrown away leaves no trace in queue, Ema and center") {
     Method method{moco(), {.seed = 1}};
     const Tensor rows = method->named_buffers()["queue.rows"].clone();
     method->forward(batch_of(6));
@@ -331,7 +331,7 @@ TEST_CASE("no gradient reaches a target: SimSiam's target outputs and MoCo's key
     });
     Method{recipe}->forward(batch_of(6));
     CHECK(!target_has_gradient);
-    auto shared = with_target(recipe, momentum::Shared{});
+    auto shared = with_target(recipe, targets::Shared{});
     Method{shared}->forward(batch_of(6));
     CHECK(target_has_gradient);
 }
@@ -414,7 +414,7 @@ TEST_CASE("what only running can show is said in one line") {
     CHECK(mentions(message_of([&] { one_view->forward(batch); }), {"Recipe.pairing", "view 1", "has 1"}));
     const auto shared_net = std::make_shared<TinyNetImpl>(8);
     CHECK(mentions(message_of([&] { Method{with_encoder(byol(), [&] { return shared_net; })}; }), {"Ema", "share", "new module"}));
-    const auto too_fast = with_target(byol(), momentum::Ema{.schedule = schedules::Constant{1.5}});
+    const auto too_fast = with_target(byol(), targets::Ema{.schedule = schedules::Constant{1.5}});
     Method wild{too_fast};
     wild->forward(batch_of(6));
     CHECK(mentions(message_of([&] { wild->commit(); }), {"Ema", "between 0 and 1", "1.5"}));

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The presets of the momentum and predictor families: three whole steps against other people's code, and the mistakes
 // that are known to be made with them, each as a test that such a mistake would fail.
-#include <doppel/encoders/any.hpp>
+#include <doppel/encoders/by_name.hpp>
 #include <doppel/methods/byol.hpp>
 #include <doppel/methods/inst_disc.hpp>
 #include <doppel/methods/moco.hpp>
 #include <doppel/methods/moco_v3.hpp>
-#include <doppel/methods/sim_siam.hpp>
+#include <doppel/methods/simsiam.hpp>
 
 #include "method_support.hpp"
 
@@ -106,8 +106,8 @@ auto small_byol(Encoder encoder) {
     return methods::byol(std::move(encoder), {.momentum = 0.9, .hidden = 16, .out = 12}).recipe;
 }
 template <class Encoder>
-auto small_sim_siam(Encoder encoder) {
-    return methods::sim_siam(std::move(encoder), {.out = 12, .bottleneck = 4}).recipe;
+auto small_simsiam(Encoder encoder) {
+    return methods::simsiam(std::move(encoder), {.out = 12, .bottleneck = 4}).recipe;
 }
 
 /// For each row of `passed` its place in `batch`.
@@ -156,7 +156,7 @@ TEST_CASE("three steps of BYOL equal solo-learn's loss on lightly's parts") {
 }
 
 TEST_CASE("three steps of SimSiam equal lightly's") {
-    steps_as("method_steps.txt", "sim_siam", small_sim_siam(tiny()), {.tight = 1e-10, .loose = 5e-3});
+    steps_as("method_steps.txt", "simsiam", small_simsiam(tiny()), {.tight = 1e-10, .loose = 5e-3});
 }
 
 // ---- pitfalls 1 to 3: split and shuffled BatchNorm -------------------------------------------------------------
@@ -165,10 +165,10 @@ TEST_CASE("without BatchNorm, splitting and shuffling change nothing") {  // pit
     const auto run = [&](std::int64_t groups, bool shuffle) {
         AnyMethod method = Method{small_moco(witness(), true, groups, shuffle, 20), {.seed = 3}};
         method.begin({.samples = 1000, .steps = 3});
-        auto optimiser = sgd(method);
+        auto optimizer = sgd(method);
         auto all = std::vector<Tensor>{};
         for (int s = 0; s < 3; ++s) {
-            all.push_back(at::tensor(half_step(method, optimiser, batch_of(8, s)), at::kDouble));
+            all.push_back(at::tensor(half_step(method, optimizer, batch_of(8, s)), at::kDouble));
             for (const Tensor& keys : method.last()[0].target) all.push_back(keys);
             method.commit();
         }
@@ -234,7 +234,7 @@ TEST_CASE("an image's key has other company than its query") {  // pitfall 1
         // the online branch is not shuffled
         CHECK(places(queries[0], batch.views[0]) == std::vector<std::int64_t>{0, 1, 2, 3});
         const auto first = places(keys[0], batch.views[1]);
-        for (std::int64_t i = 0; i < 4; ++i)  // image 0's neighbours in its query's group
+        for (std::int64_t i = 0; i < 4; ++i)  // image 0's neighbors in its query's group
             for (std::int64_t j = 0; j < i; ++j, ++pairs) {
                 const auto has = [&](std::int64_t k) {
                     return std::find(first.begin(), first.end(), k) != first.end();
@@ -273,8 +273,8 @@ TEST_CASE("permutations are functions of seed, step and view; torch's generator 
     at::manual_seed(5);
     AnyMethod method = Method{small_moco(tiny(), true, 2, true), {.seed = 1}};
     method.begin({.samples = 1000, .steps = 3});
-    auto optimiser = sgd(method);
-    for (int s = 0; s < 3; ++s) step(method, optimiser, batch_of(8, s));
+    auto optimizer = sgd(method);
+    for (int s = 0; s < 3; ++s) step(method, optimizer, batch_of(8, s));
     CHECK(bit_equal(at::rand({3}), expected));
 }
 
@@ -292,10 +292,10 @@ TEST_CASE("the loss meets the queue of before its batch") {  // pitfall 4
     AnyMethod method = Method{small_moco(tiny(), true), {.seed = 1}};
     fill(method);
     method.begin({.samples = 1000, .steps = 9});
-    auto optimiser = sgd(method);
+    auto optimizer = sgd(method);
     for (int s = 0; s < 3; ++s) {
         const Tensor before = state_of(method).at("queue.rows").clone();
-        const double loss = half_step(method, optimiser, batch_of(6, s));
+        const double loss = half_step(method, optimizer, batch_of(6, s));
         CHECK(bit_equal(state_of(method).at("queue.rows"), before));
         const auto& out = method.last()[0];
         const losses::InfoNce alone{.temperature = 0.2};
@@ -315,13 +315,13 @@ TEST_CASE("one batch can be learnt: the loss goes below 0.1") {
             .recipe;
     AnyMethod method = Method{recipe, {.seed = 1}};
     fill(method);
-    auto optimiser = sgd(method, 0.02);
+    auto optimizer = sgd(method, 0.02);
     const Batch batch = batch_of(6);
-    double loss = half_step(method, optimiser, batch);
+    double loss = half_step(method, optimizer, batch);
     CHECK(loss > 1);
     for (int s = 0; s < 300; ++s) {
         method.discard();  // nothing is written: older keys of these six images would be negatives of theirs
-        loss = half_step(method, optimiser, batch);
+        loss = half_step(method, optimizer, batch);
     }
     CHECK(loss < 0.1);
 }
@@ -342,12 +342,12 @@ TEST_CASE("the queue is the last keys in order, for any batch size, as a plain l
         for (const std::int64_t capacity : {1, 7, 16}) {
             AnyMethod method = Method{small_moco(tiny(), symmetric, 1, false, capacity), {.seed = 1}};
             method.begin({.samples = 1000, .steps = 100});
-            auto optimiser = sgd(method);
+            auto optimizer = sgd(method);
             std::deque<Tensor> last;
             for (std::int64_t i = 0; i < capacity; ++i) last.push_back(state_of(method).at("queue.rows")[i].clone());
             double s = 0;
             for (const std::int64_t images : {2, 5, 3, 8, 13, 4, 7, 2}) {
-                half_step(method, optimiser, batch_of(images, ++s));
+                half_step(method, optimizer, batch_of(images, ++s));
                 for (const Tensor& keys : method.last()[0].target) {
                     if (!keys.defined()) continue;
                     for (std::int64_t i = 0; i < images; ++i) {
@@ -370,8 +370,8 @@ TEST_CASE("queue and pointer are state: a step after loading is the step that wo
     const auto recipe = small_moco(tiny(), false, 2, true, 20);
     AnyMethod whole = Method{recipe, {.seed = 1}}, other = Method{recipe, {.seed = 1}};
     for (auto* method : {&whole, &other}) method->begin({.samples = 1000, .steps = 4});
-    auto optimiser = sgd(whole, 0.05, 0);
-    for (int s = 0; s < 2; ++s) step(whole, optimiser, batch_of(6, s));
+    auto optimizer = sgd(whole, 0.05, 0);
+    for (int s = 0; s < 2; ++s) step(whole, optimizer, batch_of(6, s));
     {
         const at::NoGradGuard no_grad;
         const auto from = state_of(whole);
@@ -383,7 +383,7 @@ TEST_CASE("queue and pointer are state: a step after loading is the step that wo
         for (std::size_t i = 0; i < a.size(); ++i) *b[i].second = *a[i].second;
     }
     auto second = sgd(other, 0.05, 0);
-    for (int s = 2; s < 4; ++s) CHECK(step(whole, optimiser, batch_of(6, s)) == step(other, second, batch_of(6, s)));
+    for (int s = 2; s < 4; ++s) CHECK(step(whole, optimizer, batch_of(6, s)) == step(other, second, batch_of(6, s)));
     for (const auto& [name, value] : state_of(whole)) CHECK(bit_equal(value, state_of(other).at(name)));
 }
 
@@ -396,8 +396,8 @@ TEST_CASE("a bank's row follows its image's embeddings, and only its image's") {
     Batch batch = batch_of(4);
     batch.views.pop_back();
     batch.index = at::tensor({7, 0, 3, 8}, at::kLong);
-    auto optimiser = sgd(method);
-    half_step(method, optimiser, batch);
+    auto optimizer = sgd(method);
+    half_step(method, optimizer, batch);
     CHECK(bit_equal(state_of(method).at("queue.rows"), start));  // forward reads
     const Tensor v = unit(method.last()[0].online[0]);
     method.commit();
@@ -407,8 +407,8 @@ TEST_CASE("a bank's row follows its image's embeddings, and only its image's") {
     const Tensor rest = at::tensor({1, 2, 4, 5, 6}, at::kLong);
     CHECK(bit_equal(rows.index_select(0, rest), start.index_select(0, rest)));
     CHECK(mentions(message_of([&] { method.begin({.samples = 10, .steps = 4}); }), {"Bank", "9", "10 images"}));
-    CHECK(mentions(message_of([] { queues::Bank{}.build(4); }), {"Bank", "size", "0"}));
-    CHECK(mentions(message_of([] { queues::Bank{.size = 3, .momentum = 1}.build(4); }),
+    CHECK(mentions(message_of([] { queues::MemoryBank{}.build(4); }), {"Bank", "size", "0"}));
+    CHECK(mentions(message_of([] { queues::MemoryBank{.size = 3, .momentum = 1}.build(4); }),
                    {"Bank", "momentum", "below 1", "1"}));
 }
 
@@ -417,15 +417,15 @@ TEST_CASE("a bank's row follows its image's embeddings, and only its image's") {
 namespace {
 /// One step: each target parameter becomes m·itself + (1 − m)·its namesake, of before the update or of after it.
 template <class R>
-void follows(const R& recipe, momentum::When when) {
+void follows(const R& recipe, targets::EmaTiming when) {
     for (const double m : {0.0, 0.7, 1.0}) {
         AnyMethod method =
-            Method{with_target(recipe, momentum::Ema{.schedule = schedules::Constant{m}, .when = when}), {.seed = 1}};
+            Method{with_target(recipe, targets::Ema{.schedule = schedules::Constant{m}, .timing = when}), {.seed = 1}};
         fill(method);
         method.begin({.samples = 1000, .steps = 3});
         const auto start = copy_of(method);
-        auto optimiser = sgd(method);
-        half_step(method, optimiser, batch_of(6));
+        auto optimizer = sgd(method);
+        half_step(method, optimizer, batch_of(6));
         const auto updated = copy_of(method);
         const at::NoGradGuard no_grad;
         for (auto& [name, value] : state_of(method))
@@ -437,7 +437,7 @@ void follows(const R& recipe, momentum::When when) {
             INFO(item.key() << ", m = " << m);
             const auto namesake = item.key().substr(7);
             const Tensor& before = start.at(item.key());
-            const Tensor& online = when == momentum::When::after_step ? updated.at(namesake) : start.at(namesake);
+            const Tensor& online = when == targets::EmaTiming::after_step ? updated.at(namesake) : start.at(namesake);
             CHECK(largest_difference(item.value(), before * m + online * (1 - m)) < 5e-7);
             if (m == 0) CHECK(bit_equal(item.value().detach(), online));
             if (m == 1) CHECK(bit_equal(item.value().detach(), before));
@@ -457,18 +457,18 @@ void follows(const R& recipe, momentum::When when) {
 
 TEST_CASE("the target follows m xi + (1 - m) theta by name, with the weights of before or after the update") {
     // pitfall 7
-    follows(small_moco(tiny(), true), momentum::When::before_key_pass);
-    follows(small_moco_v3(tiny()), momentum::When::before_key_pass);
-    follows(small_byol(tiny()), momentum::When::after_step);
-    CHECK(small_moco(tiny()).target.when == momentum::When::before_key_pass);
-    CHECK(small_moco_v3(tiny()).target.when == momentum::When::before_key_pass);
-    CHECK(small_byol(tiny()).target.when == momentum::When::after_step);
+    follows(small_moco(tiny(), true), targets::EmaTiming::before_forward);
+    follows(small_moco_v3(tiny()), targets::EmaTiming::before_forward);
+    follows(small_byol(tiny()), targets::EmaTiming::after_step);
+    CHECK(small_moco(tiny()).target.timing == targets::EmaTiming::before_forward);
+    CHECK(small_moco_v3(tiny()).target.timing == targets::EmaTiming::before_forward);
+    CHECK(small_byol(tiny()).target.timing == targets::EmaTiming::after_step);
 }
 
 TEST_CASE("the target's weights are float32 and do not stop moving") {  // pitfall 8: half types drop changes this small
     const double m = 0.9995;
     AnyMethod method =
-        Method{with_target(small_byol(tiny()), momentum::Ema{.schedule = schedules::Constant{m}}), {.seed = 1}};
+        Method{with_target(small_byol(tiny()), targets::Ema{.schedule = schedules::Constant{m}}), {.seed = 1}};
     method.begin({.samples = 1000, .steps = 2000});
     const Autocast scope(at::kCPU, Precision::bf16);
     method.forward(batch_of(6));
@@ -506,9 +506,9 @@ TEST_CASE("the target keeps batch statistics of its own, and drops nothing") {  
         }
         CHECK(norms == 5);
     }
-    auto optimiser = sgd(any);
+    auto optimizer = sgd(any);
     const Batch batch = batch_of(6);
-    half_step(any, optimiser, batch);
+    half_step(any, optimizer, batch);
     const auto& net = *method->target_encoder();
     Tensor mean = at::zeros({8}), var = at::ones({8});
     const at::NoGradGuard no_grad;
@@ -566,7 +566,7 @@ TEST_CASE("nothing flows back into a target, and predictions are made by the onl
             CHECK(largest_difference(out.online[view], out.projected[view]) > 1e-2);
         }
     };
-    check(small_sim_siam(tiny()));
+    check(small_simsiam(tiny()));
     check(small_byol(tiny()));
     check(small_moco_v3(tiny()));
     check(small_moco_v3(TransformerLike{}));
@@ -575,24 +575,24 @@ TEST_CASE("nothing flows back into a target, and predictions are made by the onl
 // ---- pitfalls 11, 17, 21: what the heads are made of -------------------------------------------------------------
 
 TEST_CASE("SimSiam's heads are the authors', and its predictor's learning rate stays where it starts") {  // pitfall 11
-    const auto preset = methods::sim_siam(encoders::ResNet{.depth = 50});
+    const auto preset = methods::simsiam(encoders::ResNet{.depth = 50});
     CHECK(layers(*preset.recipe.projector.build(2048).module) ==
           "Linear 2048 2048 | BatchNorm 2048 | ReLU | Linear 2048 2048 | BatchNorm 2048 | ReLU | "
           "Linear 2048 2048 frozen bias | BatchNorm 2048 plain");
     CHECK(layers(*preset.recipe.predictor.build(2048).module) ==
           "Linear 2048 512 | BatchNorm 512 | ReLU | Linear 512 2048 bias");
-    CHECK(layers(*methods::sim_siam(tiny(), methods::sim_siam_small()).recipe.projector.build(512).module) ==
+    CHECK(layers(*methods::simsiam(tiny(), methods::simsiam_small()).recipe.projector.build(512).module) ==
           "Linear 512 512 | BatchNorm 512 | ReLU | Linear 512 512 frozen bias | BatchNorm 512 plain");
     CHECK(preset.recipe.encoder.zero_init_residual);
 
     for (const bool fixed : {true, false}) {
         const auto small =
-            methods::sim_siam(tiny(), {.weight_decay = 0, .out = 12, .bottleneck = 4, .fix_predictor_lr = fixed});
+            methods::simsiam(tiny(), {.weight_decay = 0, .out = 12, .bottleneck = 4, .fix_predictor_lr = fixed});
         AnyMethod method = Method{small.recipe, {.seed = 1}};
         fill(method);
-        auto optimiser = small.optimiser.build(method.trainable());
+        auto optimizer = small.optimizer.build(method.trainable());
         std::size_t parameters = 0;
-        for (const auto& group : optimiser.groups())
+        for (const auto& group : optimizer.groups())
             for (const auto& [name, value] : group.parameters) {
                 INFO(name);
                 const bool predictor = name.rfind("predictor.", 0) == 0;
@@ -603,7 +603,7 @@ TEST_CASE("SimSiam's heads are the authors', and its predictor's learning rate s
         CHECK(parameters == method.trainable().size());
         const auto start = copy_of(method);
         method.forward(batch_of(6)).backward();
-        optimiser.step(0);  // the end of the cosine
+        optimizer.step(0);  // the end of the cosine
         for (const auto& [name, value] : method.trainable()) {
             INFO(name);
             const bool moved = !bit_equal(value.detach(), start.at(name));
@@ -635,10 +635,10 @@ TEST_CASE("MoCo v3's heads are the authors', for a ResNet and for a ViT") {  // 
     CHECK(vit.encoder.positions == VitPositions::sin_cos);
     CHECK(vit.encoder.init == VitInit::moco_v3);
     // the same where the encoder is chosen at run time
-    CHECK(layers(*methods::moco_v3(encoders::Any(encoders::Vit{}), {.hidden = 6, .out = 4})
+    CHECK(layers(*methods::moco_v3(encoders::ByName(encoders::Vit{}), {.hidden = 6, .out = 4})
                       .recipe.predictor.build(4)
                       .module) == "Linear 4 6 | BatchNorm 6 | ReLU | Linear 6 4 | BatchNorm 4 plain");
-    CHECK(layers(*methods::moco_v3(encoders::Any(encoders::ResNet{}), {.hidden = 6, .out = 4})
+    CHECK(layers(*methods::moco_v3(encoders::ByName(encoders::ResNet{}), {.hidden = 6, .out = 4})
                       .recipe.predictor.build(4)
                       .module) == "Linear 4 6 | BatchNorm 6 | ReLU | Linear 6 4");
 }

@@ -149,11 +149,11 @@ Batch batch(std::int64_t views, double shift = 0) {
     return all;
 }
 
-double step(AnyMethod method, torch::optim::Optimizer& optimiser, const Batch& images) {
+double step(AnyMethod method, torch::optim::Optimizer& optimizer, const Batch& images) {
     const Tensor loss = method.forward(images);
-    optimiser.zero_grad();
+    optimizer.zero_grad();
     loss.backward();
-    optimiser.step();
+    optimizer.step();
     method.commit();
     return loss.item<double>();
 }
@@ -390,8 +390,8 @@ TEST_CASE("a target network's embeddings count half in the centroids, not in the
     // in a method: an Ema target takes part, and its network gets no gradient
     const auto options = methods::MmcrMomentumOptions{{.views = 2, .hidden = 16, .hidden_layers = 1, .out = 5}, 0.9};
     Method method{methods::mmcr_momentum(tiny(), options).recipe, {.seed = 1}};
-    auto optimiser = sgd(method, 0.05);
-    step(method, optimiser, batch(2));
+    auto optimizer = sgd(method, 0.05);
+    step(method, optimizer, batch(2));
     const double loss = method->forward(batch(2, 1)).item<double>();
     const auto& out = method->last()[0];
     REQUIRE(out.target.size() == 2);
@@ -497,18 +497,18 @@ TEST_CASE("MMCR's presets build, step and resume, with any number of views") {
         auto third = sgd(other, 0.05);
         for (int s = 2; s < 4; ++s) step(other, third, batch(views, s));
         for (const auto& [name, tensor] : state_of(whole)) CHECK(bit_equal(tensor, state_of(other).at(name)));
-        CHECK(preset.optimiser.describe().starts_with("Adam,"));
+        CHECK(preset.optimizer.describe().starts_with("Adam,"));
         CHECK(preset.lr({.step = 10, .of = {.samples = 1, .steps = 100}}) == Approx(5e-3));
     }
     const auto large = methods::mmcr(tiny());
     CHECK(large.views.each.size() == 8);
     CHECK(large.views.globals == 8);
-    CHECK(large.optimiser.describe().starts_with("LARS"));
+    CHECK(large.optimizer.describe().starts_with("LARS"));
     CHECK(large.recipe.projector.hidden == std::vector<std::int64_t>{8192, 8192});
     CHECK(large.recipe.projector.out == 512);
     const auto follows = methods::mmcr_momentum(tiny(), {{.views = 4}});
     CHECK(follows.recipe.target.schedule({}) == 0.99);
-    CHECK(follows.recipe.target.when == momentum::When::after_step);
+    CHECK(follows.recipe.target.timing == targets::EmaTiming::after_step);
     CHECK(follows.views.each.size() == 4);
 }
 
@@ -531,10 +531,10 @@ TEST_CASE("a few steps of MMCR spread the images") {
     options.out = 5;
     AnyMethod method = Method{methods::mmcr(tiny(), options).recipe, {.seed = 1}};
     method.begin({.samples = 64, .steps = 40});
-    auto optimiser = sgd(method, 0.1);
-    const double before = step(method, optimiser, batch(2));
+    auto optimizer = sgd(method, 0.1);
+    const double before = step(method, optimizer, batch(2));
     double after = 0;
-    for (int s = 0; s < 40; ++s) after = step(method, optimiser, batch(2));
+    for (int s = 0; s < 40; ++s) after = step(method, optimizer, batch(2));
     CHECK(after < before - 0.05);
     CHECK(after > -std::sqrt(6 * 5));
 }

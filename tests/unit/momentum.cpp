@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <doppel/methods/detail/branch.hpp>
+#include <doppel/recipe/detail/branch.hpp>
 
 #include "torch_support.hpp"
 

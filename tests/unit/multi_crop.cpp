@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Views of two sizes through a method: which passes they take, which meet, and patches that are hidden.
-#include <doppel/augment/views.hpp>
+#include <doppel/views/views.hpp>
 #include <doppel/data/embedded.hpp>
 #include <doppel/data/loader.hpp>
-#include <doppel/encoders/any.hpp>
+#include <doppel/encoders/by_name.hpp>
 #include <doppel/losses/detail/cross_views.hpp>
-#include <doppel/methods/method.hpp>
+#include <doppel/recipe/method.hpp>
 
 #include "torch_support.hpp"
 
@@ -71,7 +71,7 @@ TEST_CASE("one encoder pass a resolution, one head pass over all views; the targ
     const auto recipe = Recipe{.encoder = [] { return CountingNet(); },
                                .projector = [](std::int64_t in) { return CountingHead(in); },
                                .predictor = [](std::int64_t in) { return CountingHead(in); },
-                               .target = momentum::Ema{},
+                               .target = targets::Ema{},
                                .loss = Watching{},
                                .passes = {.join_views = true, .join_heads = true}};
     Method method{recipe, {.seed = 1}};
@@ -133,11 +133,11 @@ TEST_CASE("a pairing in the recipe goes before that of a loss on all outputs, an
             return out.online[0].sum();
         }
     };
-    Method all{Recipe{.encoder = tiny(), .target = momentum::Ema{}, .loss = Everything{}}, {.seed = 1}};
+    Method all{Recipe{.encoder = tiny(), .target = targets::Ema{}, .loss = Everything{}}, {.seed = 1}};
     all->begin({.samples = 100, .steps = 10});
     all->forward(batch_of(4, 0, 1));
     CHECK(all->recipe.loss.seen->target[2].defined());
-    Method one{Recipe{.encoder = tiny(), .target = momentum::Ema{}, .pairing = pairings::OneWay{}, .loss = Watching{}}, {.seed = 1}};
+    Method one{Recipe{.encoder = tiny(), .target = targets::Ema{}, .pairing = pairings::OneWay{}, .loss = Watching{}}, {.seed = 1}};
     one->begin({.samples = 100, .steps = 10});
     one->forward(batch_of(4, 0, 1));
     CHECK(!one->recipe.loss.seen->target[0].defined());
@@ -185,7 +185,7 @@ TEST_CASE("the loader makes any number of views of any size, the global ones fir
 TEST_CASE("hidden patches: the online branch does not see them, the target does, both speak of the same places") {
     auto recipe = Recipe{.encoder = vit,
                          .projector = heads::Mlp{.hidden = {}, .out = 6},
-                         .target = momentum::Ema{},
+                         .target = targets::Ema{},
                          .loss = Hiding{},
                          .passes = {.join_views = true, .join_heads = true}};
     Method method{recipe, {.seed = 3}};
@@ -223,7 +223,7 @@ TEST_CASE("hidden patches: the online branch does not see them, the target does,
 }
 
 TEST_CASE("masks follow from seed and step, and no mask at all leaves the patches out") {
-    auto recipe = Recipe{.encoder = vit, .target = momentum::Ema{}, .loss = Hiding{}};
+    auto recipe = Recipe{.encoder = vit, .target = targets::Ema{}, .loss = Hiding{}};
     const auto places = [&](std::uint64_t seed, std::int64_t step) {
         recipe.loss.seen = std::make_shared<Outputs>();
         Method method{recipe, {.seed = seed}};
@@ -255,7 +255,7 @@ TEST_CASE("masks follow from seed and step, and no mask at all leaves the patche
     recipe.passes.bn_groups = 2;
     CHECK(mentions(message_of([&] { Method{recipe}; }), {"hides patches", "bn_groups"}));
     // An encoder that is chosen by name has patches or says that it has none.
-    auto chosen = with_encoder(recipe, encoders::Any(encoders::ResNet{.depth = 18, .stem = Stem::cifar, .width = 0.125}));
+    auto chosen = with_encoder(recipe, encoders::ByName(encoders::ResNet{.depth = 18, .stem = Stem::cifar, .width = 0.125}));
     chosen.passes.bn_groups = 1;
     Method none{chosen};
     none->begin({.samples = 100, .steps = 10});

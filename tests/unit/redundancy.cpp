@@ -2,8 +2,8 @@
 // The losses of the redundancy-reduction family: Barlow Twins, VICReg, W-MSE.
 #include <doppel/losses/barlow_twins.hpp>
 #include <doppel/losses/vicreg.hpp>
-#include <doppel/losses/w_mse.hpp>
-#include <doppel/methods/method.hpp>
+#include <doppel/losses/wmse.hpp>
+#include <doppel/recipe/method.hpp>
 
 #include "torch_support.hpp"
 
@@ -15,13 +15,13 @@
 using namespace doppel;
 using namespace doppel::test;
 using losses::BarlowTwins;
-using losses::VicReg;
-using losses::WMse;
+using losses::Vicreg;
+using losses::Wmse;
 using losses::detail::off_diagonal_squares;
 
 namespace {
 
-constexpr auto code = VicReg::Convention::code, paper = VicReg::Convention::paper;
+constexpr auto code = Vicreg::Convention::code, paper = Vicreg::Convention::paper;
 
 // The inputs of make_redundancy_fixtures.py: two related views whose dimensions vary by less and by more than 1.
 Tensor width_of(std::int64_t d) { return 0.4 + 0.45 * at::arange(d, at::kDouble); }
@@ -62,7 +62,7 @@ double barlow_by_definition(const Tensor& z0, const Tensor& z1, double lambda) {
     return loss;
 }
 
-double vicreg_by_definition(const Tensor& z0, const Tensor& z1, const VicReg& o) {
+double vicreg_by_definition(const Tensor& z0, const Tensor& z1, const Vicreg& o) {
     const Rows a = numbers(z0), b = numbers(z1);
     const auto n = static_cast<double>(a.size()), dim = static_cast<double>(a[0].size());
     double loss = 0;
@@ -110,7 +110,7 @@ Rows whiten_by_definition(const Tensor& z, const Tensor& order, std::size_t part
     return result;
 }
 
-double w_mse_by_definition(const Tensor& z0, const Tensor& z1, const Tensor& order, std::size_t part, double eps) {
+double wmse_by_definition(const Tensor& z0, const Tensor& z1, const Tensor& order, std::size_t part, double eps) {
     const Rows a = whiten_by_definition(z0, order, part, eps), b = whiten_by_definition(z1, order, part, eps);
     double loss = 0;
     for (std::size_t r = 0; r < a.size(); ++r) {
@@ -131,10 +131,10 @@ using Function = std::function<Tensor(const Tensor&, const Tensor&)>;
 /// All losses as functions of two views of 8 images in 3 dimensions or fewer, the partition of W-MSE fixed.
 std::map<std::string, Function> all_losses(double eps = 0) {
     return {{"barlow_twins", BarlowTwins{.lambda = 0.05}},
-            {"vicreg", VicReg{}},
-            {"vicreg_paper", VicReg{.convention = paper}},
-            {"w_mse", [=](const Tensor& a, const Tensor& b) {
-                 return WMse{.w_size = a.size(0) / 2, .eps = eps}.in_order(a, b, order_of(a.size(0), 3, 1));
+            {"vicreg", Vicreg{}},
+            {"vicreg_paper", Vicreg{.convention = paper}},
+            {"wmse", [=](const Tensor& a, const Tensor& b) {
+                 return Wmse{.w_size = a.size(0) / 2, .eps = eps}.in_order(a, b, order_of(a.size(0), 3, 1));
              }}};
 }
 
@@ -173,24 +173,24 @@ TEST_CASE("the redundancy losses give the values and gradients of lightly and of
             const std::string where = std::to_string(rows) + 'x' + std::to_string(columns);
             equal("barlow_" + where + "_0.0051_1", shape, BarlowTwins{});
             equal("barlow_" + where + "_0.3_0.024", shape, BarlowTwins{.lambda = 0.3, .scale = 0.024});
-            equal("vicreg_" + where + "_25_code", shape, VicReg{});
-            equal("vicreg_" + where + "_25_paper", shape, VicReg{.convention = paper});
-            VicReg other{.invariance = 10, .variance = 5, .covariance = 2};
+            equal("vicreg_" + where + "_25_code", shape, Vicreg{});
+            equal("vicreg_" + where + "_25_paper", shape, Vicreg{.convention = paper});
+            Vicreg other{.invariance = 10, .variance = 5, .covariance = 2};
             equal("vicreg_" + where + "_10_code", shape, other);
             other.convention = paper;
             equal("vicreg_" + where + "_10_paper", shape, other);
         }
         const Tensor first = order_of(12, 5, 2), second = order_of(12, 7, 4);
-        const auto w_mse = [](double eps, const std::vector<Tensor>& orders) {
+        const auto wmse = [](double eps, const std::vector<Tensor>& orders) {
             return [=](const Tensor& a, const Tensor& b) {
                 Tensor sum = at::zeros({}, a.options());
-                for (const Tensor& order : orders) sum = sum + WMse{.w_size = 6, .eps = eps}.in_order(a, b, order);
+                for (const Tensor& order : orders) sum = sum + Wmse{.w_size = 6, .eps = eps}.in_order(a, b, order);
                 return sum / static_cast<double>(orders.size());
             };
         };
-        equal("w_mse_0.0_1", {12, 3}, w_mse(0, {first}));
-        equal("w_mse_0.0_2", {12, 3}, w_mse(0, {first, second}));
-        equal("w_mse_0.1_1", {12, 3}, w_mse(0.1, {first}));
+        equal("wmse_0.0_1", {12, 3}, wmse(0, {first}));
+        equal("wmse_0.0_2", {12, 3}, wmse(0, {first, second}));
+        equal("wmse_0.1_1", {12, 3}, wmse(0.1, {first}));
         CHECK(cases == 21);
     }
 }
@@ -206,8 +206,8 @@ TEST_CASE("the redundancy losses equal their definitions, number by number, in f
                   Approx(exact / 10).epsilon(1e-10).margin(1e-11));
         }
         for (const auto convention : {code, paper})
-            for (const VicReg& o : {VicReg{}, VicReg{1, 0, 0}, VicReg{0, 1, 0}, VicReg{0, 0, 1}}) {
-                VicReg loss = o;
+            for (const Vicreg& o : {Vicreg{}, Vicreg{1, 0, 0}, Vicreg{0, 1, 0}, Vicreg{0, 0, 1}}) {
+                Vicreg loss = o;
                 loss.convention = convention;
                 CHECK(value(loss(a, b)) == Approx(vicreg_by_definition(a, b, loss)).epsilon(1e-10).margin(1e-11));
             }
@@ -215,8 +215,8 @@ TEST_CASE("the redundancy losses equal their definitions, number by number, in f
     for (const double eps : {0.0, 0.01, 0.5, 1.0})
         for (const std::int64_t part : {4, 6, 12}) {
             const Tensor a = view0({12, 3}), b = view1({12, 3}), order = order_of(12, 5, 2);
-            const double exact = w_mse_by_definition(a, b, order, static_cast<std::size_t>(part), eps);
-            const WMse loss{.w_size = part, .eps = eps};
+            const double exact = wmse_by_definition(a, b, order, static_cast<std::size_t>(part), eps);
+            const Wmse loss{.w_size = part, .eps = eps};
             CHECK(value(loss.in_order(a, b, order)) == Approx(exact).epsilon(1e-10).margin(1e-11));
         }
 }
@@ -259,13 +259,13 @@ TEST_CASE("the redundancy losses do not care which view is which, nor about the 
         };
         equal(b, a);
         equal(a + 3, b + 3);  // and not where the embeddings lie
-        if (name == "w_mse") continue;
+        if (name == "wmse") continue;
         equal(a.index_select(0, mixed), b.index_select(0, mixed));
         equal(a.index_select(1, turned), b.index_select(1, turned));
         CHECK(std::abs(value(loss(a.index_select(0, mixed), b)) - plain) > 1e-3);  // but a pair belongs together
     }
     // W-MSE: which parts there are counts, not what comes first
-    const WMse loss{.w_size = 4};
+    const Wmse loss{.w_size = 4};
     const Tensor order = order_of(8, 3, 1);
     const double plain = value(loss.in_order(a, b, order));
     CHECK(value(loss.in_order(a, b, order.roll(4, 0))) == Approx(plain).epsilon(1e-11));
@@ -282,15 +282,15 @@ TEST_CASE("Barlow Twins and W-MSE do not care about place and scale of each dime
     for (const auto& [name, loss] : all_losses()) {
         INFO(name);
         const double plain = value(loss(a, b)), other = value(loss(a * stretch + move, b));
-        if (name == "barlow_twins" || name == "w_mse")
+        if (name == "barlow_twins" || name == "wmse")
             CHECK(other == Approx(plain).epsilon(1e-5));
         else
             CHECK(std::abs(other - plain) > 1);
     }
     // A triangular mixture of dimensions has the same Cholesky-whitened rows.
     const Tensor mixture = at::tensor({2.0, -1.0, 0.7, 0.0, 0.5, 3.0, 0.0, 0.0, 1.5}, at::kDouble).view({3, 3});
-    CHECK(value(all_losses().at("w_mse")(a.mm(mixture), b)) ==
-          Approx(value(all_losses().at("w_mse")(a, b))).epsilon(1e-9));
+    CHECK(value(all_losses().at("wmse")(a.mm(mixture), b)) ==
+          Approx(value(all_losses().at("wmse")(a, b))).epsilon(1e-9));
     // The sign of a dimension in both views does not count, in one it does.
     const Tensor sign = at::tensor({1.0, -1.0, 1.0}, at::kDouble);
     const BarlowTwins barlow{};
@@ -319,11 +319,11 @@ TEST_CASE("the redundancy losses of unrelated, equal and collapsed views are kno
         const Tensor hadamard =
             at::tensor({1., 1., 1., -1., 1., -1., 1., -1., -1., -1., -1., 1.}, at::kDouble).view({4, 3});
         CHECK(value(BarlowTwins{.lambda = 1}(hadamard, hadamard)) == Approx(0).margin(1e-9));
-        CHECK(value(VicReg{}(hadamard, hadamard)) == Approx(0).margin(1e-12));
-        CHECK(value(WMse{.w_size = 4}(hadamard, hadamard)) == Approx(0).margin(1e-12));
-        CHECK(value(WMse{.w_size = 4}(hadamard, -hadamard)) == Approx(4).epsilon(1e-12));
+        CHECK(value(Vicreg{}(hadamard, hadamard)) == Approx(0).margin(1e-12));
+        CHECK(value(Wmse{.w_size = 4}(hadamard, hadamard)) == Approx(0).margin(1e-12));
+        CHECK(value(Wmse{.w_size = 4}(hadamard, -hadamard)) == Approx(4).epsilon(1e-12));
     }
-    CHECK(value(WMse{.w_size = 256}(noise(4096, 64), noise(4096, 64))) == Approx(2).epsilon(0.02));
+    CHECK(value(Wmse{.w_size = 256}(noise(4096, 64), noise(4096, 64))) == Approx(2).epsilon(0.02));
 
     for (const auto type : {at::kDouble, at::kFloat})
         for (const double level : {0.0, 1.0, 0.37, -50.0}) {  // pitfall 31: exact collapse
@@ -337,15 +337,15 @@ TEST_CASE("the redundancy losses of unrelated, equal and collapsed views are kno
                 CHECK(finite(b.grad()));
             };
             collapsed(BarlowTwins{}, 5);
-            collapsed(VicReg{}, 24.75);
-            collapsed(VicReg{.convention = paper}, 49.5);
+            collapsed(Vicreg{}, 24.75);
+            collapsed(Vicreg{.convention = paper}, 49.5);
         }
     // W-MSE has no whitening for a covariance without full rank: not a number, or with eps a finite loss
     const Tensor flat = at::zeros({16, 5}, at::kFloat), same = chirp({16, 1}, 0.13, 0.9, at::kFloat).expand({16, 5});
-    CHECK(std::isnan(value(WMse{.w_size = 16}(flat, flat))));
+    CHECK(std::isnan(value(Wmse{.w_size = 16}(flat, flat))));
     for (const Tensor& z : {flat, same}) {
         const Tensor a = leaf(z, at::kFloat), b = leaf(z, at::kFloat);
-        const Tensor got = WMse{.w_size = 16, .eps = 0.01}(a, b);
+        const Tensor got = Wmse{.w_size = 16, .eps = 0.01}(a, b);
         got.backward();
         CHECK(std::isfinite(value(got)));
         CHECK(finite(a.grad()));
@@ -355,7 +355,7 @@ TEST_CASE("the redundancy losses of unrelated, equal and collapsed views are kno
 
 TEST_CASE("VICReg's hinge lets go at a deviation of 1, and pulls a collapsed dimension apart") {  // pitfall 31
     const Tensor signs = at::tensor({1.0, -1.0, 1.0, -1.0}, at::kDouble).unsqueeze(1);
-    const VicReg alone{0, 1, 0};
+    const Vicreg alone{0, 1, 0};
     for (const double factor : {0.01, 0.3, 0.86, 0.87, 5.0}) {
         const Tensor z = leaf(signs * factor);
         const double deviation = std::sqrt(factor * factor * 4 / 3 + 1e-4);  // divided by N − 1
@@ -371,7 +371,7 @@ TEST_CASE("whitened rows have mean 0 and covariance I, part by part") {
     const Tensor z = view0({12, 3}), order = order_of(12, 5, 2);
     for (const auto type : {at::kDouble, at::kFloat, at::kBFloat16})
         for (const std::int64_t part : {6, 12, 0}) {
-            const WMse loss{.w_size = part};
+            const Wmse loss{.w_size = part};
             const Tensor white = loss.whitened(z.to(type), order);
             CHECK(white.scalar_type() == at::kDouble);
             const std::int64_t size = part == 0 ? 12 : part;
@@ -384,7 +384,7 @@ TEST_CASE("whitened rows have mean 0 and covariance I, part by part") {
 
 TEST_CASE("W-MSE draws its partitions from torch's generator, a new one each iteration") {
     const Tensor a = view0({12, 3}), b = view1({12, 3});
-    WMse loss{.w_size = 6};
+    Wmse loss{.w_size = 6};
     const auto drawn = [&](std::uint64_t seed) {
         at::manual_seed(seed);
         return value(loss(a, b));
@@ -404,7 +404,7 @@ TEST_CASE("W-MSE draws its partitions from torch's generator, a new one each ite
 TEST_CASE("halves of a batch are not the batch for Barlow Twins and VICReg") {  // pitfall 29
     const Tensor a = view0({8, 3}), b = view1({8, 3});
     for (const auto& [name, loss] : all_losses()) {
-        if (name == "w_mse") continue;
+        if (name == "wmse") continue;
         INFO(name);
         const double halves =
             (value(loss(a.narrow(0, 0, 4), b.narrow(0, 0, 4))) + value(loss(a.narrow(0, 4, 4), b.narrow(0, 4, 4)))) / 2;
@@ -429,20 +429,20 @@ TEST_CASE("half-precision inputs give finite and close redundancy losses") {
             for (const auto& shape : {tall, wide}) {
                 const Tensor a = (view0(shape) * size).to(type), b = (view1(shape) * size).to(type);
                 close(shape, BarlowTwins{}, barlow_by_definition(a, b, 0.0051));
-                if (size == 1) close(shape, VicReg{}, vicreg_by_definition(a, b, {}));
+                if (size == 1) close(shape, Vicreg{}, vicreg_by_definition(a, b, {}));
             }
             const Tensor a = (view0(tall) * size).to(type), b = (view1(tall) * size).to(type),
                          order = order_of(32, 5, 2);
-            const WMse loss{.w_size = 16};
+            const Wmse loss{.w_size = 16};
             close(
                 tall, [&](const Tensor& x, const Tensor& y) { return loss.in_order(x, y, order); },
-                w_mse_by_definition(a, b, order, 16, 0));
+                wmse_by_definition(a, b, order, 16, 0));
         }
     // float32 embeddings that lie far from zero keep their digits
     const Tensor a = view0(tall) + 500, b = view1(tall) + 500;
     const Tensor low = a.to(at::kFloat), other = b.to(at::kFloat);
     CHECK(value(BarlowTwins{}(low, other)) == Approx(barlow_by_definition(low, other, 0.0051)).epsilon(1e-4));
-    CHECK(value(VicReg{}(low, other)) == Approx(vicreg_by_definition(low, other, {})).epsilon(1e-4));
+    CHECK(value(Vicreg{}(low, other)) == Approx(vicreg_by_definition(low, other, {})).epsilon(1e-4));
 }
 
 TEST_CASE("the redundancy losses compute in float32 under bfloat16 autocast") {
@@ -465,20 +465,20 @@ TEST_CASE("the redundancy losses train a method of one shared network, paired on
         method->begin({.samples = 1000, .steps = 2});
         std::vector<Tensor> parameters;
         for (const Tensor& p : method->parameters()) parameters.push_back(p);
-        torch::optim::SGD optimiser(parameters, torch::optim::SGDOptions(0.01));
+        torch::optim::SGD optimizer(parameters, torch::optim::SGDOptions(0.01));
         const Tensor first = method->forward(batch_of(12));
         const auto& z = method->last()[0].online;
         CHECK(bit_equal(first.detach(), loss(z[0], z[1])));
         first.backward();
-        optimiser.step();
+        optimizer.step();
         method->commit();
         CHECK(std::isfinite(value(method->forward(batch_of(12)))));
         CHECK(method->named_buffers().contains("encoder.bn.running_mean"));
         for (const auto& item : method->named_parameters()) CHECK(item.value().grad().defined());
     };
     train(BarlowTwins{});
-    train(VicReg{});
-    train(WMse{.w_size = 0});
+    train(Vicreg{});
+    train(Wmse{.w_size = 0});
 }
 
 TEST_CASE("the redundancy losses say what is wrong with their input") {
@@ -492,18 +492,18 @@ TEST_CASE("the redundancy losses say what is wrong with their input") {
     for (const double bad : {-1.0, nan, infinity}) {
         says([&] { BarlowTwins{.lambda = bad}(good, good); }, {"BarlowTwins", "lambda", "at least 0"});
         says([&] { BarlowTwins{.scale = bad}(good, good); }, {"BarlowTwins", "scale", "positive"});
-        says([&] { VicReg{.invariance = bad}(good, good); }, {"VicReg", "invariance", "at least 0"});
-        says([&] { VicReg{.variance = bad}(good, good); }, {"VicReg", ": variance", "at least 0"});
-        says([&] { VicReg{.covariance = bad}(good, good); }, {"VicReg", "covariance", "at least 0"});
-        says([&] { WMse{.w_size = 4, .eps = bad}(good, good); }, {"WMse", "eps", "0 to 1"});
+        says([&] { Vicreg{.invariance = bad}(good, good); }, {"Vicreg", "invariance", "at least 0"});
+        says([&] { Vicreg{.variance = bad}(good, good); }, {"Vicreg", ": variance", "at least 0"});
+        says([&] { Vicreg{.covariance = bad}(good, good); }, {"Vicreg", "covariance", "at least 0"});
+        says([&] { Wmse{.w_size = 4, .eps = bad}(good, good); }, {"Wmse", "eps", "0 to 1"});
     }
     says([&] { BarlowTwins{.scale = 0}(good, good); }, {"BarlowTwins", "scale", "positive", "0"});
-    says([&] { WMse{.w_size = 4, .iterations = 0}(good, good); }, {"WMse", "iterations", "at least 1", "0"});
-    says([&] { WMse{.w_size = 1}(good, good); }, {"WMse", "w_size", "at least 2", "1"});
-    says([&] { WMse{.w_size = -4}(good, good); }, {"WMse", "w_size", "at least 2", "-4"});
-    says([&] { WMse{.w_size = 3, .eps = 0.1}(good, good); }, {"WMse", "w_size", "divide", "3", "4 images"});
-    says([&] { WMse{}(good, good); }, {"WMse", "w_size", "divide", "128", "4 images"});
-    says([&] { WMse{.w_size = 4}(view0({4, 4}), view1({4, 4})); }, {"WMse", "w_size", "above the width", "4"});
+    says([&] { Wmse{.w_size = 4, .iterations = 0}(good, good); }, {"Wmse", "iterations", "at least 1", "0"});
+    says([&] { Wmse{.w_size = 1}(good, good); }, {"Wmse", "w_size", "at least 2", "1"});
+    says([&] { Wmse{.w_size = -4}(good, good); }, {"Wmse", "w_size", "at least 2", "-4"});
+    says([&] { Wmse{.w_size = 3, .eps = 0.1}(good, good); }, {"Wmse", "w_size", "divide", "3", "4 images"});
+    says([&] { Wmse{}(good, good); }, {"Wmse", "w_size", "divide", "128", "4 images"});
+    says([&] { Wmse{.w_size = 4}(view0({4, 4}), view1({4, 4})); }, {"Wmse", "w_size", "above the width", "4"});
 
     const auto pairs = [&](const std::string& who, auto&& loss) {
         says([&] { loss(wave({2, 3, 4}), good); }, {who, "first input", "[N, D]", "[2, 3, 4]"});
@@ -519,6 +519,6 @@ TEST_CASE("the redundancy losses say what is wrong with their input") {
         says([&] { loss(wave({1, 3}), wave({1, 3})); }, {who, "at least 2 images", "1"});
     };
     pairs("BarlowTwins", BarlowTwins{});
-    pairs("VicReg", VicReg{});
-    pairs("WMse", WMse{.w_size = 0});
+    pairs("Vicreg", Vicreg{});
+    pairs("Wmse", Wmse{.w_size = 0});
 }

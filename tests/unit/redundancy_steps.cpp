@@ -14,9 +14,9 @@
 
 using namespace doppel;
 using namespace doppel::test;
-using losses::VicReg;
+using losses::Vicreg;
 using methods::BarlowTwinsOptions;
-using methods::VicRegOptions;
+using methods::VicregOptions;
 
 namespace {
 
@@ -55,18 +55,18 @@ TEST_CASE("the heads of Barlow Twins and VICReg are the authors'") {
     CHECK(vicreg.loss.invariance == 25);
     CHECK(vicreg.loss.variance == 25);
     CHECK(vicreg.loss.covariance == 1);
-    CHECK(vicreg.loss.convention == VicReg::Convention::code);  // pitfall 31
-    CHECK(methods::vicreg(tiny(), {.sum_variance = true}).recipe.loss.convention == VicReg::Convention::paper);
+    CHECK(vicreg.loss.convention == Vicreg::Convention::code);  // pitfall 31
+    CHECK(methods::vicreg(tiny(), {.sum_variance = true}).recipe.loss.convention == Vicreg::Convention::paper);
     CHECK(!barlow.passes.join_views);  // the authors pass the views one after the other
     CHECK(!vicreg.passes.join_views);
 }
 
-TEST_CASE("Barlow Twins trains biases and normalisation with a learning rate of their own") {
+TEST_CASE("Barlow Twins trains biases and normalization with a learning rate of their own") {
     const auto rates = [](const auto& preset) {
         AnyMethod method = Method{preset.recipe, {.seed = 1}};
         std::map<std::string, double> all;
-        auto optimiser = preset.optimiser.build(method.trainable());
-        for (const auto& group : optimiser.groups())
+        auto optimizer = preset.optimizer.build(method.trainable());
+        for (const auto& group : optimizer.groups())
             for (const auto& [name, value] : group.parameters) {
                 INFO(name);
                 CHECK(group.adapt == (value.dim() > 1));
@@ -88,11 +88,11 @@ TEST_CASE("Barlow Twins trains biases and normalisation with a learning rate of 
         INFO(name);
         CHECK(rate == Approx(0.2 * 2048 / 256));
     }
-    CHECK(barlow.optimiser.describe().find("LARS") != std::string::npos);
-    CHECK(barlow.optimiser.describe().find("0.024") != std::string::npos);
+    CHECK(barlow.optimizer.describe().find("LARS") != std::string::npos);
+    CHECK(barlow.optimizer.describe().find("0.024") != std::string::npos);
 }
 
-TEST_CASE("the schedules, optimisers and views of Barlow Twins and VICReg are their papers'") {
+TEST_CASE("the schedules, optimizers and views of Barlow Twins and VICReg are their papers'") {
     const auto check = [](const auto& preset, const std::string& name) {
         INFO(name);
         CHECK(preset.name == name);
@@ -104,17 +104,17 @@ TEST_CASE("the schedules, optimisers and views of Barlow Twins and VICReg are th
         CHECK(preset.lr(at_the_end) == Approx(0.2 / 1000));
         CHECK(preset.epochs == 100);
         CHECK(preset.batch_size == 256);
-        CHECK(preset.optimiser.describe().find("LARS") == 0);
-        CHECK(preset.optimiser.doubt(0.2).empty());
+        CHECK(preset.optimizer.describe().find("LARS") == 0);
+        CHECK(preset.optimizer.doubt(0.2).empty());
     };
     check(methods::barlow_twins(tiny()), "barlow_twins");
     check(methods::vicreg(tiny()), "vicreg");
     const auto small = [](const auto& preset) {
-        CHECK(preset.optimiser.describe().find("LARS") == 0);
+        CHECK(preset.optimizer.describe().find("LARS") == 0);
         CHECK(preset.batch_size == 64);
         CHECK(preset.lr(at_share(0.05)) == Approx(2));
         CHECK(preset.recipe.projector.out == 512);
-        CHECK(preset.optimiser.doubt(2).empty());
+        CHECK(preset.optimizer.doubt(2).empty());
     };
     small(methods::barlow_twins(tiny(), methods::barlow_twins_small()));
     small(methods::vicreg(tiny(), methods::vicreg_small()));
@@ -122,7 +122,7 @@ TEST_CASE("the schedules, optimisers and views of Barlow Twins and VICReg are th
     CHECK(methods::vicreg(tiny(), {.lr = 0.7}).lr(at_share(0.1)) == Approx(0.7));
 
     BarlowTwinsOptions barlow;
-    VicRegOptions vicreg;
+    VicregOptions vicreg;
     CHECK(fields_of(barlow).at("bias-lr") == &barlow.bias_lr);
     CHECK(fields_of(barlow).at("loss-scale") == &barlow.scale);
     CHECK(fields_of(vicreg).at("sum-variance") == &vicreg.sum_variance);

@@ -62,7 +62,7 @@ eval::Report everything() {
         .sheets = {{.title = nasty,
                     .note = nasty,
                     .rows = {{.source = {gradient(3, 2, 3), nasty}, .views = {{gradient(2, 2, 1), nasty}}}}}},
-        .neighbours =
+        .neighbors =
             {{.title = nasty,
               .note = nasty,
               .rows = {{.query = {gradient(4, 4, 3), nasty},

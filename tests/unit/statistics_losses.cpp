@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Losses on statistics of the embeddings, and on a part of the features: TiCo, SIGReg, DirectCLR.
-#include <doppel/losses/direct_clr.hpp>
-#include <doppel/losses/sig_reg.hpp>
+#include <doppel/losses/directclr.hpp>
+#include <doppel/losses/sigreg.hpp>
 #include <doppel/losses/tico.hpp>
-#include <doppel/methods/method.hpp>
+#include <doppel/recipe/method.hpp>
 
 #include "torch_support.hpp"
 
@@ -14,10 +14,10 @@
 
 using namespace doppel;
 using namespace doppel::test;
-using losses::DirectClr;
+using losses::Directclr;
 using losses::NtXent;
-using losses::SigReg;
-using losses::TiCo;
+using losses::Sigreg;
+using losses::Tico;
 
 namespace {
 
@@ -35,8 +35,8 @@ Outputs outputs(std::vector<Tensor> online) {
     return out;
 }
 
-TiCo tico(std::int64_t dim, double beta = 0.9, double rho = 8) {
-    TiCo loss{.beta = beta, .rho = rho};
+Tico tico(std::int64_t dim, double beta = 0.9, double rho = 8) {
+    Tico loss{.beta = beta, .rho = rho};
     loss.build(dim);
     return loss;
 }
@@ -62,7 +62,7 @@ double tico_by_definition(const Tensor& z0, const Tensor& z1, Rows& c, double be
     return loss;
 }
 
-double sig_reg_by_definition(const std::vector<Tensor>& views, const Tensor& directions, const SigReg& o) {
+double sigreg_by_definition(const std::vector<Tensor>& views, const Tensor& directions, const Sigreg& o) {
     const Rows a = numbers(directions);
     const std::size_t count = o.globals > 0 ? static_cast<std::size_t>(o.globals) : views.size();
     std::vector<Rows> z;
@@ -89,9 +89,9 @@ double sig_reg_by_definition(const std::vector<Tensor>& views, const Tensor& dir
         }
     for (std::size_t b = 0; b < z[0].size(); ++b)
         for (std::size_t d = 0; d < z[0][b].size(); ++d) {
-            double centre = 0;
-            for (std::size_t g = 0; g < count; ++g) centre += z[g][b][d] / static_cast<double>(count);
-            for (const Rows& view : z) apart += (view[b][d] - centre) * (view[b][d] - centre);
+            double center = 0;
+            for (std::size_t g = 0; g < count; ++g) center += z[g][b][d] / static_cast<double>(count);
+            for (const Rows& view : z) apart += (view[b][d] - center) * (view[b][d] - center);
         }
     statistic *= n / (v * static_cast<double>(a[0].size()));
     return o.lambda * statistic + (1 - o.lambda) * apart / (v * n * static_cast<double>(z[0][0].size()));
@@ -134,7 +134,7 @@ TEST_CASE("TiCo, DirectCLR and SIGReg give the values, gradients and states of l
             CHECK(largest_difference(at::cat(all), expected(name + " gradient")) < tolerance);
         };
         const double tight = type == at::kDouble ? 1e-11 : 4e-6;
-        TiCo loss = tico(6);
+        Tico loss = tico(6);
         if (type == at::kDouble) loss.covariance = loss.covariance.to(at::kDouble);
         for (int step = 0; step < 3; ++step) {
             const Tensor a = leaf(online(step, {5, 6}, type)), b = leaf(target(step, {5, 6}, type));
@@ -145,16 +145,16 @@ TEST_CASE("TiCo, DirectCLR and SIGReg give the values, gradients and states of l
         }
         for (const int dims : {2, 3, 6}) {
             const Tensor a = leaf(online(0, {5, 6}, type)), b = leaf(online(1, {5, 6}, type));
-            equal("direct_clr_" + std::to_string(dims), DirectClr{.dims = dims}(a, b), {a, b}, 10 * tight);
+            equal("directclr_" + std::to_string(dims), Directclr{.dims = dims}(a, b), {a, b}, 10 * tight);
         }
         struct Case {
             std::string name;
             int views;
-            SigReg loss;
+            Sigreg loss;
         };
-        const std::vector<Case> cases{{"sig_reg", 2, {}},
-                                      {"sig_reg_one", 1, {.lambda = 1}},
-                                      {"sig_reg_globals", 4, {.lambda = 0.3, .knots = 9, .t_max = 5, .globals = 2}}};
+        const std::vector<Case> cases{{"sigreg", 2, {}},
+                                      {"sigreg_one", 1, {.lambda = 1}},
+                                      {"sigreg_globals", 4, {.lambda = 0.3, .knots = 9, .t_max = 5, .globals = 2}}};
         for (const auto& one : cases) {
             std::vector<Tensor> views;
             for (int v = 0; v < one.views; ++v) views.push_back(1.5 * online(v, {5, 4}, type));
@@ -168,7 +168,7 @@ TEST_CASE("TiCo, DirectCLR and SIGReg give the values, gradients and states of l
 TEST_CASE("TiCo and SIGReg equal their definitions, number by number, in float64") {
     for (const double beta : {0.0, 0.9, 1.0})
         for (const double rho : {0.0, 8.0, 20.0}) {
-            TiCo loss = tico(4, beta, rho);
+            Tico loss = tico(4, beta, rho);
             loss.covariance = loss.covariance.to(at::kDouble);
             Rows c(4, std::vector<double>(4));
             for (int step = 0; step < 4; ++step) {
@@ -180,11 +180,11 @@ TEST_CASE("TiCo and SIGReg equal their definitions, number by number, in float64
     for (const double lambda : {0.0, 0.05, 1.0})
         for (const std::int64_t knots : {2, 17})
             for (const std::int64_t globals : {0, 1, 3}) {
-                const SigReg loss{.lambda = lambda, .knots = knots, .t_max = 2.5, .globals = globals};
+                const Sigreg loss{.lambda = lambda, .knots = knots, .t_max = 2.5, .globals = globals};
                 const std::vector<Tensor> views{online(0, {4, 3}) * 2, online(1, {4, 3}), online(2, {4, 3}) - 1};
                 const Tensor directions = chirp({3, 5}, 0.19, 0.6);
                 CHECK(loss.with_directions(outputs(views), directions).item<double>() ==
-                      Approx(sig_reg_by_definition(views, directions, loss)).epsilon(1e-11));
+                      Approx(sigreg_by_definition(views, directions, loss)).epsilon(1e-11));
             }
 }
 
@@ -199,14 +199,14 @@ TEST_CASE("the statistics losses' gradients equal central differences") {
     };
     for (const double lambda : {0.05, 0.9})
         check([&](const Tensor& z) {
-            return SigReg{.lambda = lambda, .globals = 1}.with_directions(outputs({z, other, 2 * z}), directions);
+            return Sigreg{.lambda = lambda, .globals = 1}.with_directions(outputs({z, other, 2 * z}), directions);
         });
-    check([&](const Tensor& z) { return DirectClr{.dims = 4, .temperature = 0.5}(z, other); });
+    check([&](const Tensor& z) { return Directclr{.dims = 4, .temperature = 0.5}(z, other); });
     TiCo late = tico(6, 1);  // β = 1: C is what was before, so that nothing has to be held
     late.covariance = unit(other).t().mm(unit(other)) / 5;
     check([&](const Tensor& z) { return late(z, other); });
     // else the derivative is that with C held
-    TiCo loss = tico(6);
+    Tico loss = tico(6);
     x.mutable_grad() = Tensor();
     loss(x, other).backward();
     const Tensor held = 0.1 * unit(x.detach()).t().mm(unit(x.detach())) / 5;
@@ -217,7 +217,7 @@ TEST_CASE("the statistics losses' gradients equal central differences") {
 }
 
 TEST_CASE("TiCo's covariance is read by the loss and written by commit alone") {
-    TiCo loss = tico(6);
+    Tico loss = tico(6);
     const Tensor a = online(0, {5, 6}, at::kFloat), b = target(0, {5, 6}, at::kFloat);
     const double first = loss(a, b).item<double>();
     CHECK(loss.covariance.abs().max().item<double>() == 0);
@@ -231,8 +231,8 @@ TEST_CASE("TiCo's covariance is read by the loss and written by commit alone") {
     // in a method: a buffer with a fixed name, written once a step, untouched by a step that is thrown away
     const Recipe recipe{.encoder = tiny(),
                         .projector = heads::Mlp{.hidden = {16}, .out = 6},
-                        .target = momentum::Ema{.schedule = schedules::Constant{0.9}},
-                        .loss = TiCo{}};
+                        .target = targets::Ema{.schedule = schedules::Constant{0.9}},
+                        .loss = Tico{}};
     Method method{recipe, {.seed = 1}};
     const auto c = [&] { return method->named_buffers()["loss.covariance"].clone(); };
     CHECK(c().sizes() == at::IntArrayRef({6, 6}));
@@ -257,7 +257,7 @@ TEST_CASE("TiCo's covariance is read by the loss and written by commit alone") {
 }
 
 TEST_CASE("SIGReg draws unit directions from torch's generator, anew for each call") {
-    const SigReg loss{.lambda = 1, .directions = 9};
+    const Sigreg loss{.lambda = 1, .directions = 9};
     const auto out = outputs({online(0, {16, 5}, at::kFloat) * 2});
     at::manual_seed(8);
     const double first = loss(out).item<double>(), second = loss(out).item<double>();
@@ -270,7 +270,7 @@ TEST_CASE("SIGReg draws unit directions from torch's generator, anew for each ca
     CHECK(loss(out).item<double>() == first);
     // in a recipe
     const heads::Mlp head{.hidden = {16}, .out = 6};
-    Method method{Recipe{.encoder = tiny(), .projector = head, .loss = SigReg{.directions = 32}}};
+    Method method{Recipe{.encoder = tiny(), .projector = head, .loss = Sigreg{.directions = 32}}};
     const Tensor value = method->forward(batch_of(6, 0));
     value.backward();
     CHECK(std::isfinite(value.item<double>()));
@@ -280,25 +280,25 @@ TEST_CASE("SIGReg draws unit directions from torch's generator, anew for each ca
 TEST_CASE("the losses of collapsed, normal and perfect embeddings are known numbers") {
     // SIGReg's integrals of Gaussians: N(√2π − 2√π + √(2π/3)) when all is zero, √2π − √(2π/3) for normal embeddings
     const double pi = std::acos(-1.0);
-    const SigReg statistic{.lambda = 1, .t_max = 6};
+    const Sigreg statistic{.lambda = 1, .t_max = 6};
     const auto of = [&](const Tensor& z) { return statistic(outputs({z})).item<double>(); };
     at::manual_seed(1);
     CHECK(of(at::zeros({64, 8}, at::kDouble)) ==
           Approx(64 * (std::sqrt(2 * pi) - 2 * std::sqrt(pi) + std::sqrt(2 * pi / 3))).epsilon(1e-4));
     const double normal = of(at::randn({512, 8}, at::kDouble));
     CHECK(normal == Approx(std::sqrt(2 * pi) - std::sqrt(2 * pi / 3)).epsilon(0.35));
-    const double zero = SigReg{.lambda = 1}(outputs({at::zeros({64, 8}, at::kDouble)})).item<double>();
+    const double zero = Sigreg{.lambda = 1}(outputs({at::zeros({64, 8}, at::kDouble)})).item<double>();
     CHECK(zero == Approx(64 * 0.402).epsilon(0.01));
     const Tensor rows = at::randn({512, 8}, at::kDouble), line = at::randn({512, 1}, at::kDouble).expand({512, 8});
     for (const Tensor& wrong : {rows * 0.5, rows * 2, rows + 0.5, line}) CHECK(of(wrong) > 3 * normal);
     const Tensor z = at::randn({32, 8}, at::kDouble);  // the invariance term alone
-    CHECK(SigReg{.lambda = 0}(outputs({z, z, z})).item<double>() == Approx(0).margin(1e-15));
-    CHECK(SigReg{.lambda = 0}(outputs({z, z + 2})).item<double>() == Approx(1).epsilon(1e-12));
-    CHECK(SigReg{.lambda = 0, .globals = 1}(outputs({z, z + 2})).item<double>() == Approx(2).epsilon(1e-12));
+    CHECK(Sigreg{.lambda = 0}(outputs({z, z, z})).item<double>() == Approx(0).margin(1e-15));
+    CHECK(Sigreg{.lambda = 0}(outputs({z, z + 2})).item<double>() == Approx(1).epsilon(1e-12));
+    CHECK(Sigreg{.lambda = 0, .globals = 1}(outputs({z, z + 2})).item<double>() == Approx(2).epsilon(1e-12));
 
     // TiCo: collapsed ρ(1 − β), then towards ρ; spread evenly ρ/D
     const Tensor ones = at::ones({8, 4}), even = at::eye(4).repeat({2, 1});
-    TiCo collapsed = tico(4), spread = tico(4);
+    Tico collapsed = tico(4), spread = tico(4);
     CHECK(collapsed(ones, ones).item<double>() == Approx(0.8).epsilon(1e-5));
     for (int step = 0; step < 200; ++step) collapsed.commit(outputs({ones})), spread.commit(outputs({even}));
     CHECK(collapsed(ones, ones).item<double>() == Approx(8).epsilon(1e-5));
@@ -306,15 +306,15 @@ TEST_CASE("the losses of collapsed, normal and perfect embeddings are known numb
     CHECK(spread(even, even).item<double>() == Approx(2).epsilon(1e-5));
 
     // DirectCLR: log(2N − 1), and it sees the first features alone
-    CHECK(DirectClr{.dims = 2}(ones, ones).item<double>() == Approx(std::log(15.0)).epsilon(1e-5));
+    CHECK(Directclr{.dims = 2}(ones, ones).item<double>() == Approx(std::log(15.0)).epsilon(1e-5));
     const Tensor a = online(0, {5, 6}), b = online(1, {5, 6});
     const auto cut = [](const Tensor& x) { return x.narrow(1, 0, 3); };
-    CHECK(DirectClr{.dims = 3}(a, b).item<double>() == NtXent{.temperature = 0.1}(cut(a), cut(b)).item<double>());
-    CHECK(DirectClr{.dims = 6}(a, b).item<double>() == NtXent{.temperature = 0.1}(a, b).item<double>());
+    CHECK(Directclr{.dims = 3}(a, b).item<double>() == NtXent{.temperature = 0.1}(cut(a), cut(b)).item<double>());
+    CHECK(Directclr{.dims = 6}(a, b).item<double>() == NtXent{.temperature = 0.1}(a, b).item<double>());
     Tensor changed = a.clone();
     changed.narrow(1, 3, 3).mul_(100);
-    CHECK(DirectClr{.dims = 3}(changed, b).item<double>() == DirectClr{.dims = 3}(a, b).item<double>());
-    Method method{Recipe{.encoder = tiny(), .loss = DirectClr{.dims = 4}}};
+    CHECK(Directclr{.dims = 3}(changed, b).item<double>() == Directclr{.dims = 3}(a, b).item<double>());
+    Method method{Recipe{.encoder = tiny(), .loss = Directclr{.dims = 4}}};
     CHECK(std::isfinite(method->forward(batch_of(6)).item<double>()));
 }
 
@@ -323,9 +323,9 @@ TEST_CASE("the statistics losses do not care about the order of the images; SIGR
     const Tensor directions = chirp({6, 4}, 0.19, 0.6);
     const auto mixed = [&](const Tensor& x) { return x.index_select(0, order); };
     const auto sig = [&](const Tensor& x, const Tensor& y, const Tensor& along) {
-        return SigReg{.lambda = 0.4}.with_directions(outputs({x, y}), along).item<double>();
+        return Sigreg{.lambda = 0.4}.with_directions(outputs({x, y}), along).item<double>();
     };
-    TiCo loss = tico(6);
+    Tico loss = tico(6);
     CHECK(loss(mixed(a), mixed(b)).item<double>() == Approx(loss(a, b).item<double>()).epsilon(1e-12));
     CHECK(loss(a * 1000, b * 0.01).item<double>() == Approx(loss(a, b).item<double>()).epsilon(1e-12));
     CHECK(sig(mixed(a), mixed(b), directions) == Approx(sig(a, b, directions)).epsilon(1e-12));
@@ -341,8 +341,8 @@ TEST_CASE("the statistics losses do not care about the order of the images; SIGR
 TEST_CASE("half-precision, zero and equal embeddings give finite statistics losses and gradients") {  // pitfall 16
     const Tensor directions = chirp({16, 8}, 0.19, 0.6, at::kFloat);
     const auto all = [&](const Tensor& a, const Tensor& b) {
-        return at::stack({SigReg{.lambda = 0.5}.with_directions(outputs({a, b}), directions), tico(16)(a, b),
-                          DirectClr{.dims = 8}(a, b)});
+        return at::stack({Sigreg{.lambda = 0.5}.with_directions(outputs({a, b}), directions), tico(16)(a, b),
+                          Directclr{.dims = 8}(a, b)});
     };
     for (const auto type : {at::kHalf, at::kBFloat16}) {
         const Tensor a = leaf(online(0, {12, 16}, type)), b = target(0, {12, 16}, type);
@@ -365,10 +365,10 @@ TEST_CASE("the statistics losses compute in float32 under bfloat16 autocast") {
     const Tensor a = online(0, {12, 16}, at::kFloat), b = target(0, {12, 16}, at::kFloat);
     const Tensor directions = chirp({16, 8}, 0.19, 0.6, at::kFloat);
     const auto all = [&] {
-        TiCo loss = tico(16);
+        Tico loss = tico(16);
         loss.commit(outputs({a}));
-        return at::stack({SigReg{.lambda = 0.5}.with_directions(outputs({a, b}), directions), loss(a, b),
-                          DirectClr{.dims = 8}(a, b)});
+        return at::stack({Sigreg{.lambda = 0.5}.with_directions(outputs({a, b}), directions), loss(a, b),
+                          Directclr{.dims = 8}(a, b)});
     };
     const Tensor outside = all();
     const Autocast scope(at::kCPU, Precision::bf16);
@@ -381,13 +381,13 @@ TEST_CASE("the statistics losses say what is wrong with their input") {
     const double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
     for (const double bad : {-0.1, 1.1, nan}) {
         says([&] { tico(3, bad); }, {"TiCo", "beta", "between 0 and 1"});
-        says([&] { TiCo{.beta = bad}(good, good); }, {"TiCo", "beta"});
-        says([&] { SigReg{.lambda = bad}(outputs({good})); }, {"SigReg", "lambda", "between 0 and 1"});
+        says([&] { Tico{.beta = bad}(good, good); }, {"TiCo", "beta"});
+        says([&] { Sigreg{.lambda = bad}(outputs({good})); }, {"Sigreg", "lambda", "between 0 and 1"});
     }
     for (const double bad : {-0.1, nan, infinity}) {
         says([&] { tico(3, 0.9, bad); }, {"TiCo", "rho", "at least 0 and finite"});
-        says([&] { DirectClr{.dims = 2, .temperature = bad}(good, good); }, {"DirectClr", "temperature", "positive"});
-        says([&] { SigReg{.t_max = bad}(outputs({good})); }, {"SigReg", "t_max", "positive and finite"});
+        says([&] { Directclr{.dims = 2, .temperature = bad}(good, good); }, {"Directclr", "temperature", "positive"});
+        says([&] { Sigreg{.t_max = bad}(outputs({good})); }, {"Sigreg", "t_max", "positive and finite"});
     }
     const auto pairs = [&](const std::string& who, const std::function<void(const Tensor&, const Tensor&)>& loss) {
         says([&] { loss(wave({2, 3, 4}), good); }, {who, "[N, D]", "[2, 3, 4]"});
@@ -396,16 +396,16 @@ TEST_CASE("the statistics losses say what is wrong with their input") {
         says([&] { loss(good.to(at::kLong), good); }, {who, "floating-point", "long"});
     };
     pairs("TiCo", [](const Tensor& a, const Tensor& b) { tico(3)(a, b); });
-    pairs("DirectClr", [](const Tensor& a, const Tensor& b) { DirectClr{.dims = 2}(a, b); });
-    pairs("SigReg", [](const Tensor& a, const Tensor& b) { SigReg{}(outputs({a.defined() ? a : at::ones({2}), b})); });
-    says([&] { TiCo{}(good, good); }, {"TiCo", "[3, 3]", "build(3)"});
+    pairs("Directclr", [](const Tensor& a, const Tensor& b) { Directclr{.dims = 2}(a, b); });
+    pairs("Sigreg", [](const Tensor& a, const Tensor& b) { Sigreg{}(outputs({a.defined() ? a : at::ones({2}), b})); });
+    says([&] { Tico{}(good, good); }, {"TiCo", "[3, 3]", "build(3)"});
     says([&] { tico(4)(good, good); }, {"TiCo", "[3, 3]", "[4, 4]"});
-    says([&] { DirectClr{}(good, good); }, {"DirectClr", "360", "only 3 features"});
-    says([&] { DirectClr{.dims = 0}(good, good); }, {"DirectClr", "dims", "at least 1"});
-    says([&] { DirectClr{.dims = 2}(wave({1, 3}), wave({1, 3})); }, {"DirectClr", "at least 2 images", "1"});
-    says([&] { SigReg{}(outputs({})); }, {"SigReg", "at least one view"});
-    says([&] { SigReg{.directions = 0}(outputs({good})); }, {"SigReg", "directions", "at least 1"});
-    says([&] { SigReg{.knots = 1}(outputs({good})); }, {"SigReg", "knots", "at least 2"});
-    says([&] { SigReg{.globals = 2}(outputs({good})); }, {"SigReg", "globals", "1 views", "got 2"});
-    says([&] { SigReg{.globals = -1}(outputs({good})); }, {"SigReg", "globals", "got -1"});
+    says([&] { Directclr{}(good, good); }, {"Directclr", "360", "only 3 features"});
+    says([&] { Directclr{.dims = 0}(good, good); }, {"Directclr", "dims", "at least 1"});
+    says([&] { Directclr{.dims = 2}(wave({1, 3}), wave({1, 3})); }, {"Directclr", "at least 2 images", "1"});
+    says([&] { Sigreg{}(outputs({})); }, {"Sigreg", "at least one view"});
+    says([&] { Sigreg{.directions = 0}(outputs({good})); }, {"Sigreg", "directions", "at least 1"});
+    says([&] { Sigreg{.knots = 1}(outputs({good})); }, {"Sigreg", "knots", "at least 2"});
+    says([&] { Sigreg{.globals = 2}(outputs({good})); }, {"Sigreg", "globals", "1 views", "got 2"});
+    says([&] { Sigreg{.globals = -1}(outputs({good})); }, {"Sigreg", "globals", "got -1"});
 }

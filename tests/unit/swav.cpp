@@ -132,8 +132,8 @@ void says(const std::function<void()>& action, std::initializer_list<std::string
 
 double value(Swav& loss, const Outputs& out) { return loss(out).item<double>(); }
 
-/// The authors normalise the prototypes before a step; ours are normalised when built and after a step.
-void normalise_prototypes(AnyMethod method) {
+/// The authors normalize the prototypes before a step; ours are normalized when built and after a step.
+void normalize_prototypes(AnyMethod method) {
     const at::NoGradGuard no_grad;
     for (auto& item : method.module().named_parameters())
         if (item.key().starts_with("loss.prototypes")) item.value().copy_(unit(item.value()));
@@ -442,7 +442,7 @@ TEST_CASE("SwAV's prototypes have unit rows after each commit, and state is writ
     method->begin({.samples = 60, .steps = 10, .steps_per_epoch = 5});
     const auto prototypes_now = [&] { return method->named_parameters()["loss.prototypes_0"]; };
     const Tensor before = prototypes_now().detach().clone();
-    const auto optimise = [&] {
+    const auto optimize = [&] {
         const at::NoGradGuard no_grad;
         for (auto& item : method->named_parameters())
             if (item.value().grad().defined()) item.value().sub_(item.value().grad(), 0.5);
@@ -458,7 +458,7 @@ TEST_CASE("SwAV's prototypes have unit rows after each commit, and state is writ
     // two passes before one commit: both are remembered (pitfall 29: each with assignments of its own)
     method->forward(batch_of(6, 0, 2)).backward();
     method->forward(batch_of(6, 1, 2)).backward();
-    optimise();
+    optimize();
     CHECK(largest_difference(prototypes_now().norm(2, 1), at::ones({7})) > 1e-4);
     method->commit();
     CHECK(largest_difference(prototypes_now().norm(2, 1), at::ones({7})) < 1e-6);
@@ -528,7 +528,7 @@ TEST_CASE("SwAV says what is wrong") {
 TEST_CASE("three steps of SwAV equal the authors' step on torch's layers with lightly's loss") {
     Steps how{.loose = 5e-4};
     how.batch = [](std::int64_t s) { return batch_of(6, static_cast<double>(s), 2); };
-    how.after_fill = normalise_prototypes;
+    how.after_fill = normalize_prototypes;
     steps_as("swav.txt", "steps", recipe_of({.prototypes = {7}}), how);
     steps_as("swav.txt", "steps_queue", recipe_of({.prototypes = {7}, .queue = 6, .queue_from = 0}), how);
     steps_as("swav.txt", "steps_round", recipe_of({.prototypes = {5, 9}, .queue = 8, .queue_from = 0}), how);
@@ -566,24 +566,24 @@ TEST_CASE("SwAV's preset: one encoder pass a resolution, trains under bf16, the 
         loss.backward();
     }
     CHECK(method->encoder()->rows == std::vector<std::int64_t>{8, 12});
-    // Frozen prototypes: no gradient for an epoch, and the optimiser leaves them alone (weight decay, too).
+    // Frozen prototypes: no gradient for an epoch, and the optimizer leaves them alone (weight decay, too).
     AnyMethod any = method;
-    auto optimiser = preset.optimiser.build(any.trainable());
+    auto optimizer = preset.optimizer.build(any.trainable());
     const auto prototypes_now = [&] { return method->named_parameters()["loss.prototypes_0"]; };
     const Tensor before = prototypes_now().detach().clone();
     REQUIRE(prototypes_now().grad().defined());
-    optim::drop_frozen(preset.frozen, optimiser.groups(), 9, 10);
+    optim::drop_frozen(preset.frozen, optimizer.groups(), 9, 10);
     CHECK(!prototypes_now().grad().defined());
     CHECK(method->named_parameters()["projector.3.weight"].grad().defined());
-    optimiser.step(0.1);
+    optimizer.step(0.1);
     CHECK(bit_equal(prototypes_now().detach(), before));
     method->commit();
     CHECK(largest_difference(prototypes_now().detach(), before) < 1e-6);
     method->forward(batch_of(4, 1, 3)).backward();
-    optim::drop_frozen(preset.frozen, optimiser.groups(), 10, 10);
-    optimiser.step(0.1);
+    optim::drop_frozen(preset.frozen, optimizer.groups(), 10, 10);
+    optimizer.step(0.1);
     CHECK(largest_difference(prototypes_now().detach(), before) > 1e-6);
-    for (const auto& group : optimiser.groups()) {  // LARC: all parameters alike
+    for (const auto& group : optimizer.groups()) {  // LARC: all parameters alike
         CHECK(group.adapt);
         CHECK(group.weight_decay == 1e-6);
     }
@@ -606,7 +606,7 @@ TEST_CASE("SwAV's preset has the authors' numbers") {
     CHECK(preset.epochs == 200);
     CHECK(preset.lr(at_step(0)) == Approx(0.6));
     CHECK(preset.lr(at_step(1000)) == Approx(0.0006));
-    CHECK(mentions(preset.optimiser.describe(), {"LARC", "0.001", "0.9", "1e-06"}));
+    CHECK(mentions(preset.optimizer.describe(), {"LARC", "0.001", "0.9", "1e-06"}));
     REQUIRE(preset.frozen.size() == 1);
     CHECK(preset.frozen[0].until(5005) == 5005);
     const Swav& loss = preset.recipe.loss;
@@ -633,7 +633,7 @@ TEST_CASE("SwAV's preset has the authors' numbers") {
     CHECK(small.batch_size == 64);
     CHECK(small.recipe.loss.prototypes == std::vector<std::int64_t>{64});
     CHECK(small.recipe.loss.queue == 0);
-    CHECK(small.optimiser.doubt(small.lr(at_step(100))).empty());
+    CHECK(small.optimizer.doubt(small.lr(at_step(100))).empty());
     REQUIRE(small.views.each.size() == 4);
     for (std::size_t v = 0; v < 4; ++v) {
         const std::string text = small.views.each[v].describe();

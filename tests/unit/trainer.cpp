@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/data/embedded.hpp>
 #include <doppel/encoders/resnet.hpp>
-#include <doppel/methods/sim_clr.hpp>
+#include <doppel/methods/simclr.hpp>
 #include <doppel/optim/adamw.hpp>
 #include <doppel/queues/fifo.hpp>
 #include <doppel/train/trainer.hpp>
@@ -22,11 +22,11 @@ namespace {
 data::Dataset images() { return data::Embedded({.size = 16, .count = 40}); }
 
 auto preset() {
-    auto options = methods::sim_clr_small();
+    auto options = methods::simclr_small();
     options.size = 12;
     options.hidden = 16;
     options.out = 8;
-    return methods::sim_clr(tiny(), options);
+    return methods::simclr(tiny(), options);
 }
 
 train::TrainOptions quick(const fs::path& out = {}) {
@@ -89,7 +89,7 @@ TEST_CASE("a resumed run with dropout, queue and Ema goes on bit for bit") {
     auto base = preset();
     const auto recipe = Recipe{.encoder = [] { return Dropping(); },
                                .projector = heads::Mlp{.hidden = {16}, .out = 8, .norm = false},
-                               .target = momentum::Ema{.schedule = schedules::Cosine{0.9, 1}, .when = momentum::When::before_key_pass},
+                               .target = targets::Ema{.schedule = schedules::Cosine{0.9, 1}, .timing = targets::EmaTiming::before_forward},
                                .queue = queues::Fifo{.capacity = 21},
                                .loss = [](const Tensor& q, const Tensor& k, const Tensor& memory) {
                                    return -(q * k.detach()).sum(1).mean() + q.mm(memory.t()).logsumexp(1).mean();
@@ -265,7 +265,7 @@ TEST_CASE("the trainer says which option cannot be") {
     CHECK(mentions(refused([](auto& o) { o.accumulate = 0; }), {"accumulate", "0"}));
 }
 
-TEST_CASE("bfloat16 training on the CPU runs, with parameters and optimiser in float32") {
+TEST_CASE("bfloat16 training on the CPU runs, with parameters and optimizer in float32") {
     auto options = quick();
     options.epochs = 1;
     options.precision = Precision::bf16;
@@ -354,7 +354,7 @@ TEST_CASE("a collapsing objective is recognised while training, a sound one is n
 
 namespace {
 
-/// What an optimiser was told in a step.
+/// What an optimizer was told in a step.
 struct Told {
     double lr = 0;
     std::optional<double> weight_decay{};
@@ -392,10 +392,10 @@ struct Listener {
 
 }  // namespace
 
-TEST_CASE("a preset's weight decay by schedule, clipping and freezing reach the optimiser") {
+TEST_CASE("a preset's weight decay by schedule, clipping and freezing reach the optimizer") {
     const Listener listener;
     auto plan = train::plan_of(preset());
-    plan.optimiser = listener;
+    plan.optimizer = listener;
     plan.weight_decay = schedules::Linear{.from = 0, .to = 1};
     plan.clip = {.each = 1e-3};
     plan.frozen = {{.matches = "projector.", .epochs = 1}, {.matches = "encoder.", .steps = 2}};
@@ -415,7 +415,7 @@ TEST_CASE("a preset's weight decay by schedule, clipping and freezing reach the 
     CHECK(listener.told->back().longest > 1e-3);
 }
 
-TEST_CASE("an optimiser that takes no weight decay by schedule says so") {
+TEST_CASE("an optimizer that takes no weight decay by schedule says so") {
     struct Plain {
         double lr = 0.1;
         struct State {
@@ -428,10 +428,10 @@ TEST_CASE("an optimiser that takes no weight decay by schedule says so") {
         State build(const optim::NamedParameters& parameters) const { return {{optim::Group{.parameters = parameters}}}; }
     };
     auto plan = train::plan_of(preset());
-    plan.optimiser = Plain{};
+    plan.optimizer = Plain{};
     plan.weight_decay = schedules::Constant{0.1};
     CHECK(mentions(message_of([&] { train::train(build(), images(), plan, quick()); }), {"weight decay", "step(lr, weight_decay)"}));
-    plan.optimiser = optim::AdamW{};
+    plan.optimizer = optim::AdamW{};
     plan.lr = schedules::Constant{0.2};
     CHECK(mentions(message_of([&] { train::train(build(), images(), plan, quick()); }), {"AdamW", "0.2", "SGD or LARS"}));
 }

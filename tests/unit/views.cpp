@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reference/augment.hpp"
 
-#include <doppel/augment/views.hpp>
+#include <doppel/views/views.hpp>
 
 #include <cmath>
 
 using namespace doppel;
-using augment::View;
+using augment::Pipeline;
 using test::expected;
 
 namespace {
@@ -15,7 +15,7 @@ random::Stream at(std::uint64_t epoch, std::uint64_t index, std::uint64_t view, 
     return random::Stream({.seed = seed, .epoch = epoch, .index = index, .view = view});
 }
 
-std::vector<float> look(const View& view, const Image& image, const random::Stream& draw) {
+std::vector<float> look(const Pipeline& view, const Image& image, const random::Stream& draw) {
     std::vector<float> out(view.values());
     view(image, draw, out);
     return out;
@@ -24,12 +24,12 @@ std::vector<float> look(const View& view, const Image& image, const random::Stre
 }  // namespace
 
 TEST_CASE("a view is a pure function of seed, epoch, index and view number") {
-    const auto both = views::sim_clr_small();
+    const auto both = views::simclr_small();
     const Image& busy = expected("source/busy");
     const auto first = look(both.each[0], busy, at(3, 17, 0));
     for (std::uint64_t i = 0; i < 5; ++i) look(both.each[1], busy, at(i, i, 1));  // others in between do not matter
     CHECK(look(both.each[0], busy, at(3, 17, 0)) == first);
-    CHECK(look(View(both.each[0]), busy, at(3, 17, 0)) == first);
+    CHECK(look(Pipeline(both.each[0]), busy, at(3, 17, 0)) == first);
     CHECK(look(both.each[1], busy, at(3, 17, 1)) != first);
     CHECK(look(both.each[0], busy, at(4, 17, 0)) != first);
     CHECK(look(both.each[0], busy, at(3, 18, 0)) != first);
@@ -37,8 +37,8 @@ TEST_CASE("a view is a pure function of seed, epoch, index and view number") {
 }
 
 TEST_CASE("the views of one image differ") {
-    const auto both = views::sim_clr_small();
-    const View only_crop({.size = 8, .operations = {augment::RandomResizedCrop{.size = 8}}});
+    const auto both = views::simclr_small();
+    const Pipeline only_crop({.size = 8, .operations = {augment::RandomResizedCrop{.size = 8}}});
     int equal = 0, equal_crops = 0;
     for (std::uint64_t i = 0; i < 50; ++i) {
         equal_crops += only_crop.render(expected("source/busy"), at(0, i, 0)) ==
@@ -54,15 +54,15 @@ TEST_CASE("a view writes planes of (x/255 - mean) / std") {
     Image pixels(2, 2, 3);
     for (std::size_t i = 0; i < 12; ++i) pixels.pixels[i] = static_cast<std::uint8_t>(20 * i);
     const augment::Normalize by{.mean = {0.5, 0.25, 0.1}, .std = {0.5, 0.2, 2}};
-    const auto out = look(View({.size = 2, .normalize = by}), pixels, at(0, 0, 0));
+    const auto out = look(Pipeline({.size = 2, .normalize = by}), pixels, at(0, 0, 0));
     REQUIRE(out.size() == 12);
     for (std::size_t c = 0; c < 3; ++c)
         for (std::size_t i = 0; i < 4; ++i)
             CHECK(out[4 * c + i] == Approx((pixels.pixels[3 * i + c] / 255.0 - by.mean[c]) / by.std[c]).margin(1e-6));
 }
 
-TEST_CASE("render is the view before normalisation") {
-    const View view = views::sim_clr({.size = 16, .normalize = augment::unit_normalize}).each[0];
+TEST_CASE("render is the view before normalization") {
+    const Pipeline view = views::simclr({.size = 16, .normalize = augment::unit_normalize}).each[0];
     const Image image = view.render(expected("source/busy"), at(1, 2, 0));
     const auto out = look(view, expected("source/busy"), at(1, 2, 0));
     REQUIRE(image.pixels.size() == out.size());
@@ -72,9 +72,9 @@ TEST_CASE("render is the view before normalisation") {
 }
 
 TEST_CASE("a view brings its source to its channels") {
-    const auto colour = views::sim_clr({.size = 16}), gray = views::sim_clr({.size = 16, .channels = 1});
+    const auto color = views::simclr({.size = 16}), gray = views::simclr({.size = 16, .channels = 1});
     CHECK(gray.each[0].values() == 256);
-    const Image three = colour.plain.render(expected("source/gray"), at(0, 0, 0));
+    const Image three = color.plain.render(expected("source/gray"), at(0, 0, 0));
     REQUIRE(three.channels == 3);
     const Image one = gray.plain.render(expected("source/busy"), at(0, 0, 0));
     REQUIRE(one.channels == 1);
@@ -84,8 +84,8 @@ TEST_CASE("a view brings its source to its channels") {
 
 TEST_CASE("operations act in the order they stand in") {
     const auto half = [](Image& image, random::Stream&) { image::brightness(image, 0.5); };
-    const View solar_last({.size = 1, .operations = {half, augment::Solarize{.p = 1}}, .channels = 1});
-    const View solar_first({.size = 1, .operations = {augment::Solarize{.p = 1}, half}, .channels = 1});
+    const Pipeline solar_last({.size = 1, .operations = {half, augment::Solarize{.p = 1}}, .channels = 1});
+    const Pipeline solar_first({.size = 1, .operations = {augment::Solarize{.p = 1}, half}, .channels = 1});
     Image pixel(1, 1, 1);
     pixel.pixels = {200};
     CHECK(solar_last.render(pixel, at(0, 0, 0)).pixels[0] == 100);
@@ -93,9 +93,9 @@ TEST_CASE("operations act in the order they stand in") {
     CHECK(pixel.pixels[0] == 200);
 }
 
-TEST_CASE("sim_clr stands in the paper's order with the paper's values") {
-    const auto pair = views::sim_clr({.strength = 0.5});
-    CHECK(pair.name == "sim_clr");
+TEST_CASE("simclr stands in the paper's order with the paper's values") {
+    const auto pair = views::simclr({.strength = 0.5});
+    CHECK(pair.name == "simclr");
     CHECK(pair.each.size() == 2);
     CHECK(pair.globals == 2);
     CHECK(pair.each[0].size() == 224);
@@ -107,8 +107,8 @@ TEST_CASE("sim_clr stands in the paper's order with the paper's values") {
           "normalize(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])");
 }
 
-TEST_CASE("sim_clr_small has CIFAR's values and no blur") {
-    const auto pair = views::sim_clr_small();
+TEST_CASE("simclr_small has CIFAR's values and no blur") {
+    const auto pair = views::simclr_small();
     CHECK(pair.each[0].size() == 32);
     CHECK(pair.each[0].describe() ==
           "random_resized_crop(size=32, scale=[0.08, 1], ratio=[0.75, 1.33333], filter=bilinear) > "
@@ -117,10 +117,10 @@ TEST_CASE("sim_clr_small has CIFAR's values and no blur") {
     CHECK(pair.plain.normalize() == augment::cifar10_normalize);
 }
 
-TEST_CASE("the plain view is a fixed resize and centre crop") {
-    CHECK(test::mentions(views::sim_clr().plain.describe(), {"resize(size=256", "center_crop(size=224)"}));
-    CHECK(test::mentions(views::sim_clr_small().plain.describe(), {"resize(size=32", "center_crop(size=32)"}));
-    const View plain = views::sim_clr({.size = 17}).plain;
+TEST_CASE("the plain view is a fixed resize and center crop") {
+    CHECK(test::mentions(views::simclr().plain.describe(), {"resize(size=256", "center_crop(size=224)"}));
+    CHECK(test::mentions(views::simclr_small().plain.describe(), {"resize(size=32", "center_crop(size=32)"}));
+    const Pipeline plain = views::simclr({.size = 17}).plain;
     const Image& busy = expected("source/busy");
     CHECK(plain.render(busy, at(0, 1, 0)) == image::center_crop(busy, 17, 17));
     CHECK(plain.render(busy, at(5, 2, 3)) == plain.render(busy, at(0, 1, 0)));
@@ -148,23 +148,23 @@ TEST_CASE("a line leaves out stages of probability 0 and follows its order") {
 
 TEST_CASE("views say what is wrong") {
     const Image& busy = expected("source/busy");
-    CHECK(test::mentions(test::message_of([&] { look(View({.size = 9}), busy, at(0, 0, 0)); }),
-                         {"View", "9x9x3", "24x17x3"}));
-    CHECK(test::mentions(test::message_of([] { View({.size = 0}); }), {"View", "size", "0"}));
-    CHECK(test::mentions(test::message_of([] { View({.size = 4, .channels = 2}); }), {"View", "channels", "2"}));
-    CHECK(test::mentions(test::message_of([] { View({.normalize = {.std = {1, 0, 1}}}); }), {"Normalize", "std", "0"}));
-    CHECK(test::mentions(test::message_of([&] { View().render(busy, at(0, 0, 0)); }), {"View", "default"}));
+    CHECK(test::mentions(test::message_of([&] { look(Pipeline({.size = 9}), busy, at(0, 0, 0)); }),
+                         {"Pipeline", "9x9x3", "24x17x3"}));
+    CHECK(test::mentions(test::message_of([] { Pipeline({.size = 0}); }), {"Pipeline", "size", "0"}));
+    CHECK(test::mentions(test::message_of([] { Pipeline({.size = 4, .channels = 2}); }), {"Pipeline", "channels", "2"}));
+    CHECK(test::mentions(test::message_of([] { Pipeline({.normalize = {.std = {1, 0, 1}}}); }), {"Normalize", "std", "0"}));
+    CHECK(test::mentions(test::message_of([&] { Pipeline().render(busy, at(0, 0, 0)); }), {"Pipeline", "default"}));
     std::vector<float> small(3);
-    CHECK(test::mentions(test::message_of([&] { views::sim_clr_small().plain(busy, at(0, 0, 0), small); }),
-                         {"View", "3072", "3"}));
-    CHECK(test::mentions(test::message_of([] { views::sim_clr({.strength = -1}); }), {"sim_clr", "strength", "-1"}));
-    CHECK(test::mentions(test::message_of([] { views::sim_clr({.blur = 2}); }), {"GaussianBlur", "2"}));
-    CHECK(test::mentions(test::message_of([] { views::sim_clr({.views = 0}); }), {"sim_clr", "views", "0"}));
+    CHECK(test::mentions(test::message_of([&] { views::simclr_small().plain(busy, at(0, 0, 0), small); }),
+                         {"Pipeline", "3072", "3"}));
+    CHECK(test::mentions(test::message_of([] { views::simclr({.strength = -1}); }), {"simclr", "strength", "-1"}));
+    CHECK(test::mentions(test::message_of([] { views::simclr({.blur = 2}); }), {"GaussianBlur", "2"}));
+    CHECK(test::mentions(test::message_of([] { views::simclr({.views = 0}); }), {"simclr", "views", "0"}));
     CHECK(test::mentions(test::message_of([] { views::multi_crop({.globals = 0}); }), {"multi_crop", "0"}));
 }
 
 TEST_CASE("images of one pixel, and very long ones, become views like any other") {
-    const auto both = views::sim_clr({.size = 32});
+    const auto both = views::simclr({.size = 32});
     for (const auto& [width, height] : {std::pair(1, 1), {1, 3000}, {20000, 1}, {2, 7}, {4001, 3}}) {
         for (const int channels : {1, 3}) {
             Image image(width, height, channels);

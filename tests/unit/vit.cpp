@@ -3,8 +3,8 @@
 #include <doppel/core/precision.hpp>
 #include <doppel/encoders/vit.hpp>
 #include <doppel/losses/nt_xent.hpp>
-#include <doppel/methods/any_method.hpp>
-#include <doppel/methods/method.hpp>
+#include <doppel/recipe/any_method.hpp>
+#include <doppel/recipe/method.hpp>
 #include <doppel/optim/sgd.hpp>
 
 #include <map>
@@ -134,8 +134,8 @@ std::pair<Tensor, Tensor> by_definition(const VitModule& net, const Tensor& imag
                                         std::int64_t patch) {
     const auto p = net->named_parameters();
     const auto norm = [&](const Tensor& x, const std::string& name) {
-        const Tensor centred = x - x.mean(-1, true);
-        return centred / (centred.pow(2).mean(-1, true) + 1e-6).sqrt() * p[name + ".weight"] + p[name + ".bias"];
+        const Tensor centerd = x - x.mean(-1, true);
+        return centerd / (centerd.pow(2).mean(-1, true) + 1e-6).sqrt() * p[name + ".weight"] + p[name + ".bias"];
     };
     const auto linear = [&](const Tensor& x, const std::string& name) {
         return x.matmul(p[name + ".weight"].t()) + p[name + ".bias"];
@@ -347,7 +347,7 @@ TEST_CASE("Vit tells rows from columns in its positions, also between the sizes"
     vit.positions = VitPositions::sin_cos;
     auto net = vit.build();
     const at::NoGradGuard no_grad;
-    for (const auto& item : net->named_parameters())  // tokens are the positions alone, normalised
+    for (const auto& item : net->named_parameters())  // tokens are the positions alone, normalized
         if (item.key().starts_with("blocks") || item.key().starts_with("patch_embed")) item.value().zero_();
     const auto tokens = [&](std::int64_t rows, std::int64_t columns) {
         return net->tokens(at::zeros({1, 3, 8 * rows, 8 * columns})).slice(1, 1).unflatten(1, {rows, columns})[0];
@@ -559,7 +559,7 @@ TEST_CASE("Vit under bf16 autocast gives float32 features near those of float32"
 TEST_CASE("Vit is an encoder of a Recipe, with an Ema that follows it and never drops") {
     const Vit vit{.patch = 4, .image_size = 12, .dim = 24, .depth = 3, .heads = 2, .positions = VitPositions::sin_cos,
                   .drop_path = 0.5, .init = VitInit::moco_v3, .frozen_patches = true};
-    const auto ema = momentum::Ema{.schedule = schedules::Constant{0.5}};
+    const auto ema = targets::Ema{.schedule = schedules::Constant{0.5}};
     Method method{Recipe{.encoder = vit, .target = ema, .loss = losses::NtXent{}}, {.seed = 1}};
     AnyMethod any(method);
     auto sgd = optim::Sgd{.momentum = 0.9, .weight_decay = 0.1}.build(any.trainable());

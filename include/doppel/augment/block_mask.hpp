@@ -15,12 +15,12 @@
 
 namespace doppel::augment {
 
-/// Hides rectangular blocks of a view's patches, since the look of single ones follows from their neighbours.
+/// Hides rectangular blocks of a view's patches, since the look of single ones follows from their neighbors.
 ///
 /// With `probability` a view is masked at all. Then n = round(r · patches) are hidden, r ~ U(ratio), at least one and
 /// never all. Blocks come one after the other: area ~ U(smallest, patches still to hide), height / width log-uniform in
 /// `aspect`, place uniform; they may overlap, and reach neither from top to bottom nor from side to side. Where fewer
-/// than `smallest` are left, or no block fits in 10 tries, what is hidden grows by one neighbour after the other.
+/// than `smallest` are left, or no block fits in 10 tries, what is hidden grows by one neighbor after the other.
 /// A pure function of grid and stream. Result: row by row, true: hidden.
 /// Differs: where no block fits the authors' code stops, with fewer patches hidden than were drawn; here the number is
 /// exact. DINOv2 spreads r evenly over the views of a batch, here each view draws its own. Its smallest block has 4
@@ -107,7 +107,7 @@ private:
         return 0;
     }
 
-    /// Hides one patch more: a neighbour of a hidden one, or any where none is hidden yet.
+    /// Hides one patch more: a neighbor of a hidden one, or any where none is hidden yet.
     static void grow(Grid& grid, random::Stream& draw) {
         std::vector<std::size_t> free;
         for (std::int64_t r = 0; r < grid.rows; ++r)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operations that move pixels: random resized crop, flip, resize, centre crop.
+// Operations that move pixels: random resized crop, flip, resize, center crop.
 #pragma once
 
 #include <doppel/augment/operation.hpp>
@@ -17,7 +17,7 @@
 namespace doppel::augment {
 
 /// A random part of the image, resized to size × size: area U(scale) of the image's, width/height log-uniform in
-/// ratio; after 10 tries that do not fit, the largest centred part with a ratio in range. torchvision's.
+/// ratio; after 10 tries that do not fit, the largest centerd part with a ratio in range. torchvision's.
 /// Source: Szegedy et al., "Going deeper with convolutions", 2014 (arXiv:1409.4842), section 6.
 struct RandomResizedCrop {
     /// Side of the result in pixels, ≥ 1.

@@ -2,6 +2,6 @@
 // All augmentation operations.
 #pragma once
 
-#include <doppel/augment/colours.hpp>
+#include <doppel/augment/color.hpp>
 #include <doppel/augment/crops.hpp>
 #include <doppel/augment/operation.hpp>

@@ -4,10 +4,10 @@
 
 #include <doppel/cli/field.hpp>
 #include <doppel/core/error.hpp>
-#include <doppel/data/damage.hpp>
+#include <doppel/data/damaged_images.hpp>
 #include <doppel/data/embedded.hpp>
 #include <doppel/data/open.hpp>
-#include <doppel/encoders/any.hpp>
+#include <doppel/encoders/by_name.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -74,12 +74,12 @@ void describe_run(Common& o, Field&& field) {
           Limits{0, 1e9});
     field("knn-every", o.knn_every, "epochs between k-NN evaluations while training; 0: at the end only",
           Limits{0, 1e9});
-    field("k", o.k, "neighbours that vote in k-NN", Limits{1, 1e6});
+    field("k", o.k, "neighbors that vote in k-NN", Limits{1, 1e6});
     field("verbose", o.verbose, "tell more when something fails");
 }
 
 /// The encoder that --arch and --stem mean.
-inline encoders::Any encoder_from(const Common& o, int size) {
+inline encoders::ByName encoder_from(const Common& o, int size) {
     const Stem stem = o.stem == "strided"                                    ? Stem::strided
                       : o.stem == "cifar" || (o.stem == "auto" && size < 64) ? Stem::cifar
                                                                              : Stem::imagenet;
@@ -91,7 +91,7 @@ inline encoders::Any encoder_from(const Common& o, int size) {
 }
 
 /// "resnet18x0.25, strided stem", "vit_ti4".
-inline std::string encoder_text(const encoders::Any& encoder) {
+inline std::string encoder_text(const encoders::ByName& encoder) {
     const auto* net = std::get_if<encoders::ResNet>(&encoder.spec);
     return encoder.name() + (net ? ", " + std::string(name_of(net->stem)) + " stem" : "");
 }
@@ -114,8 +114,8 @@ inline data::Splits open_data(const Common& o) {
 }
 
 /// The side of the views when --size does not say: by the first whole image. Throws when there is none.
-inline int size_for(const Common& o, const data::Dataset& images, data::Damage* damage) {
-    const Image first = data::whole_image(images, 0, damage).image;
+inline int size_for(const Common& o, const data::Dataset& images, data::DamagedImages* damage) {
+    const Image first = data::next_valid_image(images, 0, damage).image;
     if (o.size > 0) return static_cast<int>(o.size);
     return std::min(first.width, first.height) <= 48 ? 32 : 128;
 }

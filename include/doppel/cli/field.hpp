@@ -3,7 +3,7 @@
 #pragma once
 
 #include <doppel/core/error.hpp>
-#include <doppel/core/limits.hpp>
+#include <doppel/options/range.hpp>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>

@@ -4,7 +4,7 @@
 
 #include <doppel/cli/common.hpp>
 #include <doppel/cli/skipped.hpp>
-#include <doppel/methods/any_method.hpp>
+#include <doppel/recipe/any_method.hpp>
 #include <doppel/train/trainer.hpp>
 
 #include <nlohmann/json.hpp>
@@ -19,7 +19,7 @@ struct Job {
     About about{};
     Common common{};
     data::Splits data{};
-    encoders::Any encoder{};     ///< by --arch; not read when the method has one of its own
+    encoders::ByName encoder{};     ///< by --arch; not read when the method has one of its own
     bool own_encoder = false;    ///< the method's own, not chosen by --arch
     int size = 0;
     AnyMethod method{};

@@ -71,7 +71,7 @@ struct Compared {
 
 inline Compared features(const Job& job) {
     const int workers = static_cast<int>(job.common.workers);
-    const auto of = [&](const data::Dataset& images, const std::shared_ptr<data::Damage>& damage) {
+    const auto of = [&](const data::Dataset& images, const std::shared_ptr<data::DamagedImages>& damage) {
         return eval::features(job.method, images, job.plan.views.plain,
                               {.workers = workers, .network = job.evaluate, .damage = damage});
     };
@@ -99,7 +99,7 @@ inline nlohmann::ordered_json attention(const Job& job) {
     return found;
 }
 
-/// What the trained encoder must beat: k-NN on raw pixels and on the encoder as initialised. A resumed run has them in
+/// What the trained encoder must beat: k-NN on raw pixels and on the encoder as initialized. A resumed run has them in
 /// its metrics.
 inline nlohmann::ordered_json baselines(Job& job) {
     const auto path = job.options.out / "metrics.jsonl";
@@ -155,10 +155,10 @@ inline int execute(Job& job) {
 
     const auto rows = detail::features(job);
     nlohmann::ordered_json end{{"step", result.steps}, {"epoch", job.options.epochs}};
-    eval::Neighbours nearest;
+    eval::Neighbors nearest;
     if (labelled) {
         const auto knn = detail::knn(job, rows);
-        nearest = knn.neighbours;
+        nearest = knn.neighbors;
         end["knn_top1"] = knn.top1;
         end["knn_top1_random"] = start["knn_top1_random"];
         end["knn_top1_pixels"] = start["knn_top1_pixels"];
@@ -226,7 +226,7 @@ std::optional<int> parse(int argc, char** argv, const About& about, Common& comm
 ///
 ///     int main(int argc, char** argv) {
 ///         return cli::run(argc, argv, {"simclr", "SimCLR", "…"}, defaults,
-///                         [](auto encoder, const auto& options) { return methods::sim_clr(encoder, options); });
+///                         [](auto encoder, const auto& options) { return methods::simclr(encoder, options); });
 ///     }
 template <class Defaults, class Make>
 int run(int argc, char** argv, const About& about, Defaults defaults, Make make) {
@@ -255,7 +255,7 @@ int run(int argc, char** argv, const About& about, Defaults defaults, Make make)
         if (common.threads > 0) at::set_num_threads(static_cast<int>(common.threads));
         run.encoder = encoder_from(common, run.size);
         const auto preset = make(run.encoder, options);
-        if constexpr (std::same_as<std::remove_cvref_t<decltype(preset.recipe.encoder)>, encoders::Any>) {
+        if constexpr (std::same_as<std::remove_cvref_t<decltype(preset.recipe.encoder)>, encoders::ByName>) {
             run.encoder = preset.recipe.encoder;  // as the method has adjusted it
         } else {
             run.own_encoder = true;
@@ -290,7 +290,7 @@ int run(int argc, char** argv, const About& about, Defaults defaults, Make make)
         auto& training = config["training"];
         training = {{"epochs", preset.epochs},
                     {"batch_size", preset.batch_size},
-                    {"optimiser", preset.optimiser.describe()},
+                    {"optimizer", preset.optimizer.describe()},
                     {"lr", preset.lr.describe()}};
         if (preset.weight_decay) training["weight_decay"] = preset.weight_decay->describe();
         if (const auto clip = preset.clip.describe(); clip != "none") training["clipping"] = clip;

@@ -4,7 +4,7 @@
 
 #include <doppel/cli/say.hpp>
 #include <doppel/core/error.hpp>
-#include <doppel/data/damage.hpp>
+#include <doppel/data/damaged_images.hpp>
 #include <doppel/data/open.hpp>
 #include <doppel/io/atomic_file.hpp>
 
@@ -32,8 +32,8 @@ public:
             else if (said_ == 4)
                 say("more damaged images are left out; skipped.jsonl in the run folder lists them");
         };
-        train = std::make_shared<data::Damage>(say_first);
-        validation = std::make_shared<data::Damage>(say_first);
+        train = std::make_shared<data::DamagedImages>(say_first);
+        validation = std::make_shared<data::DamagedImages>(say_first);
     }
     Skipped(const Skipped&) = delete;
     Skipped& operator=(const Skipped&) = delete;
@@ -65,7 +65,7 @@ public:
         io::write_atomically(folder / "skipped.jsonl", lines);
     }
 
-    std::shared_ptr<data::Damage> train, validation;  ///< null when strict
+    std::shared_ptr<data::DamagedImages> train, validation;  ///< null when strict
 
 private:
     std::vector<std::string> files_;

@@ -10,7 +10,7 @@
 #include <doppel/eval/knn.hpp>
 #include <doppel/eval/report.hpp>
 #include <doppel/io/json_lines.hpp>
-#include <doppel/image/colour.hpp>
+#include <doppel/image/color.hpp>
 #include <doppel/image/encode.hpp>
 #include <doppel/image/resize.hpp>
 #include <doppel/io/safetensors.hpp>
@@ -181,7 +181,7 @@ inline std::optional<eval::ContactSheet> attention_sheet(const Job& job, const e
 
 /// The report of a finished run.
 inline eval::Report report_of(const Job& job, const eval::Features& bank, const eval::Features& queries,
-                              const eval::Neighbours& nearest, const nlohmann::ordered_json& end, bool labelled) {
+                              const eval::Neighbors& nearest, const nlohmann::ordered_json& end, bool labelled) {
     const auto& [train, validation, kind, how, left_out] = job.data;
     eval::Report report{.title = job.about.title + " on " +
                                  (job.common.data == "embedded"
@@ -203,7 +203,7 @@ inline eval::Report report_of(const Job& job, const eval::Features& bank, const 
         {"encoder", fmt::format("{}, {} features", encoder_text(job), job.method.feature_dim())},
         {"images", fmt::format("{} to train on, {} to evaluate on ({})", train.size(), validation.size(), kind)},
         {"split", how},
-        {"optimiser", job.plan.optimiser.describe()},
+        {"optimizer", job.plan.optimizer.describe()},
         {"learning rate", job.plan.lr.describe()},
         {"batch size", std::to_string(job.options.batch_size)},
         {"seed", std::to_string(job.options.seed)},
@@ -249,7 +249,7 @@ inline eval::Report report_of(const Job& job, const eval::Features& bank, const 
     }
     report.sheets.push_back(std::move(sheet));
 
-    eval::NeighbourSheet neighbours{.title = "Nearest neighbours",
+    eval::NeighborSheet neighbors{.title = "Nearest neighbors",
                                     .note =
                                         "Left: a validation image. Right: the training images that the encoder finds "
                                         "most alike, with the cosine of their features.",
@@ -257,7 +257,7 @@ inline eval::Report report_of(const Job& job, const eval::Features& bank, const 
     const Tensor indices = nearest.indices.cpu(), similarities = nearest.similarities.cpu();
     for (const std::int64_t q : detail::examples_of(validation, queries.index, 10)) {
         const auto i = queries.index[q].item<std::int64_t>();
-        eval::NeighbourSheet::Row row{.query = {validation.image(i), detail::label_of(validation, i)}, .nearest = {}};
+        eval::NeighborSheet::Row row{.query = {validation.image(i), detail::label_of(validation, i)}, .nearest = {}};
         for (std::int64_t j = 0; j < std::min<std::int64_t>(6, indices.size(1)); ++j) {
             const auto n = bank.index[indices[q][j].item<std::int64_t>()].item<std::int64_t>();
             row.nearest.push_back(
@@ -266,9 +266,9 @@ inline eval::Report report_of(const Job& job, const eval::Features& bank, const 
                  .similarity = similarities[q][j].item<double>(),
                  .right = labelled ? std::optional(train.label(n) == validation.label(i)) : std::nullopt});
         }
-        neighbours.rows.push_back(std::move(row));
+        neighbors.rows.push_back(std::move(row));
     }
-    report.neighbours.push_back(std::move(neighbours));
+    report.neighbors.push_back(std::move(neighbors));
     if (auto where = attention_sheet(job, queries)) report.sheets.push_back(std::move(*where));
 
     report.figures = {{"feature_std", fmt::format("{:.4f}", end["feature_std"].get<double>()),

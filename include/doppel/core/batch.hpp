@@ -2,7 +2,7 @@
 // What a step gets (Batch) and what a loss may look at (Outputs).
 #pragma once
 
-#include <doppel/core/progress.hpp>
+#include <doppel/core/training_step.hpp>
 #include <doppel/core/tensor.hpp>
 
 #include <cstdint>

@@ -26,7 +26,7 @@ struct Error : std::runtime_error {
     explicit Error(std::string text) : std::runtime_error(detail::one_line(std::move(text))) {}
 };
 
-/// The bytes of an image that are not a whole one. The only Error that a loader may step over (data/damage.hpp).
+/// The bytes of an image that are not a whole one. The only Error that a loader may step over (data/damaged_images.hpp).
 struct DamagedImage : Error {
     using Error::Error;
 };

@@ -13,7 +13,7 @@
 
 namespace doppel {
 
-/// Precision of the network's forward and backward pass. Parameters, losses, normalisation statistics,
+/// Precision of the network's forward and backward pass. Parameters, losses, normalization statistics,
 /// EMA copies and queues stay float32 under each of them.
 enum class Precision {
     fp32,  ///< everything in float32

@@ -25,9 +25,9 @@ struct EmbeddedOptions {
 };
 
 /// Images whose kind is a shape together with its surface: a striped disc, a checked square, a dotted triangle …
-/// What does not tell the kind: colours (two random ones, a dark and a light), position, scale, rotation,
-/// background (two-colour gradient, texture, clutter), light (brightness, contrast, direction) and noise.
-/// Crops, flips, colour jitter and gray leave the kind to be seen.
+/// What does not tell the kind: colors (two random ones, a dark and a light), position, scale, rotation,
+/// background (two-color gradient, texture, clutter), light (brightness, contrast, direction) and noise.
+/// Crops, flips, color jitter and gray leave the kind to be seen.
 ///
 /// image(i): RGB [size, size, 3]; label(i): 0 to 9, uniformly drawn. Image i is a pure function of
 /// (seed, first + i) in integer arithmetic: the same bytes on every machine, from any thread.

@@ -2,11 +2,11 @@
 // Batches of views, made ahead by threads.
 #pragma once
 
-#include <doppel/augment/view.hpp>
+#include <doppel/augment/pipeline.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/random.hpp>
-#include <doppel/data/damage.hpp>
+#include <doppel/data/damaged_images.hpp>
 #include <doppel/data/dataset.hpp>
 
 #include <algorithm>
@@ -35,19 +35,19 @@ struct LoaderOptions {
     bool pinned = false;            ///< page-locked memory, for copies to a GPU that overlap
     std::int64_t multiple = 1;      ///< batches an epoch are a multiple of this (accumulated gradients), ≥ 1
     std::int64_t globals = 2;       ///< passed on in Batch
-    std::shared_ptr<Damage> damage{};  ///< where damaged images are noted; none: they end the pass
+    std::shared_ptr<DamagedImages> damage{};  ///< where damaged images are noted; none: they end the pass
 };
 
 /// Cuts a data set into batches of views. Step s is batch s mod b of epoch s div b, where b = batches().
 /// What a step holds is a pure function of (seed, step): neither the number of threads nor where a pass starts
 /// changes a bit of it. An image is decoded once for all its views. With `damage`, the next whole image stands in for a
-/// damaged one (whole_image): its own number and label, views drawn for the place.
+/// damaged one (next_valid_image): its own number and label, views drawn for the place.
 ///
 ///     data::Loader loader(photos, views.each, {.batch_size = 256, .seed = 1, .workers = 2});
 ///     for (auto pass = loader.pass(0, 10 * loader.batches()); auto batch = pass->next();) train(*batch);
 class Loader {
 public:
-    Loader(Dataset dataset, std::vector<augment::View> views, LoaderOptions options)
+    Loader(Dataset dataset, std::vector<augment::Pipeline> views, LoaderOptions options)
         : dataset_(std::move(dataset)),
           views_(std::move(views)),
           options_(options),
@@ -117,7 +117,7 @@ private:
         auto* labels = classes_ ? slot.batch.label.mutable_data_ptr<std::int64_t>() : nullptr;
         for (std::int64_t row = from; row < to; ++row) {
             const std::int64_t i = (*slot.order)[static_cast<std::size_t>(slot.offset + row)];
-            const auto [image, taken] = whole_image(dataset_, i, options_.damage.get());
+            const auto [image, taken] = next_valid_image(dataset_, i, options_.damage.get());
             indices[row] = taken;
             if (labels) labels[row] = dataset_.label(taken);
             for (std::size_t v = 0; v < views_.size(); ++v) {
@@ -136,7 +136,7 @@ private:
     }
 
     Dataset dataset_;
-    std::vector<augment::View> views_;
+    std::vector<augment::Pipeline> views_;
     LoaderOptions options_;
     bool classes_;
 };

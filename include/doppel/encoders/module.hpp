@@ -20,7 +20,7 @@ struct Patched {
     Tensor patches{};   ///< [B, N, F], row by row
 };
 
-/// An encoder whose kind is chosen when the program runs (encoders::Any). Encoders of one's own need not derive from it.
+/// An encoder whose kind is chosen when the program runs (encoders::ByName). Encoders of one's own need not derive from it.
 class Module : public torch::nn::Module {
 public:
     /// images [B, C, H, W] → features [B, F]

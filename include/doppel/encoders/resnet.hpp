@@ -65,7 +65,7 @@ public:
         return (y + (downsample_ ? downsample_->forward(x) : x)).relu_();
     }
 
-    /// Scale of the branch's last normalisation: at zero, the block starts as the identity.
+    /// Scale of the branch's last normalization: at zero, the block starts as the identity.
     Tensor last_scale() const { return bn3_ ? bn3_->weight : bn2_->weight; }
 
 private:

@@ -9,7 +9,7 @@
 #include <doppel/encoders/vit.hpp>
 #include <doppel/eval/features.hpp>
 #include <doppel/image/image.hpp>
-#include <doppel/methods/any_method.hpp>
+#include <doppel/recipe/any_method.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -31,7 +31,7 @@ inline bool has_attention(const AnyMethod& method, Network network = Network::on
 /// Source: Caron et al., DINO, 2021, arXiv:2104.14294, section 4.2.2.
 ///
 ///     Tensor maps = eval::attention(method, images, views.plain, {0, 1, 2}, Network::target);
-inline Tensor attention(const AnyMethod& method, const data::Dataset& images, const augment::View& plain,
+inline Tensor attention(const AnyMethod& method, const data::Dataset& images, const augment::Pipeline& plain,
                         const std::vector<std::int64_t>& which, Network network = Network::online) {
     const auto vit = std::dynamic_pointer_cast<encoders::VitModuleImpl>(method.encoder(network));
     require(vit != nullptr, "attention: the encoder is no Vision Transformer; only those have attention maps");
@@ -56,7 +56,7 @@ inline Tensor attention(const AnyMethod& method, const data::Dataset& images, co
 }
 
 /// The objects' share of each patch: [n, rows, columns] between 0 and 1, of a data set that has masks.
-inline Tensor patch_masks(const data::Dataset& images, const augment::View& plain, const std::vector<std::int64_t>& which,
+inline Tensor patch_masks(const data::Dataset& images, const augment::Pipeline& plain, const std::vector<std::int64_t>& which,
                           std::int64_t rows, std::int64_t columns) {
     const std::int64_t size = plain.size();
     require(rows >= 1 && columns >= 1 && size % rows == 0 && size % columns == 0, "patch_masks: ", rows, " x ", columns,

@@ -25,7 +25,7 @@ struct Curve {
     std::string name{};            ///< the heading
     std::string x_label{};         ///< with the unit
     std::string y_label{};         ///< with the unit
-    std::vector<Series> series{};  ///< six colours, then they repeat
+    std::vector<Series> series{};  ///< six colors, then they repeat
     bool log_x = false;            ///< logarithmic axis: values <= 0 have no place on it and are left out
     bool log_y = false;
     double y_low = INFINITY;    ///< the y axis reaches down to here at least (shares: 0); INFINITY: the data decide
@@ -70,11 +70,11 @@ inline std::string line_tag(double x0, double y0, double x1, double y1, const ch
            fixed(y1, 1) + "\" stroke=\"currentColor\" stroke-opacity=\"" + opacity + "\"/>";
 }
 
-/// The colour of a series: the page's variable --line-N, else one that can be told from the others on light
+/// The color of a series: the page's variable --line-N, else one that can be told from the others on light
 /// and dark and by eyes that see no red or green.
-inline std::string series_colour(std::size_t series) {
-    static constexpr const char* colours[] = {"#2f7ed8", "#e8820c", "#12a37f", "#c2508f", "#8a7bd8", "#8b8f98"};
-    return "var(--line-" + std::to_string(series % 6) + "," + colours[series % 6] + ")";
+inline std::string series_color(std::size_t series) {
+    static constexpr const char* colors[] = {"#2f7ed8", "#e8820c", "#12a37f", "#c2508f", "#8a7bd8", "#8b8f98"};
+    return "var(--line-" + std::to_string(series % 6) + "," + colors[series % 6] + ")";
 }
 
 /// Where the plot lies in the drawing, and where a point lies in the plot.
@@ -97,7 +97,7 @@ inline std::string legend_tags(const std::vector<Series>& series, double left, d
         const double wide = 36 + 6.8 * static_cast<double>(series[i].name.size());
         if (x > left && x + wide > right) x = left, top += 18;
         svg += "<rect x=\"" + fixed(x, 1) + "\" y=\"" + fixed(top - 10, 1) +
-               "\" width=\"14\" height=\"4\" rx=\"2\" style=\"fill:" + series_colour(i) + "\"/>" +
+               "\" width=\"14\" height=\"4\" rx=\"2\" style=\"fill:" + series_color(i) + "\"/>" +
                text_tag(x + 19, top - 4, "start", series[i].name);
         x += wide;
     }
@@ -133,7 +133,7 @@ inline std::string series_tags(const Series& series, std::size_t number, const F
             path += (pen ? "L" : "M") + x + ' ' + y;
             const auto circle = "<circle cx=\"" + x + "\" cy=\"" + y + '"';
             if (points.size() <= 30 || (!pen && !next))
-                marks += circle + " r=\"3\" style=\"fill:" + series_colour(number) + "\"/>";
+                marks += circle + " r=\"3\" style=\"fill:" + series_color(number) + "\"/>";
             if (i % every == 0 || i + 1 == points.size())
                 marks += circle + " r=\"7\" fill=\"transparent\"><title>" +
                          escaped((series.name.empty() ? "" : series.name + ": ") + number_text(at.second) + " at " +
@@ -142,14 +142,14 @@ inline std::string series_tags(const Series& series, std::size_t number, const F
         pen = shown;
     }
     return "<path d=\"" + path + "\" fill=\"none\" stroke-width=\"" + (points.size() > 300 ? "1.2" : "2") +
-           "\" stroke-linejoin=\"round\" stroke-linecap=\"round\" style=\"stroke:" + series_colour(number) + "\"/>" +
+           "\" stroke-linejoin=\"round\" stroke-linecap=\"round\" style=\"stroke:" + series_color(number) + "\"/>" +
            marks;
 }
 
 }  // namespace detail
 
 /// The chart as one <svg> element: heading, legend, axes with round ticks, a line a series; values show when
-/// the pointer rests on a point. It takes the colour of its text from where it stands.
+/// the pointer rests on a point. It takes the color of its text from where it stands.
 ///
 ///     io::write_atomically("loss.svg", eval::line_chart({.name = "Loss", .series = {{"train", points}}}));
 inline std::string line_chart(const Curve& curve) {

@@ -4,7 +4,7 @@
 
 #include <doppel/core/precision.hpp>
 #include <doppel/data/loader.hpp>
-#include <doppel/methods/any_method.hpp>
+#include <doppel/recipe/any_method.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -42,14 +42,14 @@ struct FeatureOptions {
     std::int64_t batch_size = 256;      ///< images at once
     int workers = 1;                    ///< threads that decode
     Network network = Network::online;  ///< whose encoder
-    std::shared_ptr<data::Damage> damage{};  ///< where damaged images are noted and left out; none: they throw
+    std::shared_ptr<data::DamagedImages> damage{};  ///< where damaged images are noted and left out; none: they throw
 };
 
 namespace detail {
 
 /// Calls use(views, labels, index), the views its own, with each batch of un-augmented images, without those that stand in for damaged ones.
 template <class Use>
-void each_batch(const data::Dataset& images, const augment::View& plain, const FeatureOptions& options, int prefetch,
+void each_batch(const data::Dataset& images, const augment::Pipeline& plain, const FeatureOptions& options, int prefetch,
                 Use&& use) {
     const data::Loader loader(images, {plain},
                               {.batch_size = options.batch_size,
@@ -77,7 +77,7 @@ void each_batch(const data::Dataset& images, const augment::View& plain, const F
 /// Encoder output in evaluation mode for un-augmented images: no gradient, no change to the method.
 ///
 ///     eval::Features bank = eval::features(method, train_images, views.plain, {.network = Network::online});
-inline Features features(const AnyMethod& method, const data::Dataset& images, const augment::View& plain,
+inline Features features(const AnyMethod& method, const data::Dataset& images, const augment::Pipeline& plain,
                          const FeatureOptions& options = {}) {
     const at::NoGradGuard no_grad;
     torch::nn::Module& module = method.module();

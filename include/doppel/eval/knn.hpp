@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weighted k-nearest-neighbour classification: what features are worth without training anything on them.
+// Weighted k-nearest-neighbor classification: what features are worth without training anything on them.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -16,13 +16,13 @@
 namespace doppel::eval {
 
 struct KnnOptions {
-    std::int64_t k = 20;        ///< neighbours that vote, ≥ 1; all of the bank where it is smaller
+    std::int64_t k = 20;        ///< neighbors that vote, ≥ 1; all of the bank where it is smaller
     double temperature = 0.1;   ///< T > 0: a vote weighs exp(similarity / T). InstDisc and DINO: 0.07
     std::int64_t chunk = 1024;  ///< queries at once, ≥ 1; changes memory and speed, not the result
 };
 
 /// The k most similar bank rows of each query, the most similar first.
-struct Neighbours {
+struct Neighbors {
     Tensor indices;       ///< [Q, k] int64, rows of the bank
     Tensor similarities;  ///< [Q, k] float32, cosines
 };
@@ -31,7 +31,7 @@ struct KnnResult {
     double top1 = 0;         ///< share of the queries whose class has the highest score, 0 to 1
     double top5 = 0;         ///< share whose class is among the five highest scores, and has a vote
     Tensor predictions;      ///< [Q] int64, the class with the highest score
-    Neighbours neighbours;   ///< who voted
+    Neighbors neighbors;   ///< who voted
 };
 
 namespace detail {
@@ -85,14 +85,14 @@ public:
         best_ = similarity;
         where_ = index;
     }
-    Neighbours found() const { return {where_, best_}; }
+    Neighbors found() const { return {where_, best_}; }
 
 private:
     Tensor q_, best_, where_;
     std::int64_t k_;
 };
 
-inline Neighbours nearest_of_chunk(const Tensor& q, const Tensor& bank, std::int64_t k) {
+inline Neighbors nearest_of_chunk(const Tensor& q, const Tensor& bank, std::int64_t k) {
     BestOfTiles best(q, k);
     for (std::int64_t from = 0; from < bank.size(0); from += bank_tile)
         best.add(bank.narrow(0, from, std::min(bank_tile, bank.size(0) - from)), from);
@@ -101,14 +101,14 @@ inline Neighbours nearest_of_chunk(const Tensor& q, const Tensor& bank, std::int
 
 }  // namespace detail
 
-/// The nearest neighbours of each query among the rows of a bank, by cosine.
+/// The nearest neighbors of each query among the rows of a bank, by cosine.
 ///
 /// Shapes: queries [Q, F], bank [N, F], any floating type, on one device; computed in float32 whatever autocast says.
 /// Memory beside the inputs: unit copies of both and chunk × min(N, 32,768) similarities.
 /// Among equally similar bank rows the order is the backend's; a zero row is similar to nothing (cosine 0).
 ///
 ///     auto [rows, cosines] = eval::nearest(features, bank, {.k = 8});
-inline Neighbours nearest(const Tensor& queries, const Tensor& bank, const KnnOptions& options = {}) {
+inline Neighbors nearest(const Tensor& queries, const Tensor& bank, const KnnOptions& options = {}) {
     const at::NoGradGuard no_grad;
     detail::check_knn(options);
     const Tensor unit_queries = detail::knn_rows("queries", queries), unit_bank = detail::knn_rows("bank", bank);
@@ -126,16 +126,16 @@ inline Neighbours nearest(const Tensor& queries, const Tensor& bank, const KnnOp
     return {at::cat(indices), at::cat(similarities)};
 }
 
-/// What the neighbours' votes come to (see knn). Shapes: neighbours of Q queries, bank_labels [N], query_labels [Q].
-inline KnnResult vote(Neighbours neighbours, const Tensor& bank_labels, const Tensor& query_labels,
+/// What the neighbors' votes come to (see knn). Shapes: neighbors of Q queries, bank_labels [N], query_labels [Q].
+inline KnnResult vote(Neighbors neighbors, const Tensor& bank_labels, const Tensor& query_labels,
                       std::int64_t classes, const KnnOptions& options = {}) {
     const at::NoGradGuard no_grad;
     detail::check_knn(options);
     require(classes >= 1, "knn: classes must be at least 1, got ", classes);
     KnnResult result;
-    result.neighbours = std::move(neighbours);
-    const at::Device device = result.neighbours.indices.device();
-    const std::int64_t count_all = result.neighbours.indices.size(0);
+    result.neighbors = std::move(neighbors);
+    const at::Device device = result.neighbors.indices.device();
+    const std::int64_t count_all = result.neighbors.indices.size(0);
     const Tensor voters = detail::knn_labels("bank_labels", bank_labels,
                                              bank_labels.defined() && bank_labels.dim() == 1 ? bank_labels.size(0) : 0, classes, device);
     const Tensor truth = detail::knn_labels("query_labels", query_labels, count_all, classes, device);
@@ -145,8 +145,8 @@ inline KnnResult vote(Neighbours neighbours, const Tensor& bank_labels, const Te
     Tensor hits1 = at::zeros({}, voters.options()), hits5 = hits1.clone();
     for (std::int64_t from = 0; from < count_all; from += options.chunk) {
         const std::int64_t count = std::min(options.chunk, count_all - from);
-        const Tensor similarity = result.neighbours.similarities.narrow(0, from, count).to(at::kDouble);
-        const Tensor votes = voters.index({result.neighbours.indices.narrow(0, from, count)});        // [q, k]
+        const Tensor similarity = result.neighbors.similarities.narrow(0, from, count).to(at::kDouble);
+        const Tensor votes = voters.index({result.neighbors.indices.narrow(0, from, count)});        // [q, k]
         const Tensor weights = ((similarity - similarity.narrow(1, 0, 1)) / options.temperature).exp();
         Tensor scores = at::zeros({count, classes}, weights.options());                               // [q, C]
         for (std::int64_t j = 0; j < votes.size(1); ++j)  // one vote a row at a time: the same sum on every device
@@ -166,11 +166,11 @@ inline KnnResult vote(Neighbours neighbours, const Tensor& bank_labels, const Te
     return result;
 }
 
-/// Each query takes the class with the highest score among its k nearest neighbours n in the bank:
+/// Each query takes the class with the highest score among its k nearest neighbors n in the bank:
 ///
 ///     score_c = Σ_n exp(q̂ · b̂_n / T) · [label_n = c],   q̂ = q / ‖q‖
 ///
-/// of equal scores the lower class wins. Scores are summed in float64, in the order of the neighbours, with the largest
+/// of equal scores the lower class wins. Scores are summed in float64, in the order of the neighbors, with the largest
 /// similarity taken out, so any T is safe. doppel's knn_top1: encoder output in evaluation mode, bank = un-augmented
 /// training images, k = 20, T = 0.1.
 /// Shapes: queries [Q, F], bank [N, F] as for nearest(); labels [N] and [Q] int64, from 0 to classes − 1.
@@ -182,11 +182,11 @@ inline KnnResult vote(Neighbours neighbours, const Tensor& bank_labels, const Te
 ///     std::cout << result.top1;
 inline KnnResult knn(const Tensor& queries, const Tensor& bank, const Tensor& bank_labels, const Tensor& query_labels,
                      std::int64_t classes, const KnnOptions& options = {}) {
-    auto neighbours = nearest(queries, bank, options);
+    auto neighbors = nearest(queries, bank, options);
     require(bank_labels.defined() && bank_labels.dim() == 1 && bank_labels.size(0) == bank.size(0),
             "knn: bank_labels must be [", bank.size(0), "], got ",
             bank_labels.defined() ? bank_labels.sizes() : at::IntArrayRef{});
-    return vote(std::move(neighbours), bank_labels, query_labels, classes, options);
+    return vote(std::move(neighbors), bank_labels, query_labels, classes, options);
 }
 
 }  // namespace doppel::eval

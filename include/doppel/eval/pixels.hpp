@@ -17,20 +17,20 @@ struct PixelOptions {
     KnnOptions knn{};
     int workers = 1;                                     ///< threads that decode
     std::int64_t bytes = std::int64_t{1} << 26;          ///< of query images, and half as many of bank images, held at once
-    std::shared_ptr<data::Damage> bank_damage{}, query_damage{};  ///< as in FeatureOptions
+    std::shared_ptr<data::DamagedImages> bank_damage{}, query_damage{};  ///< as in FeatureOptions
 };
 
-/// knn() with the normalised images, flattened to [C·H·W], as features.
+/// knn() with the normalized images, flattened to [C·H·W], as features.
 ///
 /// Memory does not grow with the number of images: the queries come in portions of `bytes`, and for each portion the
 /// bank passes by once more.
 ///
 ///     double floor = eval::knn_pixels(train, validation, views.plain).top1;
-inline KnnResult knn_pixels(const data::Dataset& bank, const data::Dataset& queries, const augment::View& plain,
+inline KnnResult knn_pixels(const data::Dataset& bank, const data::Dataset& queries, const augment::Pipeline& plain,
                             const PixelOptions& options = {}) {
     const at::NoGradGuard no_grad;
     const auto image_bytes = static_cast<std::int64_t>(plain.values() * sizeof(float));
-    const auto portions = [&](const data::Dataset& images, std::int64_t bytes, const std::shared_ptr<data::Damage>& damage,
+    const auto portions = [&](const data::Dataset& images, std::int64_t bytes, const std::shared_ptr<data::DamagedImages>& damage,
                               auto&& use) {
         detail::each_batch(images, plain,
                            {.batch_size = std::clamp<std::int64_t>(bytes / image_bytes, 1, images.size()),

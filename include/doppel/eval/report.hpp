@@ -51,16 +51,16 @@ struct ContactSheet {
 };
 
 /// Rows of query images, each with the images whose features are nearest to it.
-struct NeighbourSheet {
-    struct Neighbour {
+struct NeighborSheet {
+    struct Neighbor {
         Image image{};
         std::string label{};
         double similarity = 0;        ///< cosine
-        std::optional<bool> right{};  ///< same class as the query; empty: no labels, no coloured frame
+        std::optional<bool> right{};  ///< same class as the query; empty: no labels, no colored frame
     };
     struct Row {
         Picture query{};
-        std::vector<Neighbour> nearest{};
+        std::vector<Neighbor> nearest{};
     };
     std::string title{}, note{};
     std::vector<Row> rows{};
@@ -74,16 +74,16 @@ struct Report {
     std::vector<std::pair<std::string, std::string>> facts{};  ///< what was run: name, value
     std::vector<Curve> curves{};
     std::vector<ContactSheet> sheets{};
-    std::vector<NeighbourSheet> neighbours{};
+    std::vector<NeighborSheet> neighbors{};
     std::vector<Figure> figures{};
 };
 
 /// The accuracies that knn_headline() compares, each between 0 and 1.
 struct KnnScores {
     double trained = 0;        ///< the trained encoder
-    double untrained = 0;      ///< the same encoder as initialised
-    double pixels = 0;         ///< the normalised images themselves
-    std::int64_t k = 20;       ///< neighbours that vote
+    double untrained = 0;      ///< the same encoder as initialized
+    double pixels = 0;         ///< the normalized images themselves
+    std::int64_t k = 20;       ///< neighbors that vote
     std::int64_t classes = 0;  ///< 0: leave the bar for guessing out
 };
 
@@ -143,12 +143,12 @@ inline void write_sheet(std::ostream& out, const ContactSheet& sheet) {
     out << "</div></section>\n";
 }
 
-inline void write_neighbours(std::ostream& out, const NeighbourSheet& neighbours) {
-    out << "<section>" << heading(neighbours.title, neighbours.note) << "<div class=\"scroll\">\n";
-    for (const auto& row : neighbours.rows) {
+inline void write_neighbors(std::ostream& out, const NeighborSheet& neighbors) {
+    out << "<section>" << heading(neighbors.title, neighbors.note) << "<div class=\"scroll\">\n";
+    for (const auto& row : neighbors.rows) {
         out << "<div class=\"row\">" << figure_tag(row.query.image, row.query.caption, "first");
         for (const auto& each : row.nearest) {
-            // The mark says in words what the frame says in colour.
+            // The mark says in words what the frame says in color.
             const auto mark = !each.right   ? ""
                               : *each.right ? " <span class=\"mark\" title=\"right class\">\u2713</span>"
                                             : " <span class=\"mark\" title=\"wrong class\">\u2717</span>";
@@ -197,7 +197,7 @@ inline void write_report(const std::filesystem::path& path, const Report& report
             out << "</div></section>\n";
         }
         for (const auto& sheet : report.sheets) write_sheet(out, sheet);
-        for (const auto& neighbours : report.neighbours) write_neighbours(out, neighbours);
+        for (const auto& neighbors : report.neighbors) write_neighbors(out, neighbors);
         if (!report.figures.empty()) {
             out << "<section><h2>Figures</h2><table><tr><th>name</th><th>value</th><th>what it means</th></tr>\n";
             for (const auto& figure : report.figures)

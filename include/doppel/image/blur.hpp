@@ -117,7 +117,7 @@ struct FractionalBox {
     }
 };
 
-/// One box pass over `n` positions `step` bytes apart, `Lanes` neighbouring bytes at once; a running sum.
+/// One box pass over `n` positions `step` bytes apart, `Lanes` neighboring bytes at once; a running sum.
 template <std::size_t Lanes>
 void box_pass(const FractionalBox& box, const std::uint8_t* in, std::uint8_t* out, int n, std::ptrdiff_t step) {
     const auto at = [&](int i) { return in + std::clamp(i, 0, n - 1) * step; };

@@ -46,7 +46,7 @@ inline bool looks_like_image(std::span<const std::uint8_t> bytes) { return forma
 /// The image in the bytes of a JPEG, PNG or WebP file, recognised by content; `name` is for error texts.
 ///
 /// One channel where the file is gray, three otherwise. Stored values are kept: alpha is dropped, not composited (as
-/// torchvision's folder reader does), colour profiles and gamma are ignored, 16 bits become 8 by rounding. CMYK and
+/// torchvision's folder reader does), color profiles and gamma are ignored, 16 bits become 8 by rounding. CMYK and
 /// YCCK, taken as inverted, become RGB by Pillow's formula. JPEG by the accurate integer DCT with smooth chroma, the
 /// bits that Pillow gives. The EXIF orientation is applied. Of an animated PNG the first picture.
 ///

@@ -99,7 +99,7 @@ inline std::vector<std::uint8_t> encode_png(const Image& image) {
     std::vector<std::uint8_t> header;
     detail::append_number(header, static_cast<std::size_t>(image.width));
     detail::append_number(header, static_cast<std::size_t>(image.height));
-    const std::uint8_t kind[] = {8, static_cast<std::uint8_t>(image.channels == 1 ? 0 : 2), 0, 0, 0};  // bits, colour
+    const std::uint8_t kind[] = {8, static_cast<std::uint8_t>(image.channels == 1 ? 0 : 2), 0, 0, 0};  // bits, color
     header.insert(header.end(), kind, kind + 5);
 
     const auto rows = detail::filtered_rows(image);

@@ -8,7 +8,7 @@
 
 namespace doppel {
 
-/// 8-bit pixels [height, width, channels]; channels is 1 (gray) or 3 (RGB, as stored: no colour management).
+/// 8-bit pixels [height, width, channels]; channels is 1 (gray) or 3 (RGB, as stored: no color management).
 struct Image {
     int width = 0, height = 0, channels = 0;
     std::vector<std::uint8_t> pixels;

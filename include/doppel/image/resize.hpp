@@ -95,12 +95,12 @@ inline Taps taps(Filter filter, int in, float from, float to, int out) {
     result.weights.resize(static_cast<std::size_t>(out) * static_cast<std::size_t>(result.stride));
     std::vector<double> exact(static_cast<std::size_t>(result.stride));
     for (int position = 0; position < out; ++position) {
-        const double centre = from + (position + 0.5) * scale;
-        const int first = std::max(static_cast<int>(centre - support + 0.5), 0);
-        const int count = std::min(static_cast<int>(centre + support + 0.5), in) - first;
+        const double center = from + (position + 0.5) * scale;
+        const int first = std::max(static_cast<int>(center - support + 0.5), 0);
+        const int count = std::min(static_cast<int>(center + support + 0.5), in) - first;
         double sum = 0;
         for (int i = 0; i < count; ++i)
-            sum += exact[static_cast<std::size_t>(i)] = weight(filter, (first + i - centre + 0.5) * narrowing);
+            sum += exact[static_cast<std::size_t>(i)] = weight(filter, (first + i - center + 0.5) * narrowing);
         const double unit = sum != 0 ? 1 / sum : 0;
         std::int32_t* fixed = result.weights.data() + std::ptrdiff_t{position} * result.stride;
         for (int i = 0; i < count; ++i) {

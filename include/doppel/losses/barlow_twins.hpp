@@ -15,8 +15,8 @@ namespace doppel::losses {
 namespace detail {
 /// Each column with mean 0 and variance 1 over the batch, as BatchNorm without scale and offset gives it.
 inline Tensor standard_columns(const Tensor& x, double eps = 1e-5) {
-    const Tensor wide = at_least_float(x), centred = wide - wide.mean(0);
-    return centred * (centred.square().mean(0) + eps).rsqrt();
+    const Tensor wide = at_least_float(x), centerd = wide - wide.mean(0);
+    return centerd * (centerd.square().mean(0) + eps).rsqrt();
 }
 }  // namespace detail
 
@@ -25,7 +25,7 @@ inline Tensor standard_columns(const Tensor& x, double eps = 1e-5) {
 ///     C = z̃0ᵀ z̃1 / N,   z̃ = (z − mean) / √(var + 1e-5), of each view's batch, var divided by N
 ///     L = scale · ( Σ_i (1 − C_ii)² + λ Σ_{i≠j} C_ij² )
 ///
-/// Shapes: z0, z1 [N, D], any floating type and device, need not be normalised; N ≥ 2. Result: scalar, float32
+/// Shapes: z0, z1 [N, D], any floating type and device, need not be normalized; N ≥ 2. Result: scalar, float32
 /// (float64 for float64 inputs). Symmetric in the two views, so it is paired once; gradient flows into both.
 /// Numerics: float32 whatever autocast says. Where N < D no [D, D] matrix is made. Unrelated views give about
 /// D + λ D²/N, equal views without redundancy 0, collapsed ones D with a finite gradient.
@@ -35,7 +35,7 @@ inline Tensor standard_columns(const Tensor& x, double eps = 1e-5) {
 /// Throws Error for a λ that is negative or not finite, a scale that is not positive, fewer than 2 images, and for
 /// tensors that are not [N, D] of equal shape.
 /// Source: Zbontar, Jing, Misra, LeCun, Deny, "Barlow Twins: Self-Supervised Learning via Redundancy Reduction", 2021,
-/// arXiv:2103.03230, equations 1 and 2, algorithm 1; the normalisation is the authors' code's.
+/// arXiv:2103.03230, equations 1 and 2, algorithm 1; the normalization is the authors' code's.
 ///
 ///     losses::BarlowTwins loss{};
 ///     loss(z0, z1).backward();

@@ -5,7 +5,7 @@
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/losses/detail/rows.hpp>
-#include <doppel/losses/pairing.hpp>
+#include <doppel/pairings/pairing.hpp>
 
 namespace doppel::losses {
 
@@ -23,12 +23,12 @@ inline Tensor mean_cosine(std::string_view who, const Tensor& p, const Tensor& z
 ///     L = 1/N Σ_i ‖ p̂_i − ẑ_i ‖² = 2 − 2/N Σ_i p̂_i·ẑ_i,   x̂ = x / ‖x‖
 ///
 /// Paired symmetrically, the two directions summed: from 0 (equal) to 8 (opposite).
-/// Shapes: p, z [N, D], any floating type, need not be normalised. Result: scalar, float32 (float64 for float64).
+/// Shapes: p, z [N, D], any floating type, need not be normalized. Result: scalar, float32 (float64 for float64).
 /// No gradient flows into z. It has no negatives: without predictor, stop-gradient and EMA target it collapses to 0.
 /// Throws Error for shapes that do not fit.
 /// Source: Grill et al., "Bootstrap your own latent", 2020, arXiv:2006.07733, equations 2 and 3.
 ///
-///     Recipe{..., .predictor = heads::Mlp{...}, .target = momentum::Ema{...}, .loss = losses::ByolMse{}}
+///     Recipe{..., .predictor = heads::Mlp{...}, .target = targets::Ema{...}, .loss = losses::ByolMse{}}
 struct ByolMse {
     using Pairing = pairings::Symmetric;
 
@@ -40,13 +40,13 @@ struct ByolMse {
 ///     L = −1/N Σ_i p̂_i·ẑ_i,   x̂ = x / ‖x‖
 ///
 /// Paired symmetrically, the mean of the two directions: −1 when collapsed or perfect, 0 for unrelated vectors.
-/// Shapes: p, z [N, D], any floating type, need not be normalised. Result: scalar, float32 (float64 for float64).
+/// Shapes: p, z [N, D], any floating type, need not be normalized. Result: scalar, float32 (float64 for float64).
 /// No gradient flows into z. It has no negatives: without predictor or stop-gradient it collapses to −1.
 /// Differs: lightly calls it NegativeCosineSimilarity.
 /// Throws Error for shapes that do not fit.
 /// Source: Chen, He, "Exploring Simple Siamese Representation Learning", 2020, arXiv:2011.10566, equations 1 to 4.
 ///
-///     Recipe{..., .predictor = heads::Mlp{...}, .target = momentum::StopGradient{}, .loss = losses::NegativeCosine{}}
+///     Recipe{..., .predictor = heads::Mlp{...}, .target = targets::StopGradient{}, .loss = losses::NegativeCosine{}}
 struct NegativeCosine {
     struct Pairing : pairings::Symmetric {
         Pairing() : pairings::Symmetric{.reduce = pairings::Reduce::mean} {}

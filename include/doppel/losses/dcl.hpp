@@ -41,7 +41,7 @@ struct Decoupled {
 ///
 /// NT-Xent has the positive in the sum, too, so that its gradient fades with the positive's share of the sum: the
 /// fewer negatives, the more. Here it does not, so that small batches lose less.
-/// Shapes: z0, z1 [N, D], any floating type and device, need not be normalised; N ≥ 2. Result: scalar, float32
+/// Shapes: z0, z1 [N, D], any floating type and device, need not be normalized; N ≥ 2. Result: scalar, float32
 /// (float64 for float64 inputs). Symmetric in the two views, so it is paired once.
 /// Numerics: float32 whatever autocast says; log-sum-exp with the maximum taken out. Uninformative or collapsed
 /// embeddings give log(2N − 2). Not bounded by 0: orthogonal images with equal views give log(2N − 2) − 1/τ.

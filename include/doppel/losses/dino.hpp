@@ -5,12 +5,12 @@
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
-#include <doppel/core/progress.hpp>
+#include <doppel/core/training_step.hpp>
 #include <doppel/core/tensor.hpp>
-#include <doppel/losses/centring.hpp>
+#include <doppel/losses/centering.hpp>
 #include <doppel/losses/detail/cross_views.hpp>
 #include <doppel/losses/detail/rows.hpp>
-#include <doppel/losses/pairing.hpp>
+#include <doppel/pairings/pairing.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -27,40 +27,40 @@ namespace doppel::losses {
 ///     p = softmax((t − c) / τ_t)  or  sinkhorn(t, ε = τ_t) over the rows of all global views together
 ///
 /// No gradient flows into p. τ_t follows the epoch (TargetTemperature); begin() warns where that cannot be.
-/// c [1, K] is state (`loss.centre`), zero at first: the loss reads c₋, commit() writes β c₋ + (1 − β) mean(t), the
+/// c [1, K] is state (`loss.center`), zero at first: the loss reads c₋, commit() writes β c₋ + (1 − β) mean(t), the
 /// mean over all rows of all global views. Of several passes before one commit() each reads the same c₋, and each is
-/// an update. With Centring::sinkhorn it is neither used nor moved.
+/// an update. With Centering::sinkhorn it is neither used nor moved.
 /// Shapes: Outputs::online [B, K] of each view, Outputs::target [B, K] of the global ones, any floating type. Result:
 /// scalar, float32 (float64 for float64 inputs). Only views that went through a branch count.
 /// Numerics: float32 whatever autocast says. Outputs that tell no class from another give ln K: 11.09 for K = 65536.
 /// Signs of collapse are in metrics(), of the last pass: `target_entropy`, the mean entropy of p, which goes to ln K
-/// (uniform: lower τ_t) or to 0 (one class: τ_t too low, or the centre too slow), and `target_kl`, the mean of KL(p‖q),
+/// (uniform: lower τ_t) or to 0 (one class: τ_t too low, or the center too slow), and `target_kl`, the mean of KL(p‖q),
 /// which is L without that entropy and goes to 0 with either.
-/// Differs: lightly's DINOLoss writes the centre in the loss itself.
+/// Differs: lightly's DINOLoss writes the center in the loss itself.
 /// Throws Error for options out of range, for shapes that do not fit, and where no two views can be compared.
 /// Source: Caron, Touvron, Misra, Jégou, Mairal, Bojanowski, Joulin, "Emerging Properties in Self-Supervised Vision
 /// Transformers", 2021, arXiv:2104.14294, section 3.1, and the authors' code; Sinkhorn: Oquab et al., "DINOv2", 2023,
 /// arXiv:2304.07193, section 4.
 ///
-///     Recipe{..., .projector = heads::Dino{}, .target = momentum::Ema{...}, .loss = losses::Dino{}}
+///     Recipe{..., .projector = heads::Dino{}, .target = targets::Ema{...}, .loss = losses::Dino{}}
 ///     losses::Dino{.target_temperature = {.from = 0.04, .to = 0.07, .epochs = 30}}
 struct Dino {
     using Pairing = pairings::GlobalToAll;
 
     double temperature = 0.1;                ///< τ > 0 of the online network
     TargetTemperature target_temperature{};  ///< τ_t
-    double centre_momentum = 0.9;            ///< β, share of the old centre, from 0 to 1
-    Centring centring = Centring::mean;      ///< centre, or Sinkhorn over the global views (DINOv2)
-    Tensor centre{};                         ///< state: c [1, K]; not to be given
+    double center_momentum = 0.9;            ///< β, share of the old center, from 0 to 1
+    Centering centering = Centering::mean;      ///< center, or Sinkhorn over the global views (DINOv2)
+    Tensor center{};                         ///< state: c [1, K]; not to be given
     Tensor entropy{}, divergence{};          ///< what metrics() gives; not to be given
 
     void build(std::int64_t dim) {
         check();
-        centre = at::zeros({1, dim}, at::kFloat);
+        center = at::zeros({1, dim}, at::kFloat);
     }
     template <class Visitor>
     void state(Visitor&& visit) {
-        visit("centre", centre);
+        visit("center", center);
     }
 
     /// A warning where the temperature is to rise but the length of an epoch is not known.
@@ -76,10 +76,10 @@ struct Dino {
         const auto globals = targets(out);
         const Tensor t = rows(globals);                                                               // [G · B, K]
         const std::int64_t k = t.size(1);
-        require(centre.defined() && centre.dim() == 2 && centre.size(1) == k, "Dino: the centre must be [1, ", k,
-                "], got ", centre.defined() ? centre.sizes() : at::IntArrayRef{}, "; call build(", k, ") first");
+        require(center.defined() && center.dim() == 2 && center.size(1) == k, "Dino: the center must be [1, ", k,
+                "], got ", center.defined() ? center.sizes() : at::IntArrayRef{}, "; call build(", k, ") first");
         const Autocast float32(t.device().type(), Precision::fp32);
-        const Tensor all = centred(t, centre, target_temperature(out.at), centring);                  // [G · B, K]
+        const Tensor all = centerd(t, center, target_temperature(out.at), centering);                  // [G · B, K]
         const auto parts = all.chunk(static_cast<std::int64_t>(globals.size()));
         std::vector<Tensor> p(out.online.size()), log_q(out.online.size());
         for (std::size_t i = 0; i < globals.size(); ++i) p.at(globals[i].view) = parts[i];
@@ -96,12 +96,12 @@ struct Dino {
     }
 
     void commit(const Outputs& out) {
-        if (centring != Centring::mean) return;
+        if (centering != Centering::mean) return;
         const at::NoGradGuard no_grad;
         const Tensor t = rows(targets(out));
         const Autocast float32(t.device().type(), Precision::fp32);
         const Tensor seen = detail::at_least_float(t).mean(0, true);                                  // [1, K]
-        centre.mul_(centre_momentum).add_(seen.to(centre.scalar_type()), 1 - centre_momentum);
+        center.mul_(center_momentum).add_(seen.to(center.scalar_type()), 1 - center_momentum);
     }
 
     std::vector<std::pair<std::string, Tensor>> metrics() const {
@@ -118,8 +118,8 @@ private:
     void check() const {
         detail::require_temperature("Dino", temperature);
         target_temperature.check("Dino");
-        require(centre_momentum >= 0 && centre_momentum <= 1, "Dino: centre_momentum must lie between 0 and 1, got ",
-                centre_momentum);
+        require(center_momentum >= 0 && center_momentum <= 1, "Dino: center_momentum must lie between 0 and 1, got ",
+                center_momentum);
     }
 
     /// The target's scores of the global views.

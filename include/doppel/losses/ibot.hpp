@@ -8,9 +8,9 @@
 #include <doppel/core/precision.hpp>
 #include <doppel/core/random.hpp>
 #include <doppel/core/tensor.hpp>
-#include <doppel/losses/centring.hpp>
+#include <doppel/losses/centering.hpp>
 #include <doppel/losses/detail/rows.hpp>
-#include <doppel/losses/pairing.hpp>
+#include <doppel/pairings/pairing.hpp>
 
 #include <cstdint>
 #include <vector>
@@ -24,15 +24,15 @@ namespace doppel::losses {
 /// s and t are the scores of the online and the target network at one patch of one view; w_m = 1 / (hidden patches of
 /// the view · global views · images). That is the mean over the hidden patches of a view, then over all views, of which
 /// one without hidden patches counts 0. No gradient flows into p.
-/// c [1, K] is state (`loss.patch_centre`), zero at first: the loss reads c₋, commit() writes β c₋ + (1 − β) mean(t). A
+/// c [1, K] is state (`loss.patch_center`), zero at first: the loss reads c₋, commit() writes β c₋ + (1 − β) mean(t). A
 /// step without hidden patches leaves it. Of several passes before one commit() each reads the same c₋, and each is an
-/// update. With Centring::sinkhorn it is not used; Sinkhorn's batch are the M patches.
+/// update. With Centering::sinkhorn it is not used; Sinkhorn's batch are the M patches.
 /// Shapes: Outputs::patches, online and target [M, K], any floating type, weight [M]. Result: scalar, float32 (float64
 /// for float64 inputs); where nothing is hidden 0, from which backward() may be called.
 /// `blocks` says which patches are hidden; Method calls mask() for each image and global view.
 /// Numerics: float32 whatever autocast says. Outputs that tell no class from another give ln K times the share of views
 /// with hidden patches: 4.5 for K = 8192 and one half.
-/// Differs: the authors' centre is the mean over all patches of the target, hidden or not. This one, over the hidden
+/// Differs: the authors' center is the mean over all patches of the target, hidden or not. This one, over the hidden
 /// patches, is that of DINOv2's code and of lightly's IBOTPatchLoss; blocks lie at the border less often.
 /// The loss on the class tokens is DINO's, of equal weight: sum both with losses::Sum.
 /// Throws Error for options out of range, for shapes that do not fit, and where a global view did not go through the
@@ -40,7 +40,7 @@ namespace doppel::losses {
 /// Source: Zhou, Wei, Wang, Shen, Xie, Yuille, Kong, "iBOT: Image BERT Pre-Training with Online Tokenizer", 2021,
 /// arXiv:2111.07832, section 3, and the authors' code; Sinkhorn: Oquab et al., "DINOv2", 2023, arXiv:2304.07193.
 ///
-///     Recipe{.encoder = encoders::Vit{.mask_token = true}, ..., .target = momentum::Ema{...},
+///     Recipe{.encoder = encoders::Vit{.mask_token = true}, ..., .target = targets::Ema{...},
 ///            .loss = losses::Sum{losses::Weighted{1.0, losses::Dino{}}, losses::Weighted{1.0, losses::Ibot{}}}}
 struct Ibot {
     /// As DINO, with which it shares the passes; the patches themselves need only the global views.
@@ -48,18 +48,18 @@ struct Ibot {
 
     double temperature = 0.1;            ///< τ > 0 of the online network
     TargetTemperature target_temperature{.from = 0.04, .to = 0.07, .epochs = 30};  ///< τ_t
-    double centre_momentum = 0.9;        ///< β, share of the old centre, from 0 to 1
-    Centring centring = Centring::mean;  ///< centre, or Sinkhorn over the hidden patches (DINOv2)
+    double center_momentum = 0.9;        ///< β, share of the old center, from 0 to 1
+    Centering centering = Centering::mean;  ///< center, or Sinkhorn over the hidden patches (DINOv2)
     augment::BlockMask blocks{};         ///< which patches are hidden
-    Tensor patch_centre{};               ///< state: c [1, K]; not to be given
+    Tensor patch_center{};               ///< state: c [1, K]; not to be given
 
     void build(std::int64_t dim) {
         check();
-        patch_centre = at::zeros({1, dim}, at::kFloat);
+        patch_center = at::zeros({1, dim}, at::kFloat);
     }
     template <class Visitor>
     void state(Visitor&& visit) {
-        visit("patch_centre", patch_centre);
+        visit("patch_center", patch_center);
     }
 
     /// Which patches of a view are hidden, row by row.
@@ -78,30 +78,30 @@ struct Ibot {
         const std::int64_t m = s.size(0), k = s.size(1);
         require(w.defined() && w.dim() == 1 && w.size(0) == m, "Ibot: the patches' weights must be [", m, "], got ",
                 w.defined() ? w.sizes() : at::IntArrayRef{});
-        const Tensor& c = patch_centre;
-        require(c.defined() && c.dim() == 2 && c.size(1) == k, "Ibot: the centre must be [1, ", k, "], got ",
+        const Tensor& c = patch_center;
+        require(c.defined() && c.dim() == 2 && c.size(1) == k, "Ibot: the center must be [1, ", k, "], got ",
                 c.defined() ? c.sizes() : at::IntArrayRef{}, "; call build(", k, ") first");
         const Autocast float32(s.device().type(), Precision::fp32);
-        const Tensor p = centred(t, c, target_temperature(out.at), centring);                         // [M, K]
+        const Tensor p = centerd(t, c, target_temperature(out.at), centering);                         // [M, K]
         const Tensor log_q = (detail::at_least_float(s) / temperature).log_softmax(1);                // [M, K]
         return -((p * log_q).sum(1) * w.to(log_q.scalar_type())).sum();
     }
 
     void commit(const Outputs& out) {
         const Tensor& t = out.patches.target;
-        if (centring != Centring::mean || !t.defined()) return;
+        if (centering != Centering::mean || !t.defined()) return;
         const at::NoGradGuard no_grad;
         const Autocast float32(t.device().type(), Precision::fp32);
         const Tensor seen = detail::at_least_float(t).mean(0, true);                                  // [1, K]
-        patch_centre.mul_(centre_momentum).add_(seen.to(patch_centre.scalar_type()), 1 - centre_momentum);
+        patch_center.mul_(center_momentum).add_(seen.to(patch_center.scalar_type()), 1 - center_momentum);
     }
 
 private:
     void check() const {
         detail::require_temperature("Ibot", temperature);
         target_temperature.check("Ibot");
-        require(centre_momentum >= 0 && centre_momentum <= 1, "Ibot: centre_momentum must lie between 0 and 1, got ",
-                centre_momentum);
+        require(center_momentum >= 0 && center_momentum <= 1, "Ibot: center_momentum must lie between 0 and 1, got ",
+                center_momentum);
         blocks.check();
     }
 

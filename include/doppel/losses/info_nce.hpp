@@ -6,7 +6,7 @@
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/losses/detail/rows.hpp>
-#include <doppel/losses/pairing.hpp>
+#include <doppel/pairings/pairing.hpp>
 
 namespace doppel::losses {
 
@@ -14,7 +14,7 @@ namespace doppel::losses {
 ///
 ///     L = 1/N Σ_i −log( exp(q̂_i·k̂_i/τ) / ( exp(q̂_i·k̂_i/τ) + Σ_j exp(q̂_i·m_j/τ) ) ),   x̂ = x / ‖x‖
 ///
-/// Shapes: q, k [N, D], any floating type, need not be normalised; memory [K, D] of unit rows. Result: scalar, float32
+/// Shapes: q, k [N, D], any floating type, need not be normalized; memory [K, D] of unit rows. Result: scalar, float32
 /// (float64 for float64 inputs). No gradient flows into k and memory. The keys of the batch are no negatives.
 /// Numerics: float32 whatever autocast says. Uninformative embeddings give log(K + 1); a queue of random rows starts
 /// lower, rises while it fills, then falls.
@@ -23,7 +23,7 @@ namespace doppel::losses {
 /// Source: He, Fan, Wu, Xie, Girshick, "Momentum Contrast for Unsupervised Visual Representation Learning", 2019,
 /// arXiv:1911.05722, equation 1 and algorithm 1.
 ///
-///     Recipe{..., .target = momentum::Ema{...}, .queue = queues::Fifo{.capacity = 4096},
+///     Recipe{..., .target = targets::Ema{...}, .queue = queues::Fifo{.capacity = 4096},
 ///            .loss = losses::InfoNce{.temperature = 0.2}}
 struct InfoNce {
     double temperature = 0.07;  ///< τ > 0. MoCo v1: 0.07, v2: 0.2; CIFAR-10: 0.1
@@ -48,13 +48,13 @@ struct InfoNce {
 ///
 /// Paired symmetrically, the two directions summed: queries of view 0 meet keys of view 1, and the reverse. Queries
 /// never meet keys of their own view.
-/// Shapes: q, k [N, D], any floating type, need not be normalised. Result: scalar, float32 (float64 for float64).
+/// Shapes: q, k [N, D], any floating type, need not be normalized. Result: scalar, float32 (float64 for float64).
 /// No gradient flows into k. Uninformative embeddings give 2τ·log N a direction.
 /// Accumulated gradients: negatives come from the micro-batch.
 /// Source: Chen, Xie, He, "An Empirical Study of Training Self-Supervised Vision Transformers", 2021,
 /// arXiv:2104.02057, algorithm 1; the factor 2τ is in the authors' code and footnote.
 ///
-///     Recipe{..., .target = momentum::Ema{...}, .loss = losses::InBatchInfoNce{.temperature = 0.2}}
+///     Recipe{..., .target = targets::Ema{...}, .loss = losses::InBatchInfoNce{.temperature = 0.2}}
 struct InBatchInfoNce {
     using Pairing = pairings::Symmetric;
 

@@ -23,19 +23,19 @@ namespace doppel::losses {
 /// With a target network c_b is the mean of the online branch's mean and the target's (MMCR-Momentum); the local term
 /// is the online branch's alone.
 /// Shapes: V ≥ 2 views' embeddings [N, D] in Outputs::online, as many or none in Outputs::target; any floating type,
-/// need not be normalised. Result: scalar, float32 (float64 for float64 inputs). The views' order does not matter.
+/// need not be normalized. Result: scalar, float32 (float64 for float64 inputs). The views' order does not matter.
 /// Numerics: float32, the decomposition in float64 whatever autocast says; gradients stay finite for centroids of any
 /// rank, also equal or zero ones. Embeddings that are not finite give NaN.
 /// Collapsed embeddings give −√N; the best value is −√(N·min(N, D)), from views that agree and images spread evenly.
 /// Accumulated gradients: images spread within the micro-batch, so n micro-batches are not one large batch.
 /// Differs: the authors drop images with values that are not finite, here the step has no finite loss. lightly's
-/// MMCRLoss does not normalise, takes the target's embeddings into the local term and has λ = 0.005.
+/// MMCRLoss does not normalize, takes the target's embeddings into the local term and has λ = 0.005.
 /// Throws Error for a λ that is negative or not finite, fewer than 2 views, and for shapes that do not fit.
 /// Source: Yerxa, Kuang, Simoncelli, Chung, "Learning Efficient Coding of Natural Images with Maximum Manifold Capacity
 /// Representations", NeurIPS 2023, arXiv:2303.03307; the target network is in the authors' code.
 ///
 ///     Recipe{..., .loss = losses::Mmcr{}}
-///     Recipe{..., .target = momentum::Ema{.schedule = schedules::Constant{0.99}}, .loss = losses::Mmcr{}}
+///     Recipe{..., .target = targets::Ema{.schedule = schedules::Constant{0.99}}, .loss = losses::Mmcr{}}
 struct Mmcr {
     double lambda = 0;  ///< λ ≥ 0, weight of the local term; 0 leaves it out
 

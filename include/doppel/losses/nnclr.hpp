@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// NNCLR: the positive of an image is its nearest neighbour among past embeddings.
+// NNCLR: the positive of an image is its nearest neighbor among past embeddings.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -7,31 +7,31 @@
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/losses/detail/rows.hpp>
-#include <doppel/losses/pairing.hpp>
+#include <doppel/pairings/pairing.hpp>
 
 namespace doppel::losses {
 
-/// The nearest neighbour of one view must find the prediction of the other view among the predictions of the batch.
+/// The nearest neighbor of one view must find the prediction of the other view among the predictions of the batch.
 ///
 ///     n_i = m_j,  j = argmax_j ẑ_i·m_j,   x̂ = x / ‖x‖
 ///     L = 1/N Σ_i −log( exp(n_i·p̂_i/τ) / Σ_k exp(n_i·p̂_k/τ) )
 ///
-/// Paired symmetrically, the mean of the two directions: neighbours of view 1 meet predictions of view 0, and the
+/// Paired symmetrically, the mean of the two directions: neighbors of view 1 meet predictions of view 0, and the
 /// reverse.
-/// Shapes: p (predictions), z (projections) [N, D], any floating type, need not be normalised; memory m [K, D] of unit
+/// Shapes: p (predictions), z (projections) [N, D], any floating type, need not be normalized; memory m [K, D] of unit
 /// rows (queues::SupportSet). Result: scalar, float32 (float64 for float64 inputs). Gradients flow into p alone: z
 /// only chooses a row of the memory. Of equally near rows the first counts.
 /// Numerics: float32 whatever autocast says. Uninformative embeddings give log N, and so does a collapsed memory.
 /// Accumulated gradients: negatives come from the micro-batch.
-/// Differs: lightly hands the neighbours to NTXentLoss, where predictions also meet predictions and neighbours
-/// neighbours.
+/// Differs: lightly hands the neighbors to NTXentLoss, where predictions also meet predictions and neighbors
+/// neighbors.
 /// Throws Error for a temperature that is not positive, and for shapes that do not fit.
 /// Source: Dwibedi, Aytar, Tompson, Sermanet, Zisserman, "With a Little Help from My Friends", 2021, arXiv:2104.14548,
 /// section 3.2 and algorithm 1.
 ///
-///     Recipe{..., .predictor = heads::Mlp{...}, .target = momentum::StopGradient{}, .queue = queues::SupportSet{},
-///            .loss = losses::NnClr{}}
-struct NnClr {
+///     Recipe{..., .predictor = heads::Mlp{...}, .target = targets::StopGradient{}, .queue = queues::SupportSet{},
+///            .loss = losses::Nnclr{}}
+struct Nnclr {
     struct Pairing : pairings::Symmetric {
         Pairing() : pairings::Symmetric{.reduce = pairings::Reduce::mean} {}
     };
@@ -39,10 +39,10 @@ struct NnClr {
     double temperature = 0.1;  ///< τ > 0
 
     Tensor operator()(const Tensor& p, const Tensor& z, const Tensor& memory) const {
-        detail::require_temperature("NnClr", temperature);
-        detail::require_pair("NnClr", p, z);
+        detail::require_temperature("Nnclr", temperature);
+        detail::require_pair("Nnclr", p, z);
         require(memory.defined() && memory.dim() == 2 && memory.size(0) >= 1 && memory.size(1) == p.size(1),
-                "NnClr: the support set must be [K, ", p.size(1), "], got ",
+                "Nnclr: the support set must be [K, ", p.size(1), "], got ",
                 memory.defined() ? memory.sizes() : at::IntArrayRef{});
         const Autocast float32(p.device().type(), Precision::fp32);
         const Tensor prediction = detail::unit_rows(p);                                               // [N, D]

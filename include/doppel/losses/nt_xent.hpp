@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// NT-Xent: the normalised temperature-scaled cross entropy of SimCLR.
+// NT-Xent: the normalized temperature-scaled cross entropy of SimCLR.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -16,7 +16,7 @@ namespace doppel::losses {
 ///     s_ij = ẑ_i · ẑ_j / τ,  ẑ = z / ‖z‖,  z = [z0; z1]
 ///     L = 1/(2N) Σ_i ( log Σ_{j≠i} exp s_ij − s_{i,p(i)} ),  p(i) = i ± N
 ///
-/// Shapes: z0, z1 [N, D], any floating type and device, need not be normalised; N ≥ 2. Result: scalar, float32
+/// Shapes: z0, z1 [N, D], any floating type and device, need not be normalized; N ≥ 2. Result: scalar, float32
 /// (float64 for float64 inputs). Symmetric in the two views, so it is paired once.
 /// Numerics: float32 whatever autocast says; log-sum-exp with the maximum taken out, so τ = 0.01 is safe.
 /// Uninformative embeddings give log(2N − 1).

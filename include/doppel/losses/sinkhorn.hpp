@@ -14,7 +14,7 @@ namespace doppel::losses {
 
 /// How Sinkhorn's iteration goes.
 struct Sinkhorn {
-    double epsilon = 0.05;        ///< ε > 0, how soft the assignments are; DINO's centring: the target's temperature
+    double epsilon = 0.05;        ///< ε > 0, how soft the assignments are; DINO's centering: the target's temperature
     std::int64_t iterations = 3;  ///< ≥ 1
 };
 

@@ -5,7 +5,7 @@
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
-#include <doppel/core/progress.hpp>
+#include <doppel/core/training_step.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/losses/detail/cross_views.hpp>
 #include <doppel/losses/detail/rows.hpp>
@@ -28,7 +28,7 @@ namespace doppel::losses {
 ///     L = 1 / (G (V − 1)) Σ_{i < G} Σ_{v ≠ i} mean over the rows of −Σ_k p_ik log softmax(s_v / τ)_k
 ///
 /// Views 0 … G − 1 are the global ones. No gradient flows into p. Several sets of prototypes: the mean over the sets.
-/// Shapes: V ≥ 2 views' embeddings [B, D] in Outputs::online, any floating type, need not be normalised. Result:
+/// Shapes: V ≥ 2 views' embeddings [B, D] in Outputs::online, any floating type, need not be normalized. Result:
 /// scalar, float32 (float64 for float64 inputs). Needs no target, predictor or pairing.
 /// State: `loss.prototypes_0` … [K, D], trained parameters. They are drawn as the weights of torch's Linear; build()
 /// and each commit() make their rows unit length, which is the same as doing so before each step, as the authors do.
@@ -39,7 +39,7 @@ namespace doppel::losses {
 /// queue.
 /// Numerics: float32 whatever autocast says. Outputs that tell no prototype from another give ln K: 8.006 for K = 3000.
 /// Assignments are those of the micro-batch where gradients are accumulated.
-/// Differs: lightly's prototypes have a bias and are normalised by the caller.
+/// Differs: lightly's prototypes have a bias and are normalized by the caller.
 /// Throws Error for options out of range, for shapes that do not fit, for a view that did not go through the network.
 /// Source: Caron, Misra, Mairal, Goyal, Bojanowski, Joulin, "Unsupervised Learning of Visual Features by Contrasting
 /// Cluster Assignments", 2020, arXiv:2006.09882, section 3; queue: section 3.1; the authors' code.

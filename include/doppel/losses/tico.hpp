@@ -17,7 +17,7 @@ namespace doppel::losses {
 ///
 ///     L = 1 − 1/N Σ_i ẑ0_i·ẑ1_i + ρ/N Σ_i ẑ0_iᵀ C ẑ0_i,   C = β C₋ + (1 − β)/N Σ_i ẑ0_i ẑ0_iᵀ,   ẑ = z / ‖z‖
 ///
-/// Shapes: z0, z1 [N, D], any floating type, need not be normalised; view 0 is the online branch, view 1 the target,
+/// Shapes: z0, z1 [N, D], any floating type, need not be normalized; view 0 is the online branch, view 1 the target,
 /// once. Result: scalar, float32 (float64 for float64 inputs). No gradient flows through C.
 /// C [D, D] is state (`loss.covariance`), zero at first: the loss reads C₋, commit() writes C. Of several passes before
 /// one commit() each reads the same C₋, and each is one update.
@@ -28,8 +28,8 @@ namespace doppel::losses {
 /// Source: Zhu, Moraes, Karakulak, Sobol, Canziani, LeCun, "TiCo: Transformation Invariance and Covariance Contrast for
 /// Self-Supervised Visual Representation Learning", 2022, arXiv:2206.10698, section 3.
 ///
-///     Recipe{..., .target = momentum::Ema{...}, .loss = losses::TiCo{}}
-struct TiCo {
+///     Recipe{..., .target = targets::Ema{...}, .loss = losses::Tico{}}
+struct Tico {
     double beta = 0.9;    ///< β, share of the old C, from 0 to 1
     double rho = 8;       ///< ρ ≥ 0, weight of the covariance term
     Tensor covariance{};  ///< state: C [D, D]; not to be given

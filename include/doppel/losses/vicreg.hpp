@@ -19,7 +19,7 @@ namespace doppel::losses {
 ///     v(z) = 1/D Σ_d max(0, 1 − √(Cov(z)_dd + 1e-4)),   c(z) = 1/D Σ_{i≠j} Cov(z)_ij²
 ///
 /// Cov is divided by N − 1. With Convention::paper there is no ½.
-/// Shapes: z0, z1 [N, D], any floating type and device, must not be normalised; N ≥ 2. Result: scalar, float32 (float64
+/// Shapes: z0, z1 [N, D], any floating type and device, must not be normalized; N ≥ 2. Result: scalar, float32 (float64
 /// for float64 inputs). Symmetric in the two views, so it is paired once; gradient flows into both.
 /// Numerics: float32 whatever autocast says. Where N < D no [D, D] matrix is made. Collapsed embeddings give 0.99 μ,
 /// 24.75 (Convention::paper 49.5), with a finite gradient.
@@ -31,9 +31,9 @@ namespace doppel::losses {
 /// Source: Bardes, Ponce, LeCun, "VICReg: Variance-Invariance-Covariance Regularization for Self-Supervised Learning",
 /// 2021, arXiv:2105.04906, equations 1 to 6, and the authors' code.
 ///
-///     losses::VicReg loss{};
+///     losses::Vicreg loss{};
 ///     loss(z0, z1).backward();
-struct VicReg {
+struct Vicreg {
     /// What becomes of the two views' variance terms.
     enum class Convention {
         code,   ///< their mean, as in the authors' code
@@ -48,10 +48,10 @@ struct VicReg {
     Tensor operator()(const Tensor& z0, const Tensor& z1) const {
         for (const auto& [name, weight] :
              {std::pair{"invariance", invariance}, {"variance", variance}, {"covariance", covariance}})
-            require(weight >= 0 && weight < std::numeric_limits<double>::infinity(), "VicReg: ", name,
+            require(weight >= 0 && weight < std::numeric_limits<double>::infinity(), "Vicreg: ", name,
                     " must be at least 0 and finite, got ", weight);
-        detail::require_pair("VicReg", z0, z1);
-        require(z0.size(0) >= 2, "VicReg: needs at least 2 images for a variance, got ", z0.size(0));
+        detail::require_pair("Vicreg", z0, z1);
+        require(z0.size(0) >= 2, "Vicreg: needs at least 2 images for a variance, got ", z0.size(0));
         const Autocast float32(z0.device().type(), Precision::fp32);
         const Tensor a = detail::at_least_float(z0), b = detail::at_least_float(z1);                  // [N, D]
         const auto [hinge_a, redundancy_a] = spread(a);
@@ -65,9 +65,9 @@ private:
     /// v(z) and c(z).
     static std::pair<Tensor, Tensor> spread(const Tensor& z) {
         const auto rest = static_cast<double>(z.size(0) - 1), d = static_cast<double>(z.size(1));
-        const Tensor centred = z - z.mean(0);
-        const Tensor deviation = (centred.square().sum(0) / rest + 1e-4).sqrt();                      // [D]
-        return {(1 - deviation).relu().mean(), detail::off_diagonal_squares(centred, centred) / (rest * rest * d)};
+        const Tensor centerd = z - z.mean(0);
+        const Tensor deviation = (centerd.square().sum(0) / rest + 1e-4).sqrt();                      // [D]
+        return {(1 - deviation).relu().mean(), detail::off_diagonal_squares(centerd, centerd) / (rest * rest * d)};
     }
 };
 

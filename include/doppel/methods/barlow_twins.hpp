@@ -2,8 +2,8 @@
 // Barlow Twins: two views' embeddings correlate dimension by dimension; no negatives, no predictor, no target network.
 #pragma once
 
-#include <doppel/augment/paper_views.hpp>
-#include <doppel/core/limits.hpp>
+#include <doppel/views/paper_views.hpp>
+#include <doppel/options/range.hpp>
 #include <doppel/encoders/adjust.hpp>
 #include <doppel/losses/barlow_twins.hpp>
 #include <doppel/methods/preset.hpp>
@@ -24,9 +24,9 @@ struct BarlowTwinsOptions {
     std::int64_t batch_size = 256;   ///< images a step; paper: 2048
     double lr = 0;                   ///< highest learning rate of the weights; 0: base_lr · batch_size / 256
     double base_lr = 0.2;            ///< paper: 0.2 for batches of 2048; authors' best: 0.4 for 256, 0.7 for 128
-    double bias_lr = 0.024;          ///< LARS: rate of biases and normalisation as a share of lr; paper: 0.0048 / 0.2
+    double bias_lr = 0.024;          ///< LARS: rate of biases and normalization as a share of lr; paper: 0.0048 / 0.2
     double warmup = 0.1;             ///< share of the run in which the learning rate rises; paper: 10 epochs
-    double weight_decay = 1e-6;      ///< not on biases and normalisation
+    double weight_decay = 1e-6;      ///< not on biases and normalization
     bool sgd = false;                ///< SGD with momentum in place of LARS
     double lambda = 0.0051;          ///< λ, weight of the elements off the diagonal
     double scale = 1;                ///< multiplies the loss
@@ -48,20 +48,20 @@ void describe_redundancy(Options& o, Field&& field) {
     field("sgd", o.sgd, "SGD in place of LARS");
     field("zero-init", o.zero_init, "a ResNet's blocks start as the identity");
     field("warmup", o.warmup, "share of the run in which the learning rate rises", Limits{0, 1});
-    field("weight-decay", o.weight_decay, "weight decay, not on biases and normalisation", Limits{0, 1});
+    field("weight-decay", o.weight_decay, "weight decay, not on biases and normalization", Limits{0, 1});
 }
 
 template <class R, class Options>
 Preset<R> redundancy_preset(std::string name, R recipe, const Options& o, optim::Rules except = {}) {
     const double lr = scaled_lr(o.lr, o.base_lr, o.batch_size);
-    optim::AnySpec optimiser = optim::Lars{.lr = lr, .weight_decay = o.weight_decay, .except = std::move(except)};
-    if (o.sgd) optimiser = optim::Sgd{.lr = lr, .weight_decay = o.weight_decay};
+    optim::AnyOptimizerSpec optimizer = optim::Lars{.lr = lr, .weight_decay = o.weight_decay, .except = std::move(except)};
+    if (o.sgd) optimizer = optim::Sgd{.lr = lr, .weight_decay = o.weight_decay};
     auto views = views::byol({.size = o.size, .min_scale = o.min_scale, .channels = o.channels});
     views.name = name;
     return {.name = std::move(name),
             .recipe = std::move(recipe),
             .views = std::move(views),
-            .optimiser = std::move(optimiser),
+            .optimizer = std::move(optimizer),
             .lr = schedules::WarmupCosine{.peak = lr, .warmup_fraction = o.warmup, .final = lr / 1000},
             .epochs = o.epochs,
             .batch_size = o.batch_size};
@@ -87,10 +87,10 @@ void describe(BarlowTwinsOptions& o, Field&& field) {
     field("lambda", o.lambda, "weight of the correlations off the diagonal", Limits{0, 100});
     field("loss-scale", o.scale, "multiplies the loss", Limits{0, 1000, true});
     detail::describe_redundancy(o, field);
-    field("bias-lr", o.bias_lr, "LARS: rate of biases and normalisation, as a share of the weights'", Limits{0, 100});
+    field("bias-lr", o.bias_lr, "LARS: rate of biases and normalization, as a share of the weights'", Limits{0, 100});
 }
 
-/// Barlow Twins with `encoder`: a projector of three bias-free layers, trained by LARS, where biases and normalisation
+/// Barlow Twins with `encoder`: a projector of three bias-free layers, trained by LARS, where biases and normalization
 /// have a learning rate of their own, or by SGD.
 /// Source: Zbontar, Jing, Misra, LeCun, Deny, "Barlow Twins: Self-Supervised Learning via Redundancy Reduction", 2021,
 /// arXiv:2103.03230, section 2 and appendix, and the authors' code.

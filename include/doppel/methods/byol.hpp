@@ -2,8 +2,8 @@
 // BYOL: predict what a slowly moving copy says of another view; no negatives.
 #pragma once
 
-#include <doppel/augment/paper_views.hpp>
-#include <doppel/core/limits.hpp>
+#include <doppel/views/paper_views.hpp>
+#include <doppel/options/range.hpp>
 #include <doppel/encoders/adjust.hpp>
 #include <doppel/losses/cosine.hpp>
 #include <doppel/methods/preset.hpp>
@@ -22,7 +22,7 @@ struct ByolOptions {
     double lr = 0;                   ///< highest learning rate; 0: base_lr · batch_size / 256
     double base_lr = 0.45;           ///< paper: 0.45 for up to 100 epochs, 0.3 for 300, 0.2 for 1000
     double warmup = 0.1;             ///< share of the run in which the learning rate rises
-    double weight_decay = 1e-6;      ///< not on biases and normalisation; paper: 1.5e-6 for 1000 epochs
+    double weight_decay = 1e-6;      ///< not on biases and normalization; paper: 1.5e-6 for 1000 epochs
     double momentum = 0.99;          ///< τ at the start, rises to 1 by half a cosine; paper: 0.99, 0.996 for 1000 epochs
     std::int64_t hidden = 4096;      ///< width of the hidden layers of projector and predictor
     std::int64_t out = 256;          ///< width of the embeddings
@@ -46,7 +46,7 @@ void describe(ByolOptions& o, Field&& field) {
     field("base-lr", o.base_lr, "learning rate for 256 images a step", Limits{0, 100, true});
     field("zero-init", o.zero_init, "a ResNet's blocks start as the identity");
     field("warmup", o.warmup, "share of the run in which the learning rate rises", Limits{0, 1});
-    field("weight-decay", o.weight_decay, "weight decay, not on biases and normalisation", Limits{0, 1});
+    field("weight-decay", o.weight_decay, "weight decay, not on biases and normalization", Limits{0, 1});
 }
 
 /// BYOL with `encoder`, trained by LARS.
@@ -61,14 +61,14 @@ auto byol(Encoder encoder, const ByolOptions& o = {}) {
     Recipe recipe{.encoder = std::move(encoder),
                   .projector = head,
                   .predictor = head,
-                  .target = momentum::Ema{.schedule = schedules::Cosine{.from = o.momentum, .to = 1}, .when = momentum::When::after_step},
+                  .target = targets::Ema{.schedule = schedules::Cosine{.from = o.momentum, .to = 1}, .timing = targets::EmaTiming::after_step},
                   .loss = losses::ByolMse{}};
     const double lr = scaled_lr(o.lr, o.base_lr, o.batch_size);
     return Preset<decltype(recipe)>{
         .name = "byol",
         .recipe = std::move(recipe),
         .views = views::byol({.size = o.size, .min_scale = o.min_scale, .channels = o.channels}),
-        .optimiser = optim::Lars{.lr = lr, .weight_decay = o.weight_decay},
+        .optimizer = optim::Lars{.lr = lr, .weight_decay = o.weight_decay},
         .lr = schedules::WarmupCosine{.peak = lr, .warmup_fraction = o.warmup},
         .epochs = o.epochs,
         .batch_size = o.batch_size};

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // SimCLR with a slot or two changed: DCL, DCLW, NNCLR, ReSSL, SupCon, SimCLR v2, DirectCLR.
 //
-// Each preset is methods::sim_clr's with another recipe, trained alike, so that runs compare the slot and nothing else.
-// Differs: the papers train with optimisers and schedules of their own (NNCLR, SimCLR v2 and DirectCLR: LARS,
+// Each preset is methods::simclr's with another recipe, trained alike, so that runs compare the slot and nothing else.
+// Differs: the papers train with optimizers and schedules of their own (NNCLR, SimCLR v2 and DirectCLR: LARS,
 // batches of 4096).
 #pragma once
 
-#include <doppel/augment/re_ssl_views.hpp>
-#include <doppel/core/limits.hpp>
+#include <doppel/views/ressl.hpp>
+#include <doppel/options/range.hpp>
 #include <doppel/losses/dcl.hpp>
-#include <doppel/losses/direct_clr.hpp>
+#include <doppel/losses/directclr.hpp>
 #include <doppel/losses/nnclr.hpp>
-#include <doppel/losses/re_ssl.hpp>
-#include <doppel/losses/sup_con.hpp>
-#include <doppel/methods/sim_clr.hpp>
+#include <doppel/losses/ressl.hpp>
+#include <doppel/losses/supcon.hpp>
+#include <doppel/methods/simclr.hpp>
 #include <doppel/queues/fifo.hpp>
 #include <doppel/queues/support_set.hpp>
 
@@ -29,7 +29,7 @@ namespace doppel::methods {
 namespace detail {
 /// SimCLR's fields but those named: a variant words them anew, or has no use for them.
 template <class Field>
-void describe_without(std::initializer_list<std::string_view> names, SimClrOptions& o, Field&& field) {
+void describe_without(std::initializer_list<std::string_view> names, SimclrOptions& o, Field&& field) {
     describe(o, [&](std::string_view name, auto& value, const char* meaning, const auto&... range) {
         const bool left_out = std::find(names.begin(), names.end(), name) != names.end();
         if (!left_out) field(std::string(name), value, meaning, range...);
@@ -38,8 +38,8 @@ void describe_without(std::initializer_list<std::string_view> names, SimClrOptio
 
 /// SimCLR's options for small images, with more steps an epoch and a higher learning rate, without which runs of some
 /// hundred steps learn much less.
-inline SimClrOptions small() {
-    SimClrOptions o = sim_clr_small();
+inline SimclrOptions small() {
+    SimclrOptions o = simclr_small();
     o.batch_size = 64;
     o.lr = 0.3;
     return o;
@@ -49,20 +49,20 @@ inline SimClrOptions small() {
 // ---- DCL -----------------------------------------------------------------------------------------------------------
 
 /// The variant for images of about 32 px.
-inline SimClrOptions dcl_small() { return detail::small(); }
+inline SimclrOptions dcl_small() { return detail::small(); }
 
 /// SimCLR without the positive in the denominator.
 /// Source: Yeh et al., "Decoupled Contrastive Learning", 2021, arXiv:2110.06848.
 ///
 ///     auto preset = methods::dcl(encoders::ResNet{.depth = 18, .stem = Stem::cifar}, methods::dcl_small());
 template <class Encoder>
-auto dcl(Encoder encoder, const SimClrOptions& o = {}) {
-    const auto base = sim_clr(std::move(encoder), o);
+auto dcl(Encoder encoder, const SimclrOptions& o = {}) {
+    const auto base = simclr(std::move(encoder), o);
     return with_recipe(base, "dcl", with_loss(base.recipe, losses::Dcl{.temperature = o.temperature}));
 }
 
 /// What DCLW leaves open besides.
-struct DclwOptions : SimClrOptions {
+struct DclwOptions : SimclrOptions {
     double sigma = 0.5;  ///< σ of the weights: the larger, the more equal they are
 };
 
@@ -75,7 +75,7 @@ inline DclwOptions dclw_small() {
 
 template <class Field>
 void describe(DclwOptions& o, Field&& field) {
-    describe(static_cast<SimClrOptions&>(o), field);
+    describe(static_cast<SimclrOptions&>(o), field);
     field("sigma", o.sigma, "width of the positives' weights; the larger, the more equal", Limits{0, 100, true});
 }
 
@@ -85,29 +85,29 @@ void describe(DclwOptions& o, Field&& field) {
 ///     auto preset = methods::dclw(encoders::ResNet{.depth = 18, .stem = Stem::cifar}, methods::dclw_small());
 template <class Encoder>
 auto dclw(Encoder encoder, const DclwOptions& o = {}) {
-    const auto base = sim_clr(std::move(encoder), o);
+    const auto base = simclr(std::move(encoder), o);
     const losses::Dclw loss{.temperature = o.temperature, .sigma = o.sigma};
     return with_recipe(base, "dclw", with_loss(base.recipe, loss));
 }
 
 // ---- NNCLR ---------------------------------------------------------------------------------------------------------
 
-/// What NNCLR leaves open besides. The paper's embeddings have 256 values: nn_clr_options().
-struct NnClrOptions : SimClrOptions {
+/// What NNCLR leaves open besides. The paper's embeddings have 256 values: nnclr_options().
+struct NnclrOptions : SimclrOptions {
     std::int64_t predictor = 4096;  ///< width of the predictor's hidden layer
     std::int64_t queue = 98304;     ///< rows of the support set
 };
 
 /// The paper's values for ImageNet.
-inline NnClrOptions nn_clr_options() {
-    NnClrOptions o;
+inline NnclrOptions nnclr_options() {
+    NnclrOptions o;
     o.out = 256;
     return o;
 }
 
 /// The variant for images of about 32 px: smaller heads and support set.
-inline NnClrOptions nn_clr_small() {
-    NnClrOptions o{detail::small()};
+inline NnclrOptions nnclr_small() {
+    NnclrOptions o{detail::small()};
     o.lr = 0.1;
     o.predictor = 512;
     o.queue = 1000;
@@ -115,41 +115,41 @@ inline NnClrOptions nn_clr_small() {
 }
 
 template <class Field>
-void describe(NnClrOptions& o, Field&& field) {
+void describe(NnclrOptions& o, Field&& field) {
     field("temperature", o.temperature, "temperature of InfoNCE", Limits{0, 10, true});
-    field("queue", o.queue, "past embeddings among which an image finds its nearest neighbour", Limits{1, 1e9});
+    field("queue", o.queue, "past embeddings among which an image finds its nearest neighbor", Limits{1, 1e9});
     field("predictor", o.predictor, "width of the predictor's hidden layer", Limits{1, 1 << 20});
     detail::describe_without({"temperature"}, o, field);
 }
 
-/// The nearest neighbour of one view in a support set is the positive of the other view's prediction: a projector of
+/// The nearest neighbor of one view in a support set is the positive of the other view's prediction: a projector of
 /// three layers, each with BatchNorm, a predictor of two.
 /// Source: Dwibedi et al., "With a Little Help from My Friends", 2021, arXiv:2104.14548, section 4.1.
 ///
-///     auto preset = methods::nn_clr(encoders::ResNet{.depth = 18, .stem = Stem::cifar}, methods::nn_clr_small());
+///     auto preset = methods::nnclr(encoders::ResNet{.depth = 18, .stem = Stem::cifar}, methods::nnclr_small());
 template <class Encoder>
-auto nn_clr(Encoder encoder, const NnClrOptions& o = nn_clr_options()) {
-    const auto base = sim_clr(std::move(encoder), o);
+auto nnclr(Encoder encoder, const NnclrOptions& o = nnclr_options()) {
+    const auto base = simclr(std::move(encoder), o);
     const heads::Mlp projector{.hidden = {o.hidden, o.hidden}, .out = o.out, .last_norm = heads::LastNorm::affine};
     const heads::Mlp predictor{.hidden = {o.predictor}, .out = o.out};
     const auto headed = with_predictor(with_projector(base.recipe, projector), predictor);
-    const auto stopped = with_target(headed, momentum::StopGradient{});
+    const auto stopped = with_target(headed, targets::StopGradient{});
     const auto remembers = with_queue(stopped, queues::SupportSet{.capacity = o.queue});
-    return with_recipe(base, "nn_clr", with_loss(remembers, losses::NnClr{.temperature = o.temperature}));
+    return with_recipe(base, "nnclr", with_loss(remembers, losses::Nnclr{.temperature = o.temperature}));
 }
 
 // ---- ReSSL ---------------------------------------------------------------------------------------------------------
 
-/// What ReSSL leaves open besides. The paper's values of SimCLR's options: re_ssl_options().
-struct ReSslOptions : SimClrOptions {
+/// What ReSSL leaves open besides. The paper's values of SimCLR's options: ressl_options().
+struct ResslOptions : SimclrOptions {
     double target_temperature = 0.04;  ///< τ_t of the target's relations, below the temperature
     double momentum = 0.999;           ///< m of the target; CIFAR-10: 0.99
     std::int64_t queue = 131072;       ///< rows that images are related to; CIFAR-10: 4096
 };
 
 /// The authors' values for ImageNet. A learning rate of 0 is 0.05 · batch_size / 256.
-inline ReSslOptions re_ssl_options() {
-    ReSslOptions o;
+inline ResslOptions ressl_options() {
+    ResslOptions o;
     o.epochs = 200;
     o.warmup = 5 / 200.;
     o.hidden = 4096;
@@ -161,8 +161,8 @@ inline ReSslOptions re_ssl_options() {
 
 /// The variant for images of about 32 px: a smaller projector and queue, a higher learning rate, and larger
 /// crops with full jitter, without which short runs on the embedded images learned little at some seeds.
-inline ReSslOptions re_ssl_small() {
-    ReSslOptions o{detail::small()};
+inline ResslOptions ressl_small() {
+    ResslOptions o{detail::small()};
     o.temperature = 0.1;
     o.lr = 0.1;
     o.momentum = 0.99;
@@ -174,7 +174,7 @@ inline ReSslOptions re_ssl_small() {
 }
 
 template <class Field>
-void describe(ReSslOptions& o, Field&& field) {
+void describe(ResslOptions& o, Field&& field) {
     field("temperature", o.temperature, "temperature of the online branch's relations", Limits{0, 10, true});
     field("target-temperature", o.target_temperature, "temperature of the target's relations", Limits{0, 10, true});
     field("momentum", o.momentum, "share of the old weights when the target follows", Limits{0, 1});
@@ -187,19 +187,19 @@ void describe(ReSslOptions& o, Field&& field) {
 /// Differs: the authors shuffle the target's BatchNorm over 8 GPUs; here `recipe.passes` is as it is for SimCLR.
 /// Source: Zheng et al., "ReSSL", 2021, arXiv:2107.09282, section 4, and the authors' code.
 ///
-///     auto preset = methods::re_ssl(encoders::ResNet{.depth = 18, .stem = Stem::cifar}, methods::re_ssl_small());
+///     auto preset = methods::ressl(encoders::ResNet{.depth = 18, .stem = Stem::cifar}, methods::ressl_small());
 template <class Encoder>
-auto re_ssl(Encoder encoder, ReSslOptions o = re_ssl_options()) {
+auto ressl(Encoder encoder, ResslOptions o = ressl_options()) {
     o.lr = scaled_lr(o.lr, 0.05, o.batch_size);
-    const auto base = sim_clr(std::move(encoder), o);
+    const auto base = simclr(std::move(encoder), o);
     const auto branch = with_projector(base.recipe, heads::Mlp{.hidden = {o.hidden}, .out = o.out, .norm = false});
-    const auto follows = with_target(branch, momentum::Ema{.schedule = schedules::Constant{o.momentum},
-                                                           .when = momentum::When::before_key_pass});
+    const auto follows = with_target(branch, targets::Ema{.schedule = schedules::Constant{o.momentum},
+                                                           .timing = targets::EmaTiming::before_forward});
     const auto remembers = with_queue(follows, queues::Fifo{.capacity = o.queue});
-    const losses::ReSsl loss{.temperature = o.temperature, .target_temperature = o.target_temperature};
-    auto preset = with_recipe(base, "re_ssl", with_loss(remembers, loss));
+    const losses::Ressl loss{.temperature = o.temperature, .target_temperature = o.target_temperature};
+    auto preset = with_recipe(base, "ressl", with_loss(remembers, loss));
     const bool small = o.size < 64;
-    preset.views = views::re_ssl({.size = o.size,
+    preset.views = views::ressl({.size = o.size,
                                   .strength = o.strength,
                                   .blur = o.blur,
                                   .scale = {o.min_scale, 1},
@@ -212,24 +212,24 @@ auto re_ssl(Encoder encoder, ReSslOptions o = re_ssl_options()) {
 // ---- SupCon --------------------------------------------------------------------------------------------------------
 
 /// The variant for images of about 32 px.
-inline SimClrOptions sup_con_small() { return detail::small(); }
+inline SimclrOptions supcon_small() { return detail::small(); }
 
 /// SimCLR with labels: all views of all images of a class are positives. The positives of an image without a label are
 /// its own views, as in SimCLR.
 /// Differs: the authors' projector has no BatchNorm.
 /// Source: Khosla et al., "Supervised Contrastive Learning", 2020, arXiv:2004.11362.
 ///
-///     auto preset = methods::sup_con(encoders::ResNet{.depth = 18, .stem = Stem::cifar}, methods::sup_con_small());
+///     auto preset = methods::supcon(encoders::ResNet{.depth = 18, .stem = Stem::cifar}, methods::supcon_small());
 template <class Encoder>
-auto sup_con(Encoder encoder, const SimClrOptions& o = {}) {
-    const auto base = sim_clr(std::move(encoder), o);
-    return with_recipe(base, "sup_con", with_loss(base.recipe, losses::SupCon{.temperature = o.temperature}));
+auto supcon(Encoder encoder, const SimclrOptions& o = {}) {
+    const auto base = simclr(std::move(encoder), o);
+    return with_recipe(base, "supcon", with_loss(base.recipe, losses::Supcon{.temperature = o.temperature}));
 }
 
 // ---- SimCLR v2 -----------------------------------------------------------------------------------------------------
 
 /// The variant for images of about 32 px.
-inline SimClrOptions sim_clr_v2_small() { return sim_clr_small(); }
+inline SimclrOptions simclr_v2_small() { return simclr_small(); }
 
 /// SimCLR with a projector of three layers, the last BatchNorm with a scale and no offset as in the authors' code.
 /// Out of scope: selective kernels, distillation, and fine-tuning from the projector's first layer, by which the paper
@@ -237,41 +237,41 @@ inline SimClrOptions sim_clr_v2_small() { return sim_clr_small(); }
 /// Source: Chen, Kornblith, Swersky, Norouzi, Hinton, "Big Self-Supervised Models are Strong Semi-Supervised Learners",
 /// 2020, arXiv:2006.10029, section 2.
 ///
-///     auto preset = methods::sim_clr_v2(encoders::ResNet{.depth = 18}, methods::sim_clr_v2_small());
+///     auto preset = methods::simclr_v2(encoders::ResNet{.depth = 18}, methods::simclr_v2_small());
 template <class Encoder>
-auto sim_clr_v2(Encoder encoder, const SimClrOptions& o = {}) {
-    const auto base = sim_clr(std::move(encoder), o);
+auto simclr_v2(Encoder encoder, const SimclrOptions& o = {}) {
+    const auto base = simclr(std::move(encoder), o);
     const heads::Mlp projector{.hidden = {o.hidden, o.hidden}, .out = o.out, .last_norm = heads::LastNorm::scale_only};
-    return with_recipe(base, "sim_clr_v2", with_projector(base.recipe, projector));
+    return with_recipe(base, "simclr_v2", with_projector(base.recipe, projector));
 }
 
 // ---- DirectCLR -----------------------------------------------------------------------------------------------------
 
 /// What DirectCLR leaves open besides; `hidden` and `out` have no meaning, for there is no projector.
-struct DirectClrOptions : SimClrOptions {
+struct DirectclrOptions : SimclrOptions {
     std::int64_t dims = 360;  ///< features that the loss sees, at most the encoder's; authors: 360 of ResNet-50's 2048
 };
 
 /// The variant for images of about 32 px: 32 features, a quarter of a narrow ResNet's 128.
-inline DirectClrOptions direct_clr_small() { return {detail::small(), 32}; }
+inline DirectclrOptions directclr_small() { return {detail::small(), 32}; }
 
 template <class Field>
-void describe(DirectClrOptions& o, Field&& field) {
+void describe(DirectclrOptions& o, Field&& field) {
     field("dims", o.dims, "features that the loss sees", Limits{1, 1 << 20});
     detail::describe_without({"hidden", "out-dim"}, o, field);
 }
 
 /// SimCLR without a projector: the loss sees a part of the encoder's features.
-/// Differs: the authors train with LARS (0.3 for 256 images, no decay of biases and normalisation) on BYOL's views.
+/// Differs: the authors train with LARS (0.3 for 256 images, no decay of biases and normalization) on BYOL's views.
 /// Source: Jing, Vincent, LeCun, Tian, "Understanding Dimensional Collapse in Contrastive Self-supervised Learning",
 /// 2021, arXiv:2110.09348, section 6, and the authors' code.
 ///
-///     auto preset = methods::direct_clr(encoders::ResNet{.depth = 18}, methods::direct_clr_small());
+///     auto preset = methods::directclr(encoders::ResNet{.depth = 18}, methods::directclr_small());
 template <class Encoder>
-auto direct_clr(Encoder encoder, const DirectClrOptions& o = {}) {
-    const auto base = sim_clr(std::move(encoder), o);
-    const losses::DirectClr loss{.dims = o.dims, .temperature = o.temperature};
-    return with_recipe(base, "direct_clr", with_loss(with_projector(base.recipe, None{}), loss));
+auto directclr(Encoder encoder, const DirectclrOptions& o = {}) {
+    const auto base = simclr(std::move(encoder), o);
+    const losses::Directclr loss{.dims = o.dims, .temperature = o.temperature};
+    return with_recipe(base, "directclr", with_loss(with_projector(base.recipe, None{}), loss));
 }
 
 }  // namespace doppel::methods

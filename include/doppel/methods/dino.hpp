@@ -2,9 +2,9 @@
 // DINO: all views name the class that a slow copy of the network names; for Vision Transformers and ResNets.
 #pragma once
 
-#include <doppel/augment/paper_views.hpp>
+#include <doppel/views/paper_views.hpp>
 #include <doppel/core/error.hpp>
-#include <doppel/core/limits.hpp>
+#include <doppel/options/range.hpp>
 #include <doppel/encoders/adjust.hpp>
 #include <doppel/encoders/vit.hpp>
 #include <doppel/heads/dino.hpp>
@@ -71,14 +71,14 @@ struct DinoOptions {
     double final_lr = 1e-6;            ///< learning rate at the end
     double warmup = 0.1;               ///< share of the run in which the learning rate rises
     bool sgd = false;                  ///< SGD with momentum in place of AdamW
-    double weight_decay = 0.04;        ///< at the start; on all but biases and normalisation
+    double weight_decay = 0.04;        ///< at the start; on all but biases and normalization
     double final_weight_decay = 0.4;   ///< at the end, by half a cosine
     double temperature = 0.1;          ///< τ of the online network
     double target_temperature = 0.04;  ///< τ_t; paper's long runs: 0.07 after 30 epochs
     double warmup_temperature = 0.04;  ///< τ_t in the first epoch
     std::int64_t temperature_epochs = 0;  ///< epochs in which τ_t rises
-    bool sinkhorn = false;             ///< Sinkhorn in place of the centre (DINOv2)
-    double centre_momentum = 0.9;      ///< share of the old centre
+    bool sinkhorn = false;             ///< Sinkhorn in place of the center (DINOv2)
+    double center_momentum = 0.9;      ///< share of the old center
     double momentum = 0.996;           ///< m at the start, rises to 1 by half a cosine; batches of 256: 0.9995
     int locals = 8;                    ///< local views, ≥ 0
     int local_size = 0;                ///< side of the local views in pixels; 0: size · 3/7 to the nearest multiple of 16
@@ -126,8 +126,8 @@ void describe(DinoOptions& o, Field&& field) {
     field("warmup-temperature", o.warmup_temperature, "temperature of the target in the first epoch",
           Limits{0, 10, true});
     field("temperature-epochs", o.temperature_epochs, "epochs in which the target's temperature rises", Limits{0, 1e9});
-    field("sinkhorn", o.sinkhorn, "Sinkhorn's iteration in place of the centre (DINOv2)");
-    field("centre-momentum", o.centre_momentum, "share of the old centre", Limits{0, 1});
+    field("sinkhorn", o.sinkhorn, "Sinkhorn's iteration in place of the center (DINOv2)");
+    field("center-momentum", o.center_momentum, "share of the old center", Limits{0, 1});
     field("momentum", o.momentum, "share of the old weights when the target follows, at the start", Limits{0, 1});
     field("locals", o.locals, "local views of an image", Limits{0, 64});
     field("local-size", o.local_size, "side of the local views in pixels; 0: about 3/7 of --size", Limits{0, 4096});
@@ -149,7 +149,7 @@ void describe(DinoOptions& o, Field&& field) {
     field("final-lr", o.final_lr, "learning rate at the end", Limits{0, 100});
     field("sgd", o.sgd, "SGD in place of AdamW");
     field("warmup", o.warmup, "share of the run in which the learning rate rises", Limits{0, 1});
-    field("weight-decay", o.weight_decay, "weight decay at the start, not on biases and normalisation", Limits{0, 1});
+    field("weight-decay", o.weight_decay, "weight decay at the start, not on biases and normalization", Limits{0, 1});
     field("final-weight-decay", o.final_weight_decay, "weight decay at the end", Limits{0, 1});
 }
 
@@ -175,18 +175,18 @@ auto dino(Encoder encoder, const DinoOptions& o = {}) {
         .encoder = std::move(encoder),
         .projector = heads::Dino{.hidden = o.hidden, .bottleneck = o.bottleneck, .out = o.out, .norm = o.head_norm,
                                  .trained_gain = o.trained_gain},
-        .target = momentum::Ema{.schedule = schedules::Cosine{.from = o.momentum, .to = 1},
-                                .when = momentum::When::after_step},
+        .target = targets::Ema{.schedule = schedules::Cosine{.from = o.momentum, .to = 1},
+                                .timing = targets::EmaTiming::after_step},
         .loss = losses::Dino{.temperature = o.temperature,
                              .target_temperature = {.from = o.warmup_temperature, .to = o.target_temperature,
                                                     .epochs = o.temperature_epochs},
-                             .centre_momentum = o.centre_momentum,
-                             .centring = o.sinkhorn ? losses::Centring::sinkhorn : losses::Centring::mean},
+                             .center_momentum = o.center_momentum,
+                             .centering = o.sinkhorn ? losses::Centering::sinkhorn : losses::Centering::mean},
         .passes = {.join_views = true, .join_heads = true}};
     const double lr = scaled_lr(o.lr, o.base_lr, o.batch_size);
     const double decay = o.weight_decay > 0 ? o.weight_decay : o.final_weight_decay;  // which parameters decay at all
-    optim::AnySpec optimiser = optim::AdamW{.lr = lr, .weight_decay = decay};
-    if (o.sgd) optimiser = optim::Sgd{.lr = lr, .weight_decay = decay};
+    optim::AnyOptimizerSpec optimizer = optim::AdamW{.lr = lr, .weight_decay = decay};
+    if (o.sgd) optimizer = optim::Sgd{.lr = lr, .weight_decay = decay};
     const int sixteenths = std::max(1, static_cast<int>(std::lround(o.size * 3 / 112.0)));
     const int local_size = o.local_size > 0 ? o.local_size : 16 * sixteenths;
     Preset<decltype(recipe)> preset{
@@ -195,7 +195,7 @@ auto dino(Encoder encoder, const DinoOptions& o = {}) {
         .views = views::dino({.size = o.size, .local_size = local_size, .locals = o.locals,
                               .global_min_scale = o.global_min_scale, .local_min_scale = o.local_min_scale,
                               .local_max_scale = o.local_max_scale, .channels = o.channels}),
-        .optimiser = std::move(optimiser),
+        .optimizer = std::move(optimizer),
         .lr = schedules::WarmupCosine{.peak = lr, .warmup_fraction = o.warmup, .final = o.final_lr},
         .epochs = o.epochs,
         .batch_size = o.batch_size,

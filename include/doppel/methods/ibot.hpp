@@ -3,8 +3,8 @@
 #pragma once
 
 #include <doppel/losses/ibot.hpp>
-#include <doppel/losses/ko_leo.hpp>
-#include <doppel/losses/sum.hpp>
+#include <doppel/losses/koleo.hpp>
+#include <doppel/losses/weighted_sum.hpp>
 #include <doppel/methods/dino.hpp>
 
 #include <cstdint>
@@ -18,7 +18,7 @@ struct IbotOptions : DinoOptions {
     double mask_probability = 0.5;  ///< share of the global views of which patches are hidden
     double mask_low = 0.1;          ///< smallest and
     double mask_high = 0.5;         ///< largest share of such a view's patches
-    double ko_leo = 0;              ///< weight of KoLeo, which spreads the features (DINOv2: 0.1)
+    double koleo = 0;              ///< weight of KoLeo, which spreads the features (DINOv2: 0.1)
 };
 
 /// The paper's values for a ViT-S/16.
@@ -41,7 +41,7 @@ void describe(IbotOptions& o, Field&& field) {
     field("mask-probability", o.mask_probability, "share of the global views of which patches are hidden", Limits{0, 1});
     field("mask-low", o.mask_low, "smallest share of such a view's patches that is hidden", Limits{0, 1, true});
     field("mask-high", o.mask_high, "largest share", Limits{0, 1, true});
-    field("ko-leo", o.ko_leo, "weight of KoLeo, which spreads the features", Limits{0, 1000});
+    field("koleo", o.koleo, "weight of KoLeo, which spreads the features", Limits{0, 1000});
     describe(static_cast<DinoOptions&>(o), field);
 }
 
@@ -59,12 +59,12 @@ auto ibot(Encoder encoder, const IbotOptions& o = ibot_options()) {
     using losses::Weighted;
     const losses::Ibot patches{.temperature = o.temperature,
                                .target_temperature = base.recipe.loss.target_temperature,
-                               .centre_momentum = o.centre_momentum,
-                               .centring = base.recipe.loss.centring,
+                               .center_momentum = o.center_momentum,
+                               .centering = base.recipe.loss.centering,
                                .blocks = {.probability = o.mask_probability, .ratio = {o.mask_low, o.mask_high}}};
     return with_recipe(base, "ibot",
                        with_loss(base.recipe, losses::Sum{Weighted{1.0, base.recipe.loss}, Weighted{o.patch_weight, patches},
-                                                          Weighted{o.ko_leo, losses::KoLeo{.weight = 1}}}));
+                                                          Weighted{o.koleo, losses::Koleo{.weight = 1}}}));
 }
 
 }  // namespace doppel::methods

@@ -2,12 +2,12 @@
 // Instance discrimination: every image is a class of its own.
 #pragma once
 
-#include <doppel/augment/paper_views.hpp>
-#include <doppel/core/limits.hpp>
-#include <doppel/losses/instance.hpp>
+#include <doppel/views/paper_views.hpp>
+#include <doppel/options/range.hpp>
+#include <doppel/losses/inst_disc.hpp>
 #include <doppel/methods/preset.hpp>
 #include <doppel/optim/sgd.hpp>
-#include <doppel/queues/bank.hpp>
+#include <doppel/queues/memory_bank.hpp>
 
 #include <utility>
 
@@ -54,14 +54,14 @@ template <class Encoder>
 auto inst_disc(Encoder encoder, const InstDiscOptions& o) {
     Recipe recipe{.encoder = std::move(encoder),
                   .projector = heads::Linear{.out = o.out},
-                  .queue = queues::Bank{.size = o.images, .momentum = o.bank_momentum},
+                  .queue = queues::MemoryBank{.size = o.images, .momentum = o.bank_momentum},
                   .loss = losses::InstanceSoftmax{.temperature = o.temperature}};
     const double lr = scaled_lr(o.lr, 0.03, o.batch_size);
     return Preset<decltype(recipe)>{
         .name = "inst_disc",
         .recipe = std::move(recipe),
         .views = views::inst_disc({.size = o.size, .min_scale = o.min_scale, .channels = o.channels}),
-        .optimiser = optim::Sgd{.lr = lr, .weight_decay = o.weight_decay, .decay_norm_and_bias = true},
+        .optimizer = optim::Sgd{.lr = lr, .weight_decay = o.weight_decay, .decay_norm_and_bias = true},
         .lr = schedules::MultiStep{.value = lr, .milestones = {o.drop, (1 + o.drop) / 2}},
         .epochs = o.epochs,
         .batch_size = o.batch_size};

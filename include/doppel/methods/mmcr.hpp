@@ -2,8 +2,8 @@
 // MMCR: the mean embeddings of the images' views must fill as many dimensions as they can; any number of views.
 #pragma once
 
-#include <doppel/augment/paper_views.hpp>
-#include <doppel/core/limits.hpp>
+#include <doppel/views/paper_views.hpp>
+#include <doppel/options/range.hpp>
 #include <doppel/encoders/adjust.hpp>
 #include <doppel/losses/mmcr.hpp>
 #include <doppel/methods/preset.hpp>
@@ -26,7 +26,7 @@ struct MmcrOptions {
     double lr = 0;                   ///< highest learning rate; 0: base_lr · batch_size / 256
     double base_lr = 0.6;            ///< for LARS
     double warmup = 0.1;             ///< share of the run in which the learning rate rises
-    double weight_decay = 1e-6;      ///< LARS: not on biases and normalisation; Adam: on all parameters
+    double weight_decay = 1e-6;      ///< LARS: not on biases and normalization; Adam: on all parameters
     bool adam = false;               ///< Adam in place of LARS
     double lambda = 0;               ///< λ, weight of the local term
     std::int64_t hidden = 8192;      ///< width of the projector's hidden layers
@@ -37,7 +37,7 @@ struct MmcrOptions {
     bool zero_init = true;           ///< a ResNet's blocks start as the identity; authors: not for CIFAR-10
 };
 
-/// The variant for images of about 32 px: the authors' CIFAR-10 head and optimiser, with fewer views of more images,
+/// The variant for images of about 32 px: the authors' CIFAR-10 head and optimizer, with fewer views of more images,
 /// for short runs on small sets.
 inline MmcrOptions mmcr_small() {
     return {.size = 32,
@@ -73,7 +73,7 @@ namespace detail {
 inline views::Views mmcr_views(const MmcrOptions& o) {
     require(o.views >= 2, "mmcr: views must be at least 2, got ", o.views);
     if (o.size < 64) {
-        auto alike = views::sim_clr({.size = o.size,
+        auto alike = views::simclr({.size = o.size,
                                      .strength = 0.5,
                                      .blur = 0,
                                      .scale = {o.min_scale, 1},
@@ -108,14 +108,14 @@ auto mmcr(Encoder encoder, const MmcrOptions& o = {}) {
                   .loss = losses::Mmcr{.lambda = o.lambda},
                   .passes = {.join_views = o.join_views}};
     const double lr = scaled_lr(o.lr, o.base_lr, o.batch_size);
-    optim::AnySpec optimiser = optim::Lars{.lr = lr, .weight_decay = o.weight_decay};
+    optim::AnyOptimizerSpec optimizer = optim::Lars{.lr = lr, .weight_decay = o.weight_decay};
     const optim::AdamW adam{.lr = lr, .weight_decay = o.weight_decay, .decay_norm_and_bias = true, .decoupled = false};
-    if (o.adam) optimiser = adam;
+    if (o.adam) optimizer = adam;
     return Preset<decltype(recipe)>{
         .name = "mmcr",
         .recipe = std::move(recipe),
         .views = detail::mmcr_views(o),
-        .optimiser = std::move(optimiser),
+        .optimizer = std::move(optimizer),
         .lr = schedules::WarmupCosine{.peak = lr, .warmup_fraction = o.warmup, .final = lr / 1000},
         .epochs = o.epochs,
         .batch_size = o.batch_size};
@@ -141,8 +141,8 @@ template <class Encoder>
 auto mmcr_momentum(Encoder encoder, const MmcrMomentumOptions& o = {}) {
     const auto base = mmcr(std::move(encoder), o);
     return with_recipe(base, "mmcr_momentum",
-                       with_target(base.recipe, momentum::Ema{.schedule = schedules::Constant{o.momentum},
-                                                              .when = momentum::When::after_step}));
+                       with_target(base.recipe, targets::Ema{.schedule = schedules::Constant{o.momentum},
+                                                              .timing = targets::EmaTiming::after_step}));
 }
 
 }  // namespace doppel::methods

@@ -2,8 +2,8 @@
 // MoCo v1 and v2: a query must find its key among a queue of keys that a slowly moving copy has made.
 #pragma once
 
-#include <doppel/augment/paper_views.hpp>
-#include <doppel/core/limits.hpp>
+#include <doppel/views/paper_views.hpp>
+#include <doppel/options/range.hpp>
 #include <doppel/losses/info_nce.hpp>
 #include <doppel/methods/preset.hpp>
 #include <doppel/optim/sgd.hpp>
@@ -67,7 +67,7 @@ template <class Encoder, class Projector>
 auto moco_recipe(Encoder encoder, Projector projector, const MocoOptions& o) {
     return Recipe{.encoder = std::move(encoder),
                   .projector = std::move(projector),
-                  .target = momentum::Ema{.schedule = schedules::Constant{o.momentum}, .when = momentum::When::before_key_pass},
+                  .target = targets::Ema{.schedule = schedules::Constant{o.momentum}, .timing = targets::EmaTiming::before_forward},
                   .queue = queues::Fifo{.capacity = o.queue},
                   .pairing = pairings::OneOrBoth{.both = o.symmetric},
                   .loss = losses::InfoNce{.temperature = o.temperature},
@@ -87,7 +87,7 @@ auto moco_v1(Encoder encoder, const MocoOptions& o = moco_v1_options()) {
         .name = "moco_v1",
         .recipe = std::move(recipe),
         .views = views::moco_v1({.size = o.size, .min_scale = o.min_scale, .channels = o.channels}),
-        .optimiser = optim::Sgd{.lr = lr, .weight_decay = o.weight_decay, .decay_norm_and_bias = true},
+        .optimizer = optim::Sgd{.lr = lr, .weight_decay = o.weight_decay, .decay_norm_and_bias = true},
         .lr = schedules::MultiStep{.value = lr},
         .epochs = o.epochs,
         .batch_size = o.batch_size};
@@ -106,7 +106,7 @@ auto moco_v2(Encoder encoder, const MocoOptions& o = {}) {
         .name = "moco_v2",
         .recipe = std::move(recipe),
         .views = views::moco_v2({.size = o.size, .min_scale = o.min_scale, .channels = o.channels}),
-        .optimiser = optim::Sgd{.lr = lr, .weight_decay = o.weight_decay, .decay_norm_and_bias = true},
+        .optimizer = optim::Sgd{.lr = lr, .weight_decay = o.weight_decay, .decay_norm_and_bias = true},
         .lr = schedules::WarmupCosine{.peak = lr, .warmup_fraction = o.warmup},
         .epochs = o.epochs,
         .batch_size = o.batch_size};

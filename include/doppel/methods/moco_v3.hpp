@@ -2,8 +2,8 @@
 // MoCo v3: a prediction must find its key among the keys of the batch; for ResNets and Vision Transformers.
 #pragma once
 
-#include <doppel/augment/paper_views.hpp>
-#include <doppel/core/limits.hpp>
+#include <doppel/views/paper_views.hpp>
+#include <doppel/options/range.hpp>
 #include <doppel/encoders/adjust.hpp>
 #include <doppel/encoders/vit.hpp>
 #include <doppel/losses/info_nce.hpp>
@@ -24,7 +24,7 @@ struct MocoV3Options {
     double lr = 0;                   ///< highest learning rate; 0: base_lr · batch_size / 256
     double base_lr = 0.6;            ///< LARS, 100 epochs: 0.6, longer: 0.3; AdamW: 1.5e-4
     double warmup = 0.1;             ///< share of the run in which the learning rate rises
-    double weight_decay = 1e-6;      ///< LARS: not on biases and normalisation; AdamW: 0.1, on all parameters
+    double weight_decay = 1e-6;      ///< LARS: not on biases and normalization; AdamW: 0.1, on all parameters
     double temperature = 1.0;        ///< τ; ResNet 1, ViT 0.2
     double momentum = 0.99;          ///< m at the start; rises to 1 by half a cosine
     std::int64_t hidden = 4096;      ///< width of the hidden layers of projector and predictor
@@ -62,7 +62,7 @@ void describe(MocoV3Options& o, Field&& field) {
 }
 
 /// MoCo v3 with `encoder`. A ViT gets a three-layer projector, a predictor with a last BatchNorm, AdamW, fixed sin-cos
-/// positions, the authors' initialisation and frozen patches; a ResNet two layers, a predictor without, and LARS.
+/// positions, the authors' initialization and frozen patches; a ResNet two layers, a predictor without, and LARS.
 /// Differs: ViT-S has 6 heads as in DeiT unless .heads says 12, the authors' number.
 /// Source: Chen, Xie, He, "An Empirical Study of Training Self-Supervised Vision Transformers", 2021, arXiv:2104.02057,
 /// and the authors' code.
@@ -88,16 +88,16 @@ auto moco_v3(Encoder encoder, const MocoV3Options& o = {}) {
                                 .last_norm = LastNorm::plain, .bias = Bias::never},
         .predictor = heads::Mlp{.hidden = {o.hidden}, .out = o.out,
                                 .last_norm = transformer ? LastNorm::plain : LastNorm::none, .bias = Bias::never},
-        .target = momentum::Ema{.schedule = schedules::Cosine{.from = o.momentum, .to = 1}, .when = momentum::When::before_key_pass},
+        .target = targets::Ema{.schedule = schedules::Cosine{.from = o.momentum, .to = 1}, .timing = targets::EmaTiming::before_forward},
         .loss = losses::InBatchInfoNce{.temperature = o.temperature}};
     const double lr = scaled_lr(o.lr, o.base_lr, o.batch_size);
-    optim::AnySpec optimiser = optim::Lars{.lr = lr, .weight_decay = o.weight_decay};
-    if (transformer) optimiser = optim::AdamW{.lr = lr, .weight_decay = o.weight_decay, .decay_norm_and_bias = true};
+    optim::AnyOptimizerSpec optimizer = optim::Lars{.lr = lr, .weight_decay = o.weight_decay};
+    if (transformer) optimizer = optim::AdamW{.lr = lr, .weight_decay = o.weight_decay, .decay_norm_and_bias = true};
     return Preset<decltype(recipe)>{
         .name = "moco_v3",
         .recipe = std::move(recipe),
         .views = views::moco_v3({.size = o.size, .min_scale = o.min_scale, .channels = o.channels}),
-        .optimiser = std::move(optimiser),
+        .optimizer = std::move(optimizer),
         .lr = schedules::WarmupCosine{.peak = lr, .warmup_fraction = o.warmup},
         .epochs = o.epochs,
         .batch_size = o.batch_size};

@@ -2,11 +2,11 @@
 // A preset: a recipe with everything else that its paper fixes.
 #pragma once
 
-#include <doppel/augment/views.hpp>
-#include <doppel/methods/any_method.hpp>
+#include <doppel/views/views.hpp>
+#include <doppel/recipe/any_method.hpp>
 #include <doppel/optim/clip.hpp>
 #include <doppel/optim/freeze.hpp>
-#include <doppel/optim/spec.hpp>
+#include <doppel/optim/any_spec.hpp>
 #include <doppel/schedules/schedule.hpp>
 
 #include <cstdint>
@@ -18,21 +18,21 @@
 namespace doppel {
 
 /// What a method needs to be trained as its paper does. Changing the method changes all of it: no method is
-/// trained with another one's optimiser or views by oversight.
+/// trained with another one's optimizer or views by oversight.
 ///
-///     auto preset = methods::sim_clr(encoders::ResNet{.depth = 18, .stem = Stem::cifar}, methods::sim_clr_small());
+///     auto preset = methods::simclr(encoders::ResNet{.depth = 18, .stem = Stem::cifar}, methods::simclr_small());
 ///     preset.epochs = 200;
 template <class R>
 struct Preset {
-    std::string name;                     ///< "sim_clr"
+    std::string name;                     ///< "simclr"
     R recipe;                             ///< the method's slots
     views::Views views;                   ///< what it looks at
-    optim::AnySpec optimiser;             ///< how it is trained
-    schedules::Any lr;                    ///< learning rate of each optimiser step
+    optim::AnyOptimizerSpec optimizer;             ///< how it is trained
+    schedules::AnySchedule lr;                    ///< learning rate of each optimizer step
     std::int64_t epochs = 100;            ///< passes over the training images
-    std::int64_t batch_size = 256;        ///< images an optimiser step
+    std::int64_t batch_size = 256;        ///< images an optimizer step
     Network evaluate = Network::online;   ///< whose encoder is the result
-    std::optional<schedules::Any> weight_decay{};  ///< of each optimiser step, in place of the optimiser's where that is not 0
+    std::optional<schedules::AnySchedule> weight_decay{};  ///< of each optimizer step, in place of the optimizer's where that is not 0
     optim::Clip clip{};                   ///< of gradients
     std::vector<optim::Freeze> frozen{};  ///< what is not trained at the beginning
 };
@@ -44,10 +44,10 @@ inline double scaled_lr(double lr, double base, std::int64_t batch_size) {
 
 /// The preset with another recipe, for a method of one's own that is trained as a known one is.
 ///
-///     auto mine = with_recipe(methods::sim_clr(encoder, options), "mine", recipe);
+///     auto mine = with_recipe(methods::simclr(encoder, options), "mine", recipe);
 template <class R, class S>
 Preset<S> with_recipe(const Preset<R>& preset, std::string name, S recipe) {
-    return {std::move(name), std::move(recipe), preset.views, preset.optimiser, preset.lr, preset.epochs, preset.batch_size,
+    return {std::move(name), std::move(recipe), preset.views, preset.optimizer, preset.lr, preset.epochs, preset.batch_size,
             preset.evaluate, preset.weight_decay, preset.clip, preset.frozen};
 }
 

@@ -2,8 +2,8 @@
 // SwAV: assign the views of a batch to prototypes, evenly, and predict the assignments from other views; multi-crop.
 #pragma once
 
-#include <doppel/augment/views.hpp>
-#include <doppel/core/limits.hpp>
+#include <doppel/views/views.hpp>
+#include <doppel/options/range.hpp>
 #include <doppel/losses/swav.hpp>
 #include <doppel/methods/preset.hpp>
 #include <doppel/optim/adamw.hpp>
@@ -43,7 +43,7 @@ struct SwavOptions {
     double min_scale = 0.14;             ///< smallest share of the image's area that a global view takes
     double local_min_scale = 0.05;       ///< smallest and
     double local_max_scale = 0.14;       ///< largest share that a small view takes
-    double strength = 1;                 ///< s of the colour jitter: 0.8s, 0.8s, 0.8s, 0.2s
+    double strength = 1;                 ///< s of the color jitter: 0.8s, 0.8s, 0.8s, 0.2s
 
     /// The side of the small views.
     int local_side() const {
@@ -58,7 +58,7 @@ inline SwavOptions swav_large() {
 }
 
 /// The variant for images of about 32 px: few prototypes, sharper assignments, a smaller head, two small views, larger
-/// crops, weaker colours, Adam, no queue; for short runs on small sets. With ε = 0.05 these start from assignments that
+/// crops, weaker colors, Adam, no queue; for short runs on small sets. With ε = 0.05 these start from assignments that
 /// are nearly even, and stay at the loss of no knowledge, ln K.
 inline SwavOptions swav_small() {
     return {.size = 32,
@@ -95,7 +95,7 @@ void describe(SwavOptions& o, Field&& field) {
     field("min-scale", o.min_scale, "smallest share of the image's area that a global view takes", Limits{0, 1, true});
     field("local-min-scale", o.local_min_scale, "smallest share that a small view takes", Limits{0, 1, true});
     field("local-max-scale", o.local_max_scale, "largest share that a small view takes", Limits{0, 1, true});
-    field("strength", o.strength, "strength of the colour jitter", Limits{0, 2.5});
+    field("strength", o.strength, "strength of the color jitter", Limits{0, 2.5});
     field("adam", o.adam, "Adam in place of LARC");
     field("base-lr", o.base_lr, "learning rate of LARC for 256 images a step", Limits{0, 100, true});
     field("warmup", o.warmup, "share of the run in which the learning rate rises", Limits{0, 1});
@@ -147,9 +147,9 @@ auto swav(Encoder encoder, const SwavOptions& o = {}) {
                                        .queue_from = o.queue_from},
                   .passes = {.join_views = true, .join_heads = true}};
     const double lr = scaled_lr(o.lr, o.base_lr, o.batch_size);
-    optim::AnySpec optimiser = optim::Lars{.lr = lr, .weight_decay = o.weight_decay, .rule = optim::Lars::Rule::larc};
+    optim::AnyOptimizerSpec optimizer = optim::Lars{.lr = lr, .weight_decay = o.weight_decay, .rule = optim::Lars::Rule::larc};
     if (o.adam)
-        optimiser = optim::AdamW{
+        optimizer = optim::AdamW{
             .lr = lr, .weight_decay = o.weight_decay, .decay_norm_and_bias = true, .decoupled = false};
     std::vector<optim::Freeze> frozen;
     if (o.frozen_prototypes > 0) frozen.push_back({.matches = "loss.prototypes", .epochs = o.frozen_prototypes});
@@ -157,7 +157,7 @@ auto swav(Encoder encoder, const SwavOptions& o = {}) {
         .name = "swav",
         .recipe = std::move(recipe),
         .views = detail::swav_views(o),
-        .optimiser = std::move(optimiser),
+        .optimizer = std::move(optimizer),
         .lr = schedules::WarmupCosine{.peak = lr,
                                       .warmup_fraction = o.warmup,
                                       .final = lr / 1000,

@@ -2,7 +2,7 @@
 // VICReg: views agree, dimensions vary and do not vary together; no negatives, no predictor, no target network.
 #pragma once
 
-#include <doppel/core/limits.hpp>
+#include <doppel/options/range.hpp>
 #include <doppel/encoders/adjust.hpp>
 #include <doppel/losses/vicreg.hpp>
 #include <doppel/methods/barlow_twins.hpp>
@@ -14,7 +14,7 @@
 namespace doppel::methods {
 
 /// What VICReg leaves open. The defaults are the authors' for ImageNet.
-struct VicRegOptions {
+struct VicregOptions {
     int size = 224;                  ///< side of the views in pixels
     int channels = 3;                ///< of the images: 3 or 1
     std::int64_t epochs = 100;       ///< passes over the training images; paper: 1000
@@ -22,7 +22,7 @@ struct VicRegOptions {
     double lr = 0;                   ///< highest learning rate; 0: base_lr · batch_size / 256
     double base_lr = 0.2;            ///< paper: 0.2 for batches of 2048; authors for 100 epochs with 512: 0.3
     double warmup = 0.1;             ///< share of the run in which the learning rate rises; paper: 10 epochs
-    double weight_decay = 1e-6;      ///< not on biases and normalisation
+    double weight_decay = 1e-6;      ///< not on biases and normalization
     bool sgd = false;                ///< SGD with momentum in place of LARS
     double invariance = 25;          ///< λ, weight of the distance between views
     double variance = 25;            ///< μ, weight of the hinge on each dimension's deviation
@@ -36,7 +36,7 @@ struct VicRegOptions {
 
 /// The variant for images of about 32 px: a smaller head and batch, a higher learning rate, more weight on the
 /// covariances, for short runs on small sets.
-inline VicRegOptions vicreg_small() {
+inline VicregOptions vicreg_small() {
     return {.size = 32,
             .batch_size = 64,
             .base_lr = 8,
@@ -50,7 +50,7 @@ inline VicRegOptions vicreg_small() {
 }
 
 template <class Field>
-void describe(VicRegOptions& o, Field&& field) {
+void describe(VicregOptions& o, Field&& field) {
     field("invariance", o.invariance, "weight of the distance between views", Limits{0, 1000});
     field("variance", o.variance, "weight of the hinge on each dimension's deviation", Limits{0, 1000});
     field("covariance", o.covariance, "weight of the covariances", Limits{0, 1000});
@@ -65,13 +65,13 @@ void describe(VicRegOptions& o, Field&& field) {
 ///
 ///     auto preset = methods::vicreg(encoders::ResNet{.depth = 18, .stem = Stem::cifar}, methods::vicreg_small());
 template <class Encoder>
-auto vicreg(Encoder encoder, const VicRegOptions& o = {}) {
+auto vicreg(Encoder encoder, const VicregOptions& o = {}) {
     encoders::zero_init_residual(encoder, o.zero_init);
-    using Convention = losses::VicReg::Convention;
+    using Convention = losses::Vicreg::Convention;
     Recipe recipe{.encoder = std::move(encoder),
                   .projector =
                       heads::Mlp{.hidden = {o.hidden, o.hidden}, .out = o.out, .bias = heads::Bias::hidden_only},
-                  .loss = losses::VicReg{.invariance = o.invariance,
+                  .loss = losses::Vicreg{.invariance = o.invariance,
                                          .variance = o.variance,
                                          .covariance = o.covariance,
                                          .convention = o.sum_variance ? Convention::paper : Convention::code}};

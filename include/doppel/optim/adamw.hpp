@@ -22,7 +22,7 @@ namespace doppel::optim {
 ///
 /// with m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ). Adam (decoupled = false, torch.optim.Adam): g ← g + wd·w in place of the decay.
 /// Parameters without gradient stand still in a step: no decay, and t does not count. Weight decay is not on biases and
-/// normalisation by default (DINO); MoCo v3's ViT and torch decay all. It may follow a schedule: step(lr, wd).
+/// normalization by default (DINO); MoCo v3's ViT and torch decay all. It may follow a schedule: step(lr, wd).
 /// Parameters are float32 (or float64), of one type on one device; state lies as they do. No device sync.
 /// Throws Error for options out of range, for no parameters, and for a learning rate above 0.1: a step moves each
 /// weight by about lr, so such a rate was made for SGD or LARS.
@@ -47,7 +47,7 @@ struct AdamW {
     std::string describe() const {
         std::ostringstream text;
         text << (decoupled ? "AdamW" : "Adam") << ", betas " << beta1 << " and " << beta2 << ", eps " << eps
-             << ", weight decay " << weight_decay << (decay_norm_and_bias ? "" : ", not on biases and normalisation")
+             << ", weight decay " << weight_decay << (decay_norm_and_bias ? "" : ", not on biases and normalization")
              << detail::text_of(except);
         return text.str();
     }
@@ -58,10 +58,10 @@ struct AdamW {
         return peak > 0.02 ? detail::doubt_text(who(), peak, "high", "SGD or LARS") : "";
     }
 
-    /// The optimiser at work, with groups by weight_decay and `except`.
+    /// The optimizer at work, with groups by weight_decay and `except`.
     State build(const NamedParameters& parameters) const;
 
-    /// The optimiser at work on groups of one's own; weight decay and rates are the groups'.
+    /// The optimizer at work on groups of one's own; weight decay and rates are the groups'.
     State build_groups(Groups groups) const;
 
 private:

@@ -59,7 +59,7 @@ inline Tensor clip_global(const Groups& groups, double max_norm) {
     return norm;
 }
 
-/// How gradients are clipped before each optimiser step.
+/// How gradients are clipped before each optimizer step.
 ///
 ///     preset.clip = {.each = 3};     // DINO
 struct Clip {

@@ -24,9 +24,9 @@ namespace doppel::optim {
 struct Freeze {
     std::string matches{};   ///< a part of the parameters' names
     double epochs = 0;       ///< how long, in passes over the training images; or
-    std::int64_t steps = 0;  ///< in optimiser steps; the longer of the two counts
+    std::int64_t steps = 0;  ///< in optimizer steps; the longer of the two counts
 
-    /// Optimiser steps that it lasts.
+    /// Optimizer steps that it lasts.
     std::int64_t until(std::int64_t steps_per_epoch) const {
         require(epochs >= 0 && std::isfinite(epochs) && steps >= 0, "optim::Freeze: '", matches,
                 "': epochs and steps must not be negative, got ", epochs, " and ", steps);

@@ -29,7 +29,7 @@ struct Group {
 
 using Groups = std::vector<Group>;
 
-/// True for the parameters that usually do not decay: biases, and the scales and offsets of normalisation layers.
+/// True for the parameters that usually do not decay: biases, and the scales and offsets of normalization layers.
 /// The rule is the shape: at most one dimension.
 inline bool is_norm_or_bias(const Tensor& parameter) { return parameter.dim() <= 1; }
 
@@ -66,18 +66,18 @@ struct Rule {
     std::optional<double> fixed_lr{};      ///< a learning rate that follows no schedule, ≥ 0; instead of lr_scale
     std::optional<double> weight_decay{};  ///< ≥ 0
     std::optional<bool> adapt{};           ///< LARS's adaptation
-    bool frozen = false;                   ///< in no group: the optimiser leaves them alone
+    bool frozen = false;                   ///< in no group: the optimizer leaves them alone
 
     bool holds_for(const std::string& name, const Tensor& parameter) const {
         const bool shape = shapes == Shapes::all || (shapes == Shapes::norm_and_bias) == is_norm_or_bias(parameter);
         return shape && name.find(matches) != std::string::npos;
     }
 
-    /// Whom it is about: "'predictor.'", "biases and normalisation of 'encoder.'".
+    /// Whom it is about: "'predictor.'", "biases and normalization of 'encoder.'".
     std::string subject() const {
         const std::string whose = matches.empty() ? "" : "'" + matches + "'";
         if (shapes == Shapes::all) return matches.empty() ? "all parameters" : whose;
-        return (shapes == Shapes::weights ? "weights" : "biases and normalisation") +
+        return (shapes == Shapes::weights ? "weights" : "biases and normalization") +
                (matches.empty() ? "" : " of " + whose);
     }
 

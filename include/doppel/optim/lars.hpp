@@ -26,7 +26,7 @@ namespace doppel::optim {
 ///
 /// q = 1 where ‖w‖ = 0 or ‖u‖ = 0; larc and clipped leave g as it is, without decay, where ‖w‖ = 0 or ‖g‖ = 0.
 /// Nesterov: w ← w − lr·(q·u + momentum·v); simclr: w ← w − (lr·q·u + momentum·v).
-/// Biases and normalisation parameters neither decay nor are adapted (q = 1), larc's do both. They then move with the
+/// Biases and normalization parameters neither decay nor are adapted (q = 1), larc's do both. They then move with the
 /// full learning rate; Barlow Twins gives them one of their own (`except`). With simclr a change of the rate acts on
 /// later gradients only, because the rate is inside of v.
 /// Parameters without gradient stand still, with v. Parameters are float32 (or float64), of one type on one device.
@@ -65,20 +65,20 @@ struct Lars {
     std::string describe() const {
         std::ostringstream text;
         text << name() << ", eta " << trust() << ", momentum " << momentum << (nesterov ? " (Nesterov)" : "")
-             << ", weight decay " << weight_decay << (norm_and_bias() ? "" : ", not on biases and normalisation")
+             << ", weight decay " << weight_decay << (norm_and_bias() ? "" : ", not on biases and normalization")
              << detail::text_of(except);
         return text.str();
     }
 
-    /// A warning for a highest learning rate that looks like one for another optimiser, else "".
+    /// A warning for a highest learning rate that looks like one for another optimizer, else "".
     std::string doubt(double peak) const {
         return peak > 0 && peak < 1e-3 ? detail::doubt_text(name(), peak, "low", "AdamW") : "";
     }
 
-    /// The optimiser at work, with groups by weight_decay, adapt_norm_and_bias and `except`.
+    /// The optimizer at work, with groups by weight_decay, adapt_norm_and_bias and `except`.
     State build(const NamedParameters& parameters) const;
 
-    /// The optimiser at work on groups of one's own; weight decay, rates and adaptation are the groups'.
+    /// The optimizer at work on groups of one's own; weight decay, rates and adaptation are the groups'.
     State build_groups(Groups groups) const;
 
 private:

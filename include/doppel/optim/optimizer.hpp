@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an optimiser is to the training loop.
+// What an optimizer is to the training loop.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -17,7 +17,7 @@ namespace doppel::optim {
 /// Called with the name and the tensor of each piece of state; a loader may copy into the tensor.
 using StateVisitor = std::function<void(const std::string&, Tensor&)>;
 
-/// An optimiser at work on the parameters of its groups.
+/// An optimizer at work on the parameters of its groups.
 /// step(lr) moves them along their gradients, skipping those without one; step(lr, weight_decay), where there is such,
 /// takes a weight decay that changes from step to step; zero_grad() drops the gradients;
 /// state(visitor) names everything that a resumed run needs, complete from before the first step.
@@ -29,14 +29,14 @@ concept Optimizer = std::move_constructible<O> && requires(O& o, const O& c, con
     { c.groups() } -> std::convertible_to<const Groups&>;
 };
 
-/// A description of an optimiser, which parameters turn into one at work.
+/// A description of an optimizer, which parameters turn into one at work.
 template <class S>
 concept OptimizerSpec = requires(const S& spec, const NamedParameters& parameters) {
     { spec.build(parameters) } -> Optimizer;
     { spec.lr } -> std::convertible_to<double>;
 };
 
-/// Any optimiser behind one type, so that the training loop is compiled once. Can be moved, not copied.
+/// Any optimizer behind one type, so that the training loop is compiled once. Can be moved, not copied.
 ///
 ///     optim::AnyOptimizer optimizer = optim::Sgd{.lr = 0.06}.build(method.trainable());
 ///     optimizer.step(schedule(at));
@@ -47,7 +47,7 @@ public:
     AnyOptimizer(O optimizer)  // NOLINT: implicit by intent
         : self_(std::make_unique<Model<O>>(std::move(optimizer))) {}
 
-    /// Throws Error for a weight decay given to an optimiser whose step() takes none.
+    /// Throws Error for a weight decay given to an optimizer whose step() takes none.
     void step(double lr, std::optional<double> weight_decay = {}) { self_->step(lr, weight_decay); }
     void zero_grad() { self_->zero_grad(); }
     void state(const StateVisitor& visit) { self_->state(visit); }
@@ -68,7 +68,7 @@ private:
             if constexpr (requires { optimizer.step(lr, weight_decay); }) {
                 optimizer.step(lr, weight_decay);
             } else {
-                require(!weight_decay, "this optimiser takes no weight decay by schedule: it has no step(lr, weight_decay)");
+                require(!weight_decay, "this optimizer takes no weight decay by schedule: it has no step(lr, weight_decay)");
                 optimizer.step(lr);
             }
         }

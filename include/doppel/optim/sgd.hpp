@@ -23,7 +23,7 @@ namespace doppel::optim {
 ///     d ← g + wd·w,   v ← momentum·v + d,   w ← w − lr·v   (Nesterov: w ← w − lr·(d + momentum·v))
 ///
 /// v starts at zero, and stands still with w where the gradient is undefined. The learning rate is outside of v: it may
-/// change from step to step. By default biases and normalisation parameters do not decay (see split_by_decay).
+/// change from step to step. By default biases and normalization parameters do not decay (see split_by_decay).
 /// Parameters are float32 (or float64), of one type on one device. At work on CPU and CUDA, without a device sync.
 /// Throws Error for options out of range, for no parameters, and for a learning rate that is negative or not finite.
 /// Source: Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum", ICML 2013, with the
@@ -45,20 +45,20 @@ struct Sgd {
     std::string describe() const {
         std::ostringstream text;
         text << "SGD, momentum " << momentum << (nesterov ? " (Nesterov)" : "") << ", weight decay " << weight_decay
-             << (decay_norm_and_bias ? "" : ", not on biases and normalisation") << detail::text_of(except);
+             << (decay_norm_and_bias ? "" : ", not on biases and normalization") << detail::text_of(except);
         return text.str();
     }
 
-    /// A warning for a highest learning rate that looks like one for another optimiser, else "".
+    /// A warning for a highest learning rate that looks like one for another optimizer, else "".
     std::string doubt(double peak) const {
         if (peak > 0 && peak < 1e-3) return detail::doubt_text("SGD", peak, "low", "AdamW");
         return peak > 10 ? detail::doubt_text("SGD", peak, "high", "LARS") : "";
     }
 
-    /// The optimiser at work, with groups by weight_decay and `except`.
+    /// The optimizer at work, with groups by weight_decay and `except`.
     State build(const NamedParameters& parameters) const;
 
-    /// The optimiser at work on groups of one's own; weight decay is the groups'.
+    /// The optimizer at work on groups of one's own; weight decay is the groups'.
     State build_groups(Groups groups) const;
 };
 

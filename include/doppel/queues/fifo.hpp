@@ -4,7 +4,7 @@
 
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
-#include <doppel/core/progress.hpp>
+#include <doppel/core/training_step.hpp>
 #include <doppel/core/tensor.hpp>
 
 #include <algorithm>

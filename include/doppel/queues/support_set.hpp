@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A support set: past embeddings among which an image finds its nearest neighbour (NNCLR).
+// A support set: past embeddings among which an image finds its nearest neighbor (NNCLR).
 #pragma once
 
 #include <doppel/core/batch.hpp>
@@ -16,7 +16,7 @@ namespace doppel::queues {
 ///
 ///     NN(k_i) = m_j,   j = argmax_j k̂_i·m_j
 ///
-/// Shapes: memory [K, D] of unit rows, keys [N, D], any floating type, need not be normalised. Result: [N, D] of unit rows,
+/// Shapes: memory [K, D] of unit rows, keys [N, D], any floating type, need not be normalized. Result: [N, D] of unit rows,
 /// as memory, without gradient. Of equally near rows the first. Throws Error for shapes that do not fit.
 ///
 ///     const Tensor positives = queues::nearest(outputs.memory, outputs.target[0]);

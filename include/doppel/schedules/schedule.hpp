@@ -3,7 +3,7 @@
 #pragma once
 
 #include <doppel/core/error.hpp>
-#include <doppel/core/progress.hpp>
+#include <doppel/core/training_step.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -18,7 +18,7 @@
 
 namespace doppel::schedules {
 
-/// A value for each optimiser step. It has no state, so a resumed run needs nothing of it; a lambda will do:
+/// A value for each optimizer step. It has no state, so a resumed run needs nothing of it; a lambda will do:
 ///
 ///     [](const Progress& at) { return at.step < 100 ? 0.0 : 0.1; }
 template <class S>
@@ -94,7 +94,7 @@ struct Cosine {
 ///     schedules::WarmupCosine{.peak = 0.5, .warmup_fraction = 0.1}
 struct WarmupCosine {
     double peak = 0.1;              ///< highest value
-    std::int64_t warmup_steps = 0;  ///< W in optimiser steps, ≥ 0
+    std::int64_t warmup_steps = 0;  ///< W in optimizer steps, ≥ 0
     double warmup_fraction = 0;     ///< W as a share of the run, from 0 to 1
     double final = 0;               ///< value at the end of the run
     double start = 0;               ///< value at step 0
@@ -105,7 +105,7 @@ struct WarmupCosine {
         return detail::half_cosine(peak, final, detail::share("WarmupCosine", at, rise));
     }
 
-    /// W for a run of `steps` optimiser steps.
+    /// W for a run of `steps` optimizer steps.
     std::int64_t warmup(std::int64_t steps) const {
         require(warmup_steps >= 0, "WarmupCosine: warmup_steps must not be negative, got ", warmup_steps);
         require(warmup_fraction >= 0 && warmup_fraction <= 1,
@@ -149,15 +149,15 @@ struct MultiStep {
 
 /// Any schedule behind one type, for options; copies share the schedule, which cannot change.
 ///
-///     schedules::Any lr = schedules::WarmupCosine{.peak = 0.5, .warmup_steps = 100};
+///     schedules::AnySchedule lr = schedules::WarmupCosine{.peak = 0.5, .warmup_steps = 100};
 ///     log(lr.describe(), lr({.step = 7, .of = {.steps = 1000}}));
-class Any {
+class AnySchedule {
 public:
-    Any() : Any(Constant{}) {}
+    AnySchedule() : AnySchedule(Constant{}) {}
 
     template <class S>
-        requires(!std::same_as<S, Any> && Schedule<S>)
-    Any(S schedule) : self_(std::make_shared<const Model<S>>(std::move(schedule))) {}  // NOLINT: implicit by intent
+        requires(!std::same_as<S, AnySchedule> && Schedule<S>)
+    AnySchedule(S schedule) : self_(std::make_shared<const Model<S>>(std::move(schedule))) {}  // NOLINT: implicit by intent
 
     double operator()(const Progress& at) const { return self_->value(at); }
 
@@ -186,6 +186,6 @@ private:
 };
 
 static_assert(Schedule<Constant> && Schedule<Linear> && Schedule<Cosine> && Schedule<WarmupCosine> &&
-              Schedule<MultiStep> && Schedule<Any>);
+              Schedule<MultiStep> && Schedule<AnySchedule>);
 
 }  // namespace doppel::schedules

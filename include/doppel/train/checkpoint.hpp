@@ -4,7 +4,7 @@
 
 #include <doppel/core/error.hpp>
 #include <doppel/io/safetensors.hpp>
-#include <doppel/methods/any_method.hpp>
+#include <doppel/recipe/any_method.hpp>
 #include <doppel/optim/optimizer.hpp>
 
 #include <ATen/CPUGeneratorImpl.h>

@@ -30,7 +30,7 @@ enum class ProgressMode {
 
 struct ProgressOptions {
     std::int64_t epochs = 1;           ///< of the whole run, >= 1
-    std::int64_t steps_per_epoch = 1;  ///< optimiser steps, >= 1
+    std::int64_t steps_per_epoch = 1;  ///< optimizer steps, >= 1
     std::int64_t start_step = 0;       ///< steps done before (a resumed run)
     std::FILE* out = stderr;           ///< where to; it must outlive the object
     ProgressMode mode = ProgressMode::automatic;
@@ -81,7 +81,7 @@ public:
         if (drawn_) print("\n");
     }
 
-    /// After an optimiser step: how many are done in the whole run (from 1), the last known loss (NaN until
+    /// After an optimizer step: how many are done in the whole run (from 1), the last known loss (NaN until
     /// there is one: it is left out then), and how many images this object's run has used so far.
     void update(std::int64_t step, double loss, std::int64_t images_done) {
         const std::lock_guard lock(mutex_);

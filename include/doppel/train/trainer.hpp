@@ -7,12 +7,12 @@
 #include <doppel/eval/collapse.hpp>
 #include <doppel/io/json_lines.hpp>
 #include <doppel/io/tensorboard.hpp>
-#include <doppel/methods/any_method.hpp>
+#include <doppel/recipe/any_method.hpp>
 #include <doppel/methods/preset.hpp>
 #include <doppel/optim/clip.hpp>
 #include <doppel/optim/freeze.hpp>
 #include <doppel/optim/sgd.hpp>
-#include <doppel/optim/spec.hpp>
+#include <doppel/optim/any_spec.hpp>
 #include <doppel/train/checkpoint.hpp>
 #include <doppel/train/interrupt.hpp>
 #include <doppel/train/progress.hpp>
@@ -38,7 +38,7 @@ namespace doppel::train {
 struct TrainOptions {
     std::int64_t epochs = 100;      ///< passes over the training images, ≥ 1
     std::int64_t batch_size = 256;  ///< images a forward pass, ≥ 2
-    std::int64_t accumulate = 1;    ///< forward passes an optimiser step, ≥ 1; negatives stay those of one pass
+    std::int64_t accumulate = 1;    ///< forward passes an optimizer step, ≥ 1; negatives stay those of one pass
     std::uint64_t seed = 0;         ///< seed of order, views and torch's generators (dropout, drop-path)
     int workers = 1;                ///< loader threads
     at::Device device = at::kCPU;
@@ -48,11 +48,11 @@ struct TrainOptions {
     std::int64_t checkpoint_every =
         0;                        ///< epochs between checkpoints; 0: every tenth of the run. There is one at the end
     int keep = 2;                 ///< checkpoints kept
-    std::int64_t log_every = 10;  ///< optimiser steps between lines of metrics.jsonl
+    std::int64_t log_every = 10;  ///< optimizer steps between lines of metrics.jsonl
     ProgressMode progress = ProgressMode::automatic;
     bool channels_last = true;                      ///< memory format of images and convolutions
     std::int64_t give_up_after = 5;  ///< steps in a row without a finite loss and gradients that end the run, ≥ 1
-    std::shared_ptr<data::Damage> damage{};         ///< where damaged images are noted; none: they end the run
+    std::shared_ptr<data::DamagedImages> damage{};         ///< where damaged images are noted; none: they end the run
     std::map<std::string, std::string> identity{};  ///< what must agree on resuming, beside epochs, batch size, seed …
 };
 
@@ -64,7 +64,7 @@ struct Hooks {
 
 /// What came of a run.
 struct TrainResult {
-    std::int64_t steps = 0;              ///< optimiser steps done, earlier ones of a resumed run included
+    std::int64_t steps = 0;              ///< optimizer steps done, earlier ones of a resumed run included
     double loss = 0;                     ///< mean of the last logged steps
     double seconds = 0;                  ///< of training in this process
     double images_per_second = 0;        ///< in this process
@@ -77,15 +77,15 @@ struct TrainResult {
 /// Parts that training needs of a preset, without its recipe's type.
 struct Plan {
     views::Views views{};
-    optim::AnySpec optimiser = optim::Sgd{};
-    schedules::Any lr{};
-    std::optional<schedules::Any> weight_decay{};
+    optim::AnyOptimizerSpec optimizer = optim::Sgd{};
+    schedules::AnySchedule lr{};
+    std::optional<schedules::AnySchedule> weight_decay{};
     optim::Clip clip{};
     std::vector<optim::Freeze> frozen{};
 };
 template <class R>
 Plan plan_of(const Preset<R>& preset) {
-    return {preset.views, preset.optimiser, preset.lr, preset.weight_decay, preset.clip, preset.frozen};
+    return {preset.views, preset.optimizer, preset.lr, preset.weight_decay, preset.clip, preset.frozen};
 }
 
 namespace detail {
@@ -120,7 +120,7 @@ inline bool finite(const Tensor& loss, const optim::Groups& groups) {
 }
 
 /// The highest value of a schedule.
-inline double peak(const schedules::Any& schedule, const Horizon& horizon) {
+inline double peak(const schedules::AnySchedule& schedule, const Horizon& horizon) {
     double highest = 0;
     const std::int64_t apart = std::max<std::int64_t>(1, horizon.steps / 1000);
     for (std::int64_t step = 0; step < horizon.steps; step += apart)
@@ -130,11 +130,11 @@ inline double peak(const schedules::Any& schedule, const Horizon& horizon) {
 
 }  // namespace detail
 
-/// Trains a method: for each optimiser step
+/// Trains a method: for each optimizer step
 ///
-///     set lr → views → forward under autocast → loss in float32 → backward → freeze, clip → optimiser → commit
+///     set lr → views → forward under autocast → loss in float32 → backward → freeze, clip → optimizer → commit
 ///
-/// A step whose loss or gradients are not finite is skipped, without trace in weights, optimiser, statistics and
+/// A step whose loss or gradients are not finite is skipped, without trace in weights, optimizer, statistics and
 /// memories, and counted; `give_up_after` of them in a row end the run. For this one value a step is read from the
 /// device; all other metrics every `log_every` steps. Embeddings that collapse are said once.
 /// The order of images, their views and a resumed run are the same bit for bit on the CPU, whatever the number of
@@ -167,8 +167,8 @@ inline TrainResult train(AnyMethod method, const data::Dataset& images, const Pl
     if (options.channels_last) detail::lay_out_channels_last(module);
     module.train();
     auto warnings = method.begin(horizon);
-    if (auto doubt = plan.optimiser.doubt(detail::peak(plan.lr, horizon)); !doubt.empty()) warnings.push_back(std::move(doubt));
-    auto optimizer = plan.optimiser.build(method.trainable());
+    if (auto doubt = plan.optimizer.doubt(detail::peak(plan.lr, horizon)); !doubt.empty()) warnings.push_back(std::move(doubt));
+    auto optimizer = plan.optimizer.build(method.trainable());
 
     auto identity = options.identity;
     identity["epochs"] = std::to_string(options.epochs);
@@ -176,7 +176,7 @@ inline TrainResult train(AnyMethod method, const data::Dataset& images, const Pl
     identity["accumulate"] = std::to_string(options.accumulate);
     identity["seed"] = std::to_string(options.seed);
     identity["training images"] = std::to_string(images.size());
-    identity["optimiser"] = plan.optimiser.describe();
+    identity["optimizer"] = plan.optimizer.describe();
     identity["learning rate"] = plan.lr.describe();
     if (plan.weight_decay) identity["weight decay"] = plan.weight_decay->describe();
     if (const auto clip = plan.clip.describe(); clip != "none") identity["clipping"] = clip;

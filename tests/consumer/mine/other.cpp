@@ -30,8 +30,8 @@ std::string complaint(const char* start, std::size_t size) {
 double spread() {
 #ifdef WHOLE
     using namespace doppel;
-    const auto preset = methods::sim_clr(encoders::ResNet{.depth = 18, .stem = Stem::cifar, .width = 0.125},
-                                         methods::sim_clr_small());
+    const auto preset = methods::simclr(encoders::ResNet{.depth = 18, .stem = Stem::cifar, .width = 0.125},
+                                         methods::simclr_small());
     const data::Dataset images(data::Embedded({.count = 8}));
     AnyMethod method(Method{preset.recipe});
     train::train(method, images, train::plan_of(preset),

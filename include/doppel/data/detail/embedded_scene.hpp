@@ -16,7 +16,7 @@
 namespace doppel::data::detail {
 
 inline constexpr int side = 16384;
-using Colour = std::array<int, 3>;
+using Color = std::array<int, 3>;
 
 /// A unit vector of length 16384.
 struct Direction {
@@ -29,14 +29,14 @@ struct Thing {
     Pattern pattern = Pattern::plain;
     int x = 0, y = 0, radius = side;
     Direction right;
-    std::array<Colour, 2> colours{};
+    std::array<Color, 2> colors{};
 };
 
 struct Scene {
     int kind = 0;
     Thing object;
     std::vector<Thing> clutter;
-    std::array<Colour, 2> ground{};  // the background runs from one colour to the other
+    std::array<Color, 2> ground{};  // the background runs from one color to the other
     Direction ground_towards;
     std::array<int, 81> texture{};   // levels on a 9 by 9 lattice
     int texture_cells = 8;           // lattice cells a side, at most 8
@@ -58,10 +58,10 @@ inline Direction direction(random::Stream& draw) {
     }
 }
 
-/// A colour of the given luma (Rec. 601). Colours are muted: else they would be the easy answer to "which two
+/// A color of the given luma (Rec. 601). Colors are muted: else they would be the easy answer to "which two
 /// views show the same image", and nothing about shapes would be learned.
-inline Colour colour(random::Stream& draw, int luma) {
-    Colour c{between(draw, -64, 64), between(draw, -64, 64), between(draw, -64, 64)};
+inline Color color(random::Stream& draw, int luma) {
+    Color c{between(draw, -64, 64), between(draw, -64, 64), between(draw, -64, 64)};
     const int shift = luma - (77 * c[0] + 150 * c[1] + 29 * c[2]) / 256;
     for (auto& level : c) level = std::clamp(level + shift, 0, 255);
     return c;
@@ -81,12 +81,12 @@ inline Scene draw_scene(random::Stream& draw) {
     object.x = between(draw, margin, side - margin);
     object.y = between(draw, margin, side - margin);
     object.right = direction(draw);
-    // A dark and a light colour on a ground between them: every kind keeps its edges when colours are jittered.
-    const Colour dark = colour(draw, between(draw, 20, 80)), light = colour(draw, between(draw, 175, 235));
-    object.colours = draw.chance(0.5) ? std::array{dark, light} : std::array{light, dark};
+    // A dark and a light color on a ground between them: every kind keeps its edges when colors are jittered.
+    const Color dark = color(draw, between(draw, 20, 80)), light = color(draw, between(draw, 175, 235));
+    object.colors = draw.chance(0.5) ? std::array{dark, light} : std::array{light, dark};
 
     const int luma = between(draw, 90, 165);
-    scene.ground = {colour(draw, luma), colour(draw, std::clamp(luma + between(draw, -40, 40), 75, 180))};
+    scene.ground = {color(draw, luma), color(draw, std::clamp(luma + between(draw, -40, 40), 75, 180))};
     scene.ground_towards = direction(draw);
     scene.texture_cells = between(draw, 2, 8);
     const int amplitude = between(draw, 4, 32);
@@ -99,7 +99,7 @@ inline Scene draw_scene(random::Stream& draw) {
         thing.x = between(draw, 0, side);
         thing.y = between(draw, 0, side);
         thing.right = direction(draw);
-        thing.colours[0] = colour(draw, between(draw, 60, 195));
+        thing.colors[0] = color(draw, between(draw, 60, 195));
     }
     scene.light_from = direction(draw);
     scene.brightness = between(draw, 190, 300);
@@ -112,13 +112,13 @@ inline Scene draw_scene(random::Stream& draw) {
 /// Levels of a picture being painted, before lighting.
 struct Canvas {
     explicit Canvas(int width) : size(width), levels(static_cast<std::size_t>(width * width)) {}
-    Colour& at(int x, int y) { return levels[static_cast<std::size_t>(y * size + x)]; }
+    Color& at(int x, int y) { return levels[static_cast<std::size_t>(y * size + x)]; }
     int size;
-    std::vector<Colour> levels;
+    std::vector<Color> levels;
 };
 
 /// Calls `pixel(x, y, hits, second)` for each pixel the thing touches: of 4 by 4 samples `hits` lie inside,
-/// and `second` is the sum of the weights (0..256) of its second colour there.
+/// and `second` is the sum of the weights (0..256) of its second color there.
 template <class Pixel>
 void rasterise(const Thing& thing, int size, Pixel&& pixel) {
     const std::int64_t right = std::int64_t{thing.right.x} * 4096 / thing.radius;
@@ -127,10 +127,10 @@ void rasterise(const Thing& thing, int size, Pixel&& pixel) {
         return Point{static_cast<int>((dx * right + dy * down) >> 16),
                      static_cast<int>((dy * right - dx * down) >> 16)};
     };
-    const auto first = [&](int centre) { return std::max(0, (centre - thing.radius) * size / side - 1); };
-    const auto last = [&](int centre) { return std::min(size - 1, (centre + thing.radius) * size / side + 1); };
+    const auto first = [&](int center) { return std::max(0, (center - thing.radius) * size / side - 1); };
+    const auto last = [&](int center) { return std::min(size - 1, (center + thing.radius) * size / side + 1); };
     const int step = side / (size * 4);
-    const int near = 1024 + 4 * step * 1024 / thing.radius;  // farther from the centre no pixel is touched
+    const int near = 1024 + 4 * step * 1024 / thing.radius;  // farther from the center no pixel is touched
     for (int y = first(thing.y); y <= last(thing.y); ++y)
         for (int x = first(thing.x); x <= last(thing.x); ++x) {
             const int x0 = x * side / size + step / 2 - thing.x, y0 = y * side / size + step / 2 - thing.y;
@@ -150,19 +150,19 @@ inline void paint_thing(Canvas& canvas, const Thing& thing) {
     rasterise(thing, canvas.size, [&](int x, int y, int hits, int second) {
         auto& under = canvas.at(x, y);
         for (std::size_t c = 0; c < 3; ++c) {
-            const int sum = thing.colours[0][c] * (hits * 256 - second) + thing.colours[1][c] * second;
+            const int sum = thing.colors[0][c] * (hits * 256 - second) + thing.colors[1][c] * second;
             under[c] = (sum + under[c] * (16 - hits) * 256) / (16 * 256);
         }
     });
 }
 
-/// How far the centre of pixel (x, y) lies from the image's middle towards the direction: -181..181 (the side is 256).
+/// How far the center of pixel (x, y) lies from the image's middle towards the direction: -181..181 (the side is 256).
 inline int along(Direction towards, int x, int y, int size) {
     const int dx = (2 * x + 1 - size) * (side / 2) / size, dy = (2 * y + 1 - size) * (side / 2) / size;
     return (dx * (towards.x / 64) + dy * (towards.y / 64)) / side;
 }
 
-/// The background: one colour running into another, with a bilinear lattice of lighter and darker spots.
+/// The background: one color running into another, with a bilinear lattice of lighter and darker spots.
 inline void paint_ground(Canvas& canvas, const Scene& scene) {
     const int size = canvas.size;
     for (int y = 0; y < size; ++y)

@@ -28,8 +28,8 @@ inline std::vector<std::string> kind_names() {
 /// Integer square root; exact, since IEEE sqrt is.
 inline int root(std::int64_t n) { return static_cast<int>(std::sqrt(static_cast<double>(n))); }
 
-inline bool within(Point p, Point centre, int radius) {
-    const int du = p.u - centre.u, dv = p.v - centre.v;
+inline bool within(Point p, Point center, int radius) {
+    const int du = p.u - center.u, dv = p.v - center.v;
     return du * du + dv * dv <= radius * radius;
 }
 
@@ -57,7 +57,7 @@ inline bool holds(Shape shape, Point p) {
         case Shape::cross: return (across <= 330 && along <= 960) || (along <= 330 && across <= 960);
         case Shape::ring: return within(p, {}, 1000) && !within(p, {}, 440);
         case Shape::crescent: return within(p, {}, 1000) && !within(p, {560, 0}, 720);
-        case Shape::heart:  // a square with half a disc on two neighbouring sides, point at the lower left
+        case Shape::heart:  // a square with half a disc on two neighboring sides, point at the lower left
             return (across <= 500 && along <= 500) || within(p, {0, -500}, 500) || within(p, {500, 0}, 500);
         case Shape::hexagon: return sides_kept(six, p, 870) == 6;
         case Shape::ellipse: return p.u * p.u + 4 * p.v * p.v <= 1024 * 1024;
@@ -70,7 +70,7 @@ constexpr bool odd(int x, int w) { return ((x + 64 * w) / w) % 2 != 0; }
 /// x within its cell of width `w`, from -w/2.
 constexpr int from_middle(int x, int w) { return (x + 64 * w) % w - w / 2; }
 
-/// How much of the second colour the surface shows at the point, 0..256.
+/// How much of the second color the surface shows at the point, 0..256.
 inline int paint(Pattern pattern, Shape shape, Point p) {
     const auto which = [](bool second) { return second ? 256 : 0; };
     switch (pattern) {

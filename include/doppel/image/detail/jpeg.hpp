@@ -51,7 +51,7 @@ private:
         std::longjmp(self.back, 1);
     }
     /// libjpeg warns and makes pixels up where data are damaged or missing. Only what leaves every pixel as it was
-    /// written may pass: surplus bytes, unknown versions and colour profiles.
+    /// written may pass: surplus bytes, unknown versions and color profiles.
     static void warn(j_common_ptr codec, int level) {
         const int code = codec->err->msg_code;
         const bool harmless = code == JWRN_EXTRANEOUS_DATA || code == JWRN_ADOBE_XFORM || code == JWRN_JFIF_MAJOR
@@ -63,7 +63,7 @@ private:
     }
 };
 
-/// Inverted CMYK, which is what programs write, to RGB: each colour times black, rounded, by Pillow's formula.
+/// Inverted CMYK, which is what programs write, to RGB: each color times black, rounded, by Pillow's formula.
 inline void cmyk_to_rgb(const std::uint8_t* cmyk, std::uint8_t* rgb, int width) {
     for (int x = 0; x < width; ++x, cmyk += 4, rgb += 3)
         for (int c = 0; c < 3; ++c) {

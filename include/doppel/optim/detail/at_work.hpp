@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What all optimisers do with their groups: check them, find the gradients of a step, set rates.
+// What all optimizers do with their groups: check them, find the gradients of a step, set rates.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -55,7 +55,7 @@ inline double decay(const Group& group, std::optional<double> scheduled) {
 }
 
 /// `t` on the device of `w` and in its memory layout: fused kernels walk through memory, so all their tensors must lie
-/// as the parameter does (which may have become channels-last, or have moved, since the optimiser was built).
+/// as the parameter does (which may have become channels-last, or have moved, since the optimizer was built).
 inline Tensor laid_out_as(const Tensor& w, const Tensor& t) {
     bool same = t.device() == w.device();
     for (std::int64_t d = 0; d < w.dim(); ++d) same &= w.size(d) == 1 || t.stride(d) == w.stride(d);
@@ -124,14 +124,14 @@ inline void drop_gradients(Groups& groups) {
         for (auto& item : group.parameters) item.second.mutable_grad().reset();
 }
 
-/// What a learning rate of another optimiser's size is warned of with.
+/// What a learning rate of another optimizer's size is warned of with.
 inline std::string doubt_text(const std::string& who, double peak, const char* how, const char* other) {
     std::ostringstream text;
     text << who << ": a learning rate that rises to " << peak << " is very " << how << "; is it one for " << other << '?';
     return text.str();
 }
 
-/// "; 'predictor.': learning rate 0.05 throughout; …" for the line that describes an optimiser.
+/// "; 'predictor.': learning rate 0.05 throughout; …" for the line that describes an optimizer.
 inline std::string text_of(const Rules& rules) {
     std::string text;
     for (const auto& rule : rules) text += "; " + rule.describe();

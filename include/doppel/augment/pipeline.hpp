@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// One way of looking at an image: operations in order, then normalization.
+#pragma once
+
+#include <doppel/augment/normalize.hpp>
+#include <doppel/augment/operation.hpp>
+#include <doppel/core/error.hpp>
+#include <doppel/core/random.hpp>
+#include <doppel/image/color.hpp>
+#include <doppel/image/image.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace doppel::augment {
+
+struct PipelineOptions {
+    /// Side in pixels of what the operations end in, ≥ 1.
+    int size = 224;
+    /// Applied from first to last.
+    std::vector<AnyOperation> operations{};
+    /// After the operations.
+    Normalize normalize = imagenet_normalize;
+    /// 3 (gray becomes three equal channels) or 1 (RGB becomes luma), before the operations.
+    int channels = 3;
+};
+
+/// Makes a network's input of an image: [channels, size, size] floats. A pure function of the image and the stream,
+/// callable from several threads at once; cheap to copy.
+/// Errors: an option out of range; operations that do not end in size × size pixels.
+///
+///     augment::Pipeline view({.size = 32, .operations = {augment::RandomResizedCrop{.size = 32}, augment::Grayscale{}}});
+///     view(photo, random::Stream({.seed = 1, .index = 7, .view = 0}), row);  // row: 3 · 32 · 32 floats
+class Pipeline {
+public:
+    Pipeline() = default;
+    explicit Pipeline(PipelineOptions options) : state_(std::make_shared<State>(std::move(options))) {}
+
+    /// Side of the result in pixels; 0 for a default-constructed view.
+    int size() const { return state_ ? state_->options.size : 0; }
+    int channels() const { return state_ ? state_->options.channels : 0; }
+    /// Floats of one result.
+    std::size_t values() const {
+        const auto side = static_cast<std::size_t>(size());
+        return static_cast<std::size_t>(channels()) * side * side;
+    }
+    Normalize normalize() const { return state().options.normalize; }
+
+    /// The 8-bit image before normalization.
+    Image render(const Image& source, random::Stream draw) const {
+        const auto& [size, operations, normalize, channels] = state().options;
+        Image result;
+        const bool convert = source.channels != channels;
+        if (convert) result = image::with_channels(source, channels);
+        if (!convert && operations.empty()) result = source;
+        for (std::size_t i = 0; i < operations.size(); ++i)
+            if (i == 0 && !convert)
+                result = operations[i].made_from(source, draw);
+            else
+                operations[i](result, draw);
+        if (result.width != size || result.height != size || result.channels != channels)
+            fail("Pipeline: the operations must end in a ", size, "x", size, "x", channels, " image, got ",
+                 result.width, "x", result.height, "x", result.channels, " from ", describe());
+        return result;
+    }
+
+    /// Planes [channels, size, size], normalized, into `out`, which has exactly that many places.
+    void operator()(const Image& source, random::Stream draw, std::span<float> out) const {
+        require(out.size() == values(), "Pipeline: needs room for ", values(), " values, got ", out.size());
+        state().table(render(source, draw), out);
+    }
+
+    /// The operations and their values, for config.json: "random_resized_crop(size=32, ...) > ... > normalize(...)".
+    std::string describe() const {
+        std::string text;
+        for (const auto& operation : state().options.operations) text += operation.describe() + " > ";
+        return text + state().options.normalize.describe();
+    }
+
+private:
+    struct State {
+        explicit State(PipelineOptions given) : options(std::move(given)), table(options.normalize) {
+            detail::require_size("View", options.size);
+            require(options.channels == 1 || options.channels == 3, "Pipeline: channels must be 1 or 3, got ",
+                    options.channels);
+        }
+        PipelineOptions options;
+        NormalizeTable table;
+    };
+    const State& state() const {
+        require(state_ != nullptr, "Pipeline: this one was default-constructed and does nothing");
+        return *state_;
+    }
+    std::shared_ptr<const State> state_;
+};
+
+}  // namespace doppel::augment

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a target's scores become a distribution that neither one class nor all classes win: DINO, iBOT, DINOv2.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/core/precision.hpp>
+#include <doppel/core/training_step.hpp>
+#include <doppel/core/tensor.hpp>
+#include <doppel/losses/detail/rows.hpp>
+#include <doppel/losses/sinkhorn.hpp>
+
+#include <cstdint>
+#include <string_view>
+
+namespace doppel::losses {
+
+/// What keeps a target's distribution from collapsing onto one class.
+enum class Centering {
+    mean,      ///< a moving average of the target's scores is taken off (DINO, iBOT)
+    sinkhorn,  ///< Sinkhorn's iteration over the batch (DINOv2)
+};
+
+/// The target's temperature, which rises from epoch to epoch: from + (to − from) · e/(n − 1) in epoch e of the first n,
+/// `to` afterwards. Low temperatures sharpen, which keeps the target from the uniform distribution.
+/// Source: Caron et al., DINO, 2021, arXiv:2104.14294, section 3.1; the authors' code.
+struct TargetTemperature {
+    double from = 0.04;       ///< in the first epoch, > 0
+    double to = 0.04;         ///< after `epochs`, > 0; above 0.07 training tends to fail
+    std::int64_t epochs = 0;  ///< n ≥ 0, passes over the training images
+
+    double operator()(const Progress& at) const {
+        const std::int64_t e = at.epoch();
+        if (e >= epochs) return to;
+        return epochs == 1 ? from : from + (to - from) * static_cast<double>(e) / static_cast<double>(epochs - 1);
+    }
+    void check(std::string_view who) const {
+        detail::require_temperature(who, from);
+        detail::require_temperature(who, to);
+        require(epochs >= 0, who, ": the temperature's epochs must be at least 0, got ", epochs);
+    }
+};
+
+/// The target's distribution P [B, K] of its scores S [B, K] at temperature τ: softmax((S − c)/τ) with the center
+/// c [1, K], or sinkhorn(S, ε = τ). No gradient flows. float32 (float64 for float64 scores) whatever autocast says.
+///
+///     Tensor p = losses::centerd(scores, center, 0.04, Centering::mean);
+inline Tensor centerd(const Tensor& scores, const Tensor& center, double temperature, Centering how) {
+    const at::NoGradGuard no_grad;
+    const Autocast float32(scores.device().type(), Precision::fp32);
+    if (how == Centering::sinkhorn) return sinkhorn(scores, {.epsilon = temperature});
+    const Tensor s = detail::at_least_float(scores);
+    return ((s - center.to(s.scalar_type())) / temperature).softmax(-1);
+}
+
+}  // namespace doppel::losses

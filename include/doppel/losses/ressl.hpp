@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// ReSSL: two views of an image must be alike in how they relate to other images.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/core/precision.hpp>
+#include <doppel/core/tensor.hpp>
+#include <doppel/losses/detail/rows.hpp>
+
+#include <limits>
+
+namespace doppel::losses {
+
+/// Cross entropy between two distributions over a queue: how near its rows are to the target's view, and to the online
+/// one. No row is a negative; the sharper target says which of them count.
+///
+///     q_i = softmax_j( t̂_i·m_j / τ_t ),  p_i = softmax_j( ô_i·m_j / τ ),   x̂ = x / ‖x‖
+///     L = 1/N Σ_i − Σ_j q_ij log p_ij
+///
+/// Paired once: view 0 online, strongly changed; view 1 target, weakly changed (views::ressl).
+/// Shapes: online, target [N, D], any floating type, need not be normalized; memory m [K, D] of unit rows. Result:
+/// scalar, float32 (float64 for float64 inputs). No gradient flows into target and memory.
+/// Numerics: float32 whatever autocast says; both distributions by softmax with the maximum taken out. Uninformative
+/// embeddings give log K; the least value is the entropy of q, not 0. τ_t < τ, or the target says less than the view.
+/// Throws Error for temperatures that are not positive, and for shapes that do not fit.
+/// Source: Zheng, You, Wang, Qian, Zhang, Wang, Xu, "ReSSL: Relational Self-Supervised Learning with Weak
+/// Augmentation", 2021, arXiv:2107.09282, section 3 and algorithm 1, and the authors' code.
+///
+///     Recipe{..., .target = targets::Ema{...}, .queue = queues::Fifo{.capacity = 4096}, .loss = losses::Ressl{}}
+struct Ressl {
+    double temperature = 0.1;          ///< τ > 0 of the online branch
+    double target_temperature = 0.04;  ///< τ_t > 0 of the target
+
+    Tensor operator()(const Tensor& online, const Tensor& target, const Tensor& memory) const {
+        detail::require_temperature("Ressl", temperature);
+        require(target_temperature > 0 && target_temperature < std::numeric_limits<double>::infinity(),
+                "Ressl: target_temperature must be positive and finite, got ", target_temperature);
+        detail::require_pair("Ressl", online, target);
+        require(memory.defined() && memory.dim() == 2 && memory.size(0) >= 1 && memory.size(1) == online.size(1),
+                "Ressl: the queue must be [K, ", online.size(1), "], got ",
+                memory.defined() ? memory.sizes() : at::IntArrayRef{});
+        const Autocast float32(online.device().type(), Precision::fp32);
+        const Tensor o = detail::unit_rows(online);                                                   // [N, D]
+        const Tensor t = detail::unit_rows(target.detach()).to(o.scalar_type());                      // [N, D]
+        const Tensor rows = memory.detach().to(o.scalar_type()).t();                                  // [D, K]
+        const Tensor log_p = (o.mm(rows) / temperature).log_softmax(1);                               // [N, K]
+        const Tensor q = (t.mm(rows) / target_temperature).softmax(1);                                // [N, K]
+        return -(q * log_p).sum(1).mean();
+    }
+};
+
+}  // namespace doppel::losses

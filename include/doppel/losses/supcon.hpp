@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// SupCon: NT-Xent with labels; all views of all images of a class are positives.
+#pragma once
+
+#include <doppel/core/batch.hpp>
+#include <doppel/core/error.hpp>
+#include <doppel/core/precision.hpp>
+#include <doppel/core/tensor.hpp>
+#include <doppel/losses/detail/rows.hpp>
+
+#include <limits>
+
+namespace doppel::losses {
+
+/// Each of the V·N projections must pick all others of its class among all others.
+///
+///     s_ij = ẑ_i · ẑ_j / τ,  ẑ = z / ‖z‖,  z = [z0; z1; …]
+///     L = 1/(VN) Σ_i 1/|P(i)| Σ_{p∈P(i)} ( log Σ_{j≠i} exp s_ij − s_ip ),  P(i) = { p ≠ i of the class of i }
+///
+/// The mean over positives stands outside the logarithm (L_out). An image without a label (label < 0) is a class of its
+/// own, so that a data set may be labelled in part; with all classes different the value is NT-Xent's.
+/// Looks at all views of a batch: online outputs V × [N, D], any floating type, need not be normalized, V ≥ 2, N ≥ 2;
+/// labels [N] of whole numbers. Result: scalar, float32 (float64 for float64 inputs).
+/// Numerics: float32 whatever autocast says; log-sum-exp with the maximum taken out. Uninformative embeddings give
+/// log(VN − 1). The least value for a class of c images is not 0 but log(cV − 1): its positives share the sum.
+/// Accumulated gradients: positives and negatives come from the micro-batch.
+/// Differs: the paper sums over the projections, this is the mean; the authors' code multiplies it by τ/0.07.
+/// Throws Error for a temperature that is not positive, a single view, a batch without labels, shapes that do not fit.
+/// Source: Khosla et al., "Supervised Contrastive Learning", 2020, arXiv:2004.11362, equation 2.
+///
+///     Recipe{.encoder = ..., .projector = heads::Mlp{...}, .loss = losses::Supcon{.temperature = 0.1}}
+struct Supcon {
+    double temperature = 0.1;  ///< τ > 0
+
+    Tensor operator()(const Outputs& out) const {
+        detail::require_temperature("SupCon", temperature);
+        const auto views = static_cast<std::int64_t>(out.online.size());
+        require(views >= 2, "SupCon: takes at least 2 views of an image, got ", views);
+        for (const Tensor& view : out.online) detail::require_pair("SupCon", out.online.front(), view);
+        const auto n = out.online.front().size(0);
+        require(n >= 2, "SupCon: needs at least 2 images for a negative, got ", n);
+        require(out.label.defined(), "SupCon: needs labels, which these images have not; losses::NtXent needs none");
+        require(out.label.dim() == 1 && out.label.size(0) == n && at::isIntegralType(out.label.scalar_type(), false),
+                "SupCon: labels must be [", n, "] whole numbers, got ", out.label.sizes(), " of ", out.label.dtype());
+        const Autocast float32(out.online.front().device().type(), Precision::fp32);
+        const Tensor alone = -1 - at::arange(n, out.label.options());                                 // [N]
+        const Tensor label = at::where(out.label.lt(0), alone, out.label).repeat({views});            // [VN]
+        const Tensor z = detail::unit_rows(at::cat(out.online));                                      // [VN, D]
+        const Tensor similarity = z.mm(z.t()) / temperature;                                          // [VN, VN]
+        const Tensor self = at::eye(views * n, similarity.options().dtype(at::kBool));
+        const Tensor positive =
+            label.unsqueeze(0).eq(label.unsqueeze(1)).logical_and(self.logical_not()).to(similarity.scalar_type());
+        const Tensor others = similarity.masked_fill(self, -std::numeric_limits<double>::infinity());
+        return others.logsumexp(1).mean() - ((similarity * positive).sum(1) / positive.sum(1)).mean();
+    }
+};
+
+}  // namespace doppel::losses

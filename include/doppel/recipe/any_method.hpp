@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Any method behind one type: what training and evaluation work with, so that they are compiled once.
+#pragma once
+
+#include <doppel/core/batch.hpp>
+#include <doppel/core/module.hpp>
+#include <doppel/recipe/method.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace doppel {
+
+/// Which of a method's two encoders evaluation, report and encoder.safetensors use.
+enum class Network { online, target };
+
+/// A Method of any recipe; cheap to copy (copies share the method).
+///
+///     AnyMethod method = Method{recipe, {.seed = 1}};
+class AnyMethod {
+public:
+    AnyMethod() = default;
+    template <class R>
+    AnyMethod(Method<R> method) : self_(std::make_shared<Model<R>>(std::move(method))) {}  // NOLINT: implicit by intent
+
+    std::vector<std::string> begin(const Horizon& horizon) { return self_->begin(horizon); }
+    Tensor forward(const Batch& batch) { return self_->forward(batch); }
+    void commit() { self_->commit(); }
+    void discard() { self_->discard(); }
+    void skip() { self_->skip(); }
+    std::int64_t skipped() const { return self_->skipped(); }
+    const std::vector<Outputs>& last() const { return self_->last(); }
+    std::vector<std::pair<std::string, std::int64_t*>> counters() { return self_->counters(); }
+    std::vector<std::pair<std::string, Tensor>> metrics() const { return self_->metrics(); }
+
+    /// All modules: parameters, buffers, to(), train().
+    torch::nn::Module& module() const { return self_->module(); }
+    /// One of the encoders.
+    std::shared_ptr<torch::nn::Module> encoder(Network which) const { return self_->encoder(which); }
+    /// images [B, C, H, W] → features [B, F] of one of the encoders, in the mode it is in.
+    Tensor features(const Tensor& images, Network which) const { return self_->features(images, which); }
+    std::int64_t feature_dim() const { return self_->feature_dim(); }
+    /// Parameters that the optimizer trains, by name.
+    std::vector<std::pair<std::string, Tensor>> trainable() const {
+        std::vector<std::pair<std::string, Tensor>> list;
+        for (const auto& item : module().named_parameters())
+            if (item.value().requires_grad()) list.emplace_back(item.key(), item.value());
+        return list;
+    }
+
+private:
+    struct Interface {
+        virtual ~Interface() = default;
+        virtual std::vector<std::string> begin(const Horizon&) = 0;
+        virtual Tensor forward(const Batch&) = 0;
+        virtual void commit() = 0;
+        virtual void discard() = 0;
+        virtual void skip() = 0;
+        virtual std::int64_t skipped() const = 0;
+        virtual const std::vector<Outputs>& last() const = 0;
+        virtual std::vector<std::pair<std::string, std::int64_t*>> counters() = 0;
+        virtual std::vector<std::pair<std::string, Tensor>> metrics() const = 0;
+        virtual torch::nn::Module& module() const = 0;
+        virtual std::shared_ptr<torch::nn::Module> encoder(Network) const = 0;
+        virtual Tensor features(const Tensor&, Network) const = 0;
+        virtual std::int64_t feature_dim() const = 0;
+    };
+    template <class R>
+    struct Model final : Interface {
+        explicit Model(Method<R> m) : method(std::move(m)) {}
+        std::vector<std::string> begin(const Horizon& horizon) override { return method->begin(horizon); }
+        Tensor forward(const Batch& batch) override { return method->forward(batch); }
+        void commit() override { method->commit(); }
+        void discard() override { method->discard(); }
+        void skip() override { method->skip(); }
+        std::int64_t skipped() const override { return method->skipped(); }
+        const std::vector<Outputs>& last() const override { return method->last(); }
+        std::vector<std::pair<std::string, std::int64_t*>> counters() override { return method->counters(); }
+        std::vector<std::pair<std::string, Tensor>> metrics() const override {
+            if constexpr (requires { method->recipe.loss.metrics(); })
+                return method->recipe.loss.metrics();
+            else
+                return {};
+        }
+        torch::nn::Module& module() const override { return *method; }
+        auto& network(Network which) const { return which == Network::online ? method->encoder() : method->target_encoder(); }
+        std::shared_ptr<torch::nn::Module> encoder(Network which) const override {
+            if constexpr (requires { network(which).ptr(); })
+                return network(which).ptr();
+            else
+                return network(which);
+        }
+        Tensor features(const Tensor& images, Network which) const override { return network(which)->forward(images); }
+        std::int64_t feature_dim() const override { return method->feature_dim(); }
+        mutable Method<R> method;
+    };
+    std::shared_ptr<Interface> self_;
+};
+
+}  // namespace doppel
