@@ -6,7 +6,7 @@
 #include <doppel/recipe/method.hpp>
 #include <doppel/queues/fifo.hpp>
 
-#include "torch_support.hpp"
+#include "support/torch_support.hpp"
 
 using namespace doppel;
 using namespace doppel::test;

@@ -2,7 +2,7 @@
 // Runs a program as a user's shell would: arguments in; exit status, signal and text out.
 #pragma once
 
-#include "support.hpp"
+#include "support/support.hpp"
 
 #include <fcntl.h>
 #include <poll.h>

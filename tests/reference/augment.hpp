@@ -2,7 +2,7 @@
 // Reads augment.txt, the pictures that make_augment_fixtures.py made.
 #pragma once
 
-#include "support.hpp"
+#include "support/support.hpp"
 
 #include <doppel/core/error.hpp>
 #include <doppel/image/image.hpp>

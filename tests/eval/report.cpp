@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doppel/eval/report.hpp>
+
+#include "support/support.hpp"
+
+#include <cmath>
+
+using namespace doppel;
+using test::mentions;
+using test::message_of;
+
+namespace {
+
+std::string page_of(const eval::Report& report) {
+    const test::TemporaryFolder folder;
+    eval::write_report(folder / "report.html", report);
+    const auto bytes = test::read_bytes(folder / "report.html");
+    return {bytes.begin(), bytes.end()};
+}
+
+std::size_t count(std::string_view text, std::string_view part) {
+    std::size_t found = 0;
+    for (std::size_t at = 0; (at = text.find(part, at)) != std::string_view::npos; at += part.size()) ++found;
+    return found;
+}
+
+Image gradient(int width, int height, int channels) {
+    Image image(width, height, channels);
+    for (std::size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = static_cast<std::uint8_t>(i * 7);
+    return image;
+}
+
+/// True when every element that is opened is closed, in order, and attributes are quoted.
+bool well_formed(std::string_view text) {
+    std::vector<std::string> open;
+    for (std::size_t at = 0; (at = text.find('<', at)) != std::string_view::npos;) {
+        const auto end = text.find('>', at);
+        if (end == std::string_view::npos) return false;
+        const auto tag = text.substr(at + 1, end - at - 1);
+        const std::string name(tag.substr(0, tag.find_first_of(" />", 1)));
+        if (tag[0] == '/') {
+            if (open.empty() || '/' + open.back() != tag) return false;
+            open.pop_back();
+        } else if (tag.back() != '/' && tag[0] != '!' && name != "meta" && name != "img" && name != "br") {
+            open.push_back(name);
+        }
+        if (count(tag, "\"") % 2 != 0) return false;
+        at = end;
+    }
+    return open.empty();
+}
+
+eval::Report everything() {
+    const std::string nasty = "<script>alert('x')</script>&\"";
+    return {
+        .title = "Title " + nasty,
+        .summary = nasty,
+        .measures = eval::knn_headline({.trained = 0.712, .untrained = 0.2, .pixels = 0.3, .k = 7, .classes = 8}),
+        .facts = {{nasty, nasty}},
+        .curves =
+            {{.name = nasty, .x_label = nasty, .y_label = nasty, .series = {{nasty, {{0, 1}, {1, 2}}}, {"b", {}}}}},
+        .sheets = {{.title = nasty,
+                    .note = nasty,
+                    .rows = {{.source = {gradient(3, 2, 3), nasty}, .views = {{gradient(2, 2, 1), nasty}}}}}},
+        .neighbors =
+            {{.title = nasty,
+              .note = nasty,
+              .rows = {{.query = {gradient(4, 4, 3), nasty},
+                        .nearest = {{.image = gradient(4, 4, 3), .label = nasty, .similarity = 0.9876, .right = true},
+                                    {.image = gradient(4, 4, 3), .label = "b", .similarity = 0.5, .right = false},
+                                    {.image = gradient(4, 4, 3), .label = "c", .similarity = -1, .right = {}}}}}}},
+        .figures = {{nasty, nasty, nasty}}};
+}
+
+}  // namespace
+
+TEST_CASE("A report asks for nothing from outside and runs nothing") {
+    const auto page = page_of(everything());
+    CHECK(count(page, "<script") == 0);
+    CHECK(count(page, "http://") == count(page, "http://www.w3.org/2000/svg"));
+    CHECK(count(page, "https://") == 0);
+    CHECK(count(page, "<link") == 0);
+    CHECK(count(page, "@import") == 0);
+    CHECK(count(page, "url(") == 0);
+    CHECK(count(page, "src=\"") == count(page, "src=\"data:image/png;base64,"));
+    CHECK(mentions(page, {"<!doctype html>", "charset=\"utf-8\"", "name=\"viewport\"", "default-src 'none'",
+                          "prefers-color-scheme"}));
+}
+
+TEST_CASE("Everything that is given appears, escaped, in well-formed elements") {
+    const auto page = page_of(everything());
+    CHECK(well_formed(page));
+    CHECK(count(page, "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;&quot;") >= 18);
+    CHECK(count(page, "<img") == 6);
+    CHECK(count(page, "class=\"right\"") == 1);
+    CHECK(count(page, "class=\"wrong\"") == 1);
+    CHECK(mentions(
+        page, {"0.988", "0.500", "-1.000", "71.2", "width:71.20%", "width:12.50%", "7 nearest", "One of 8 classes"}));
+}
+
+TEST_CASE("An empty report is a page all the same, without empty sections") {
+    const auto page = page_of({.title = "Empty"});
+    CHECK(well_formed(page));
+    CHECK(count(page, "<section") == 0);
+    CHECK(mentions(page, {"<h1>Empty</h1>"}));
+}
+
+TEST_CASE("Text that is no UTF-8 or that XML forbids is replaced, other text is kept") {
+    using eval::detail::escaped;
+    const std::string mark = "\xEF\xBF\xBD";
+    CHECK(escaped("caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80\n\t") == "caf\xC3\xA9 \xE2\x82\xAC \xF0\x9F\x98\x80\n\t");
+    CHECK(escaped("a\xE9z") == "a" + mark + "z");
+    CHECK(escaped(std::string_view("\0\x1b", 2)) == mark + mark);
+    CHECK(escaped("\xC3") == mark);
+    CHECK(escaped("\xC0\xBC") == mark + mark);           // an overlong '<'
+    CHECK(escaped("\xED\xA0\x80") == mark + mark + mark);  // a surrogate
+}
+
+TEST_CASE("Base64 is that of RFC 4648") {
+    const auto encoded = [](std::string_view text) {
+        return eval::detail::base64({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
+    };
+    CHECK(encoded("").empty());
+    CHECK(encoded("f") == "Zg==");
+    CHECK(encoded("fo") == "Zm8=");
+    CHECK(encoded("foo") == "Zm9v");
+    CHECK(encoded("foobar") == "Zm9vYmFy");
+    CHECK(encoded("\xFF\xFE\xFD") == "//79");
+}
+
+TEST_CASE("Small images are shown as squares, large ones are shrunk by the mean of whole squares") {
+    CHECK(mentions(eval::detail::image_tag(gradient(32, 32, 3), ""), {"class=\"px\"", "width=\"32\""}));
+    CHECK_FALSE(mentions(eval::detail::image_tag(gradient(100, 100, 3), ""), {"class=\"px\""}));
+    CHECK(mentions(eval::detail::image_tag(gradient(449, 225, 3), ""), {"width=\"149\"", "height=\"75\""}));
+    Image image(4, 2, 1);
+    image.pixels = {0, 2, 10, 10, 4, 6, 10, 11};
+    const auto small = eval::detail::thumbnail(image, 2);
+    REQUIRE(small.width == 2);
+    REQUIRE(small.height == 1);
+    CHECK(small.pixels == std::vector<std::uint8_t>{3, 10});
+    CHECK(eval::detail::thumbnail(gradient(1000, 1, 3), 224).height == 1);
+}
+
+TEST_CASE("What cannot be shown is refused, and no report is left") {
+    const test::TemporaryFolder folder;
+    const auto refuses = [&](const eval::Report& report) {
+        const auto text = message_of([&] { eval::write_report(folder / "report.html", report); });
+        CHECK(std::filesystem::is_empty(folder.path()));
+        return text;
+    };
+    CHECK(mentions(refuses({.measures = {{.name = "k-NN", .share = 71.2}}}),
+                   {"write_report", "k-NN", "71.2", "between 0 and 1"}));
+    CHECK(mentions(refuses({.measures = {{.name = "k-NN", .share = std::nan("")}}}), {"k-NN", "nan"}));
+    Image broken(4, 4, 3);
+    broken.pixels.pop_back();
+    CHECK(mentions(refuses({.sheets = {{.rows = {{.source = {broken, ""}}}}}}), {"4 x 4 x 3", "47 bytes"}));
+    CHECK(mentions(refuses({.sheets = {{.rows = {{.source = {Image(), ""}}}}}}), {"0 x 0"}));
+}
+
+TEST_CASE("Ticks are round numbers inside the range") {
+    const auto ticks = [](std::initializer_list<double> values, bool logarithmic, bool rounded = true) {
+        eval::detail::Axis axis(logarithmic);
+        for (const double value : values) axis.include(value);
+        axis.close(rounded, 5);
+        std::string text;
+        for (const double tick : axis.ticks()) text += eval::detail::number_text(tick) + ' ';
+        return text;
+    };
+    CHECK(ticks({0, 1}, false) == "0 0.2 0.4 0.6 0.8 1 ");
+    CHECK(ticks({-3, 17}, false) == "-5 0 5 10 15 20 ");
+    CHECK(ticks({1.2, 4.9}, false, false) == "2 3 4 ");
+    CHECK(ticks({0, 5e6}, false) == "0 1000k 2000k 3000k 4000k 5000k ");
+    CHECK(ticks({3, 3}, false) != "");
+    CHECK(ticks({}, false) != "");
+    CHECK(ticks({0.002, 40}, true) == "0.001 0.01 0.1 1 10 100 ");
+    CHECK(ticks({1, 30}, true, false) == "1 2 5 10 20 ");
+    CHECK(ticks({1e-9, 1e9}, true).size() > 10);
+}
+
+TEST_CASE("A line chart puts points where the axes say") {
+    const auto svg = eval::line_chart(
+        {.name = "Loss", .x_label = "step", .y_label = "nats", .series = {{"", {{0, 0}, {5, 1}, {10, 2}}}}});
+    CHECK(well_formed(svg));
+    CHECK(mentions(svg, {"d=\"M70.0 250.0L249.0 145.0L428.0 40.0\"", ">Loss<", ">step<", ">nats<", "1 at 5"}));
+    const auto logarithmic =
+        eval::line_chart({.series = {{"", {{1, 1}, {10, 0.01}, {100, 0.0001}}}}, .log_x = true, .log_y = true});
+    CHECK(mentions(logarithmic, {"d=\"M70.0 40.0L249.0 145.0L428.0 250.0\""}));
+}
+
+TEST_CASE("Values that have no place interrupt the line and leave no number that is none") {
+    const auto svg = eval::line_chart({.series = {{"a", {{0, 1}, {1, NAN}, {2, 3}, {3, INFINITY}, {4, 1}, {5, 2}}}}});
+    CHECK(count(svg, "M") == 3);
+    CHECK(count(svg, "nan") == 0);
+    CHECK(count(svg, "inf") == 0);
+    const auto logarithmic =
+        eval::line_chart({.series = {{"a", {{0, 1}, {1, -1}, {2, 0}, {3, 1}}}}, .log_x = true, .log_y = true});
+    CHECK(count(logarithmic, "nan") == 0);
+    CHECK(count(logarithmic, "inf") == 0);
+    CHECK(mentions(eval::line_chart({.series = {{"a", {}}}}), {"no values"}));
+}
+
+TEST_CASE("A long series is thinned and keeps its extremes, its ends and its gaps") {
+    std::vector<std::pair<double, double>> points;
+    for (int i = 0; i < 100000; ++i) points.emplace_back(i, std::sin(i * 0.01));
+    points[40001].second = 50;
+    points[70001].second = -50;
+    points[90001].second = NAN;
+    const auto thin = eval::detail::thinned(points, 1000);
+    CHECK(thin.size() < 1500);
+    CHECK(thin.front() == points.front());
+    CHECK(thin.back() == points.back());
+    CHECK(std::find(thin.begin(), thin.end(), points[40001]) != thin.end());
+    CHECK(std::find(thin.begin(), thin.end(), points[70001]) != thin.end());
+    CHECK(std::any_of(thin.begin(), thin.end(), [](const auto& point) { return std::isnan(point.second); }));
+    CHECK(std::is_sorted(thin.begin(), thin.end(), [](const auto& a, const auto& b) { return a.first < b.first; }));
+}

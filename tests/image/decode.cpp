@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doppel/image/decode.hpp>
+#include <doppel/image/detail/exif.hpp>
+#include <doppel/image/encode.hpp>
+
+#include "support/support.hpp"
+
+#include <cstdlib>
+#include <map>
+#include <sstream>
+
+using namespace doppel;
+using Bytes = std::vector<std::uint8_t>;
+using test::mentions;
+using test::message_of;
+
+namespace {
+
+Bytes from_hex(std::string_view text) {
+    const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
+    Bytes bytes(text.size() / 2);
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+        bytes[i] = static_cast<std::uint8_t>(digit(text[2 * i]) * 16 + digit(text[2 * i + 1]));
+    return bytes;
+}
+
+struct Fixture {
+    Bytes file;
+    Image pixels;
+};
+
+/// tests/reference/images.txt: files and the pixels that Pillow reads from them.
+const std::map<std::string, Fixture>& fixtures() {
+    static const auto all = [] {
+        std::map<std::string, Fixture> found;
+        std::ifstream in(test::reference_folder() / "images.txt");
+        std::string name, file, pixels;
+        int width = 0, height = 0, channels = 0;
+        while (in >> name >> width >> height >> channels >> file >> pixels) {
+            Image image(width, height, channels);
+            image.pixels = from_hex(pixels);
+            found[name] = {from_hex(file), image};
+        }
+        return found;
+    }();
+    return all;
+}
+
+bool readable(std::string_view name) {
+#if !DOPPEL_JPEG
+    if (name.starts_with("jpeg")) return false;
+#endif
+#if !DOPPEL_PNG
+    if (name.starts_with("png")) return false;
+#endif
+#if !DOPPEL_WEBP
+    if (name.starts_with("webp")) return false;
+#endif
+    return !name.empty();
+}
+
+Image gradient(int width, int height, int channels) {
+    Image image(width, height, channels);
+    for (int y = 0; y < height; ++y)
+        for (int x = 0; x < width; ++x)
+            for (int c = 0; c < channels; ++c) image.at(x, y)[c] = static_cast<std::uint8_t>(3 * x + 5 * y + 40 * c);
+    return image;
+}
+
+}  // namespace
+
+TEST_CASE("every format gives the very pixels that Pillow gives") {
+    REQUIRE(fixtures().size() == 33);
+    for (const auto& [name, fixture] : fixtures()) {
+        CAPTURE(name);
+        CHECK(image::looks_like_image(fixture.file));
+        if (readable(name))
+            CHECK(image::decode(fixture.file, name) == fixture.pixels);
+        else
+            CHECK(mentions(message_of([&] { image::decode(fixture.file, name); }),
+                           {name, "this build has no", "install lib"}));
+    }
+}
+
+TEST_CASE("a truncated file is an error that names it, wherever it ends") {
+    for (const auto& [name, fixture] : fixtures()) {
+        if (!readable(name)) continue;
+        CAPTURE(name);
+        for (std::size_t size = 0; size < fixture.file.size(); size += 1 + size / 40) {
+            CAPTURE(size);
+            const auto cut = std::span(fixture.file).first(size);
+            // The picture of a WebP stands before its other chunks, so it may be there whole.
+            const auto message = message_of([&] {
+                if (image::decode(cut, name) == fixture.pixels && name.starts_with("webp_orientation"))
+                    fail("decode: ", name);
+            });
+            CHECK(message.starts_with("decode: " + name));
+            CHECK(message.find('\n') == std::string::npos);
+        }
+    }
+}
+
+TEST_CASE("damaged bytes end in an image or in one line of error, never in a crash") {
+    std::uint32_t random = 1;
+    int errors = 0, images = 0;
+    for (const auto& [name, fixture] : fixtures()) {
+        if (!readable(name)) continue;
+        for (int trial = 0; trial < 60; ++trial) {
+            Bytes damaged = fixture.file;
+            for (int i = 0; i < 3; ++i) {
+                random = random * 1664525 + 1013904223;
+                // From byte 30 on: before it stand magic numbers and, in WebP, a size that makes a large black canvas.
+                damaged[30 + (random >> 8) % (damaged.size() - 30)] ^= static_cast<std::uint8_t>(1 << (random & 7));
+            }
+            const auto message = message_of([&] {
+                const Image image = image::decode(damaged, name);
+                images += image.channels == 1 || image.channels == 3;
+            });
+            if (message.empty()) continue;
+            CHECK(message.starts_with("decode: " + name + ": "));
+            CHECK(message.find('\n') == std::string::npos);
+            ++errors;
+        }
+    }
+    if (readable("jpeg")) {  // whose damage shows itself only now and then
+        CHECK(errors > 100);
+        CHECK(images > 100);
+    }
+}
+
+TEST_CASE("sizes that no image has are refused before memory is taken for them") {
+#if DOPPEL_PNG
+    Bytes png = image::encode_png(gradient(4, 4, 1));
+    png[16] = png[20] = 0x40;  // 2^30 + 4 pixels a side; the checksum of the header follows
+    const std::uint32_t check = static_cast<std::uint32_t>(crc32_z(0, png.data() + 12, 17));
+    for (std::size_t i = 0; i < 4; ++i) png[29 + i] = static_cast<std::uint8_t>(check >> (24 - 8 * i));
+    CHECK(mentions(message_of([&] { image::decode(png, "huge.png"); }),
+                   {"huge.png", "1073741828 x 1073741828", "expected at most"}));
+#endif
+#if DOPPEL_PNG
+    // A chunk that claims 2 GiB: libpng would take and clear them before it looks for the data.
+    Bytes claims = image::encode_png(gradient(4, 4, 1));
+    const Bytes name = {'I', 'D', 'A', 'T'};
+    auto chunk = std::search(claims.begin(), claims.end(), name.begin(), name.end());
+    REQUIRE(chunk != claims.end());
+    chunk[-4] = 0x7F;
+    CHECK(mentions(message_of([&] { image::decode(claims, "claims.png"); }), {"claims.png", "ends too early"}));
+#endif
+#if DOPPEL_JPEG
+    Bytes jpeg = image::encode_jpeg(gradient(8, 8, 1), 90);
+    const Bytes start = {0xFF, 0xC0, 0, 11, 8};
+    auto size = std::search(jpeg.begin(), jpeg.end(), start.begin(), start.end());
+    REQUIRE(size != jpeg.end());
+    size[5] = size[7] = 0xFF;
+    CHECK(mentions(message_of([&] { image::decode(jpeg, "huge.jpg"); }),
+                   {"huge.jpg", "65288 x 65288", "expected at most"}));
+#endif
+}
+
+TEST_CASE("what is not an image is said not to be one") {
+    const auto text = [](std::string_view t) { return Bytes(t.begin(), t.end()); };
+    CHECK(mentions(message_of([&] { image::decode(text("GIF89a......"), "a.gif"); }),
+                   {"a.gif", "not an image", "JPEG, PNG or WebP"}));
+    CHECK(mentions(message_of([&] { image::decode({}, "empty"); }), {"empty", "no bytes"}));
+    CHECK_FALSE(image::looks_like_image(text("RIFF....WAVE")));
+    CHECK_FALSE(image::looks_like_image(text("RIFF....WEB")));
+    CHECK_FALSE(image::looks_like_image(text("\xFF\xD8")));
+    CHECK_FALSE(image::looks_like_image({}));
+    CHECK(image::format_of(text("RIFF....WEBP")) == image::Format::webp);
+}
+
+TEST_CASE("read names the path and the reason when there is no such file") {
+    const test::TemporaryFolder folder;
+    CHECK(mentions(message_of([&] { image::read(folder / "no.png"); }), {"no.png", "No such file"}));
+    CHECK(mentions(message_of([&] { image::read(folder.path()); }), {folder.path().string(), "cannot read"}));
+    test::write_bytes(folder / "text.jpg", "not an image");
+    CHECK(mentions(message_of([&] { image::read(folder / "text.jpg"); }), {"text.jpg", "not an image"}));
+}
+
+TEST_CASE("surplus bytes after the pixels of a JPEG do no harm, missing ones do") {
+#if DOPPEL_JPEG
+    const Bytes jpeg = image::encode_jpeg(gradient(16, 16, 3), 90);
+    Bytes longer = jpeg;
+    longer.insert(longer.end() - 2, 5, 0x55);
+    CHECK(image::decode(longer, "longer") == image::decode(jpeg, "jpeg"));
+    Bytes shorter = jpeg;
+    shorter.erase(shorter.end() - 12, shorter.end() - 2);
+    CHECK(mentions(message_of([&] { image::decode(shorter, "shorter"); }), {"shorter", "JPEG", "premature end"}));
+#endif
+}
+
+TEST_CASE("an EXIF block that is damaged leaves the image as stored") {
+    const Bytes whole = {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0};
+    CHECK(image::detail::orientation(whole) == 6);
+    const Bytes motorola = {'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, 8, 0, 0};
+    CHECK(image::detail::orientation(motorola) == 8);
+    for (std::size_t size = 0; size < 20; ++size) CHECK(image::detail::orientation(std::span(whole).first(size)) == 1);
+    for (std::size_t at : {0u, 2u, 4u, 10u, 12u, 14u, 18u}) {
+        Bytes other = whole;
+        other[at] = 0xEE;
+        CHECK(image::detail::orientation(other) == 1);
+    }
+}
+
+TEST_CASE("PNG files that are written are read back without loss") {
+    for (int channels : {1, 3})
+        for (int width : {1, 2, 7, 300}) {
+            const Image image = gradient(width, 9, channels);
+            const Bytes png = image::encode_png(image);
+            CHECK(image::format_of(png) == image::Format::png);
+            if (readable("png")) CHECK(image::decode(png, "png") == image);
+        }
+    const Image smooth = gradient(300, 200, 3);
+    CHECK(image::encode_png(smooth).size() < smooth.pixels.size() / 50);  // the filters do their work
+
+    const test::TemporaryFolder folder;
+    image::write_png(folder / "Ünï.png", smooth);
+    const auto bytes = test::read_bytes(folder / "Ünï.png");
+    CHECK(bytes == image::encode_png(smooth));
+    CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
+    CHECK(
+        mentions(message_of([&] { image::write_png(folder / "none" / "a.png", smooth); }), {"a.png", "No such file"}));
+}
+
+TEST_CASE("images that do not fit their size, and absurd qualities, are not encoded") {
+    Image image = gradient(4, 4, 3);
+    CHECK(mentions(message_of([&] { image::encode_jpeg(image, 0); }), {"quality must be 1 to 100, got 0"}));
+    image.pixels.pop_back();
+    CHECK(mentions(message_of([&] { image::encode_png(image); }), {"encode_png", "4 x 4 x 3", "47 bytes"}));
+    CHECK(mentions(message_of([&] { image::encode_png(Image()); }), {"0 x 0 x 0"}));
+    CHECK(mentions(message_of([&] { image::encode_png(Image(2, 2, 2)); }), {"channels 1 or 3"}));
+}
+
+TEST_CASE("JPEG files that are written come back nearly the same") {
+#if DOPPEL_JPEG
+    for (int channels : {1, 3}) {
+        const Image image = gradient(31, 17, channels), back = image::decode(image::encode_jpeg(image, 95), "jpeg");
+        REQUIRE(back.pixels.size() == image.pixels.size());
+        CHECK(back.channels == channels);
+        double sum = 0;
+        for (std::size_t i = 0; i < image.pixels.size(); ++i) sum += std::abs(image.pixels[i] - back.pixels[i]);
+        CHECK(sum / static_cast<double>(image.pixels.size()) < 4);
+    }
+    CHECK(image::encode_jpeg(gradient(64, 64, 3), 20).size() < image::encode_jpeg(gradient(64, 64, 3), 95).size());
+#endif
+}
+
+TEST_CASE("an error is one line, whatever stands in names and values") {
+    CHECK(message_of([] { image::decode(Bytes{1, 2, 3}, "a\nb\x1b[31m.png"); }).starts_with("decode: a?b?[31m.png: not an image"));
+    CHECK(mentions(message_of([] { image::decode(Bytes{}, "größe.png"); }), {"größe.png"}));
+}

@@ -1,0 +1,598 @@
+// SPDX-License-Identifier: Apache-2.0
+// iBOT's patch loss and the sum of losses.
+#include <doppel/encoders/vit.hpp>
+#include <doppel/losses/ibot.hpp>
+#include <doppel/losses/sigreg.hpp>
+#include <doppel/losses/weighted_sum.hpp>
+#include <doppel/losses/tico.hpp>
+#include <doppel/methods/ibot.hpp>
+
+#include "support/method_support.hpp"
+
+#include <functional>
+#include <limits>
+#include <numeric>
+
+using namespace doppel;
+using namespace doppel::test;
+using losses::Centering;
+using losses::Ibot;
+using losses::Sigreg;
+using losses::Sum;
+using losses::Weighted;
+
+namespace {
+
+// ---- the inputs of make_ibot_fixtures.py ------------------------------------------------------------------
+
+const std::vector<std::int64_t> hidden_patches{3, 0, 1, 4, 2, 8};  // of six views with 9 patches each
+
+Tensor mask() {
+    const Tensor places = (at::arange(9) * 7).unsqueeze(0) + (at::arange(6) * 5).unsqueeze(1);
+    return places.remainder(9) < at::tensor(hidden_patches).unsqueeze(1);                             // [6, 9]
+}
+Tensor weights(at::ScalarType type = at::kDouble) {
+    std::vector<double> all;
+    for (const auto n : hidden_patches)
+        for (std::int64_t i = 0; i < n; ++i) all.push_back(1 / static_cast<double>(n * 6));
+    return at::tensor(all, type);                                                                     // [18]
+}
+Tensor online(int step, at::ScalarType type = at::kDouble) {
+    return chirp({6, 9, 5}, 0.017 + 0.002 * step, 0.6).index({mask()}).to(type);                      // [18, 5]
+}
+Tensor target(int step, at::ScalarType type = at::kDouble) {
+    return (0.3 * chirp({6, 9, 5}, 0.011 + 0.003 * step, 0.3) + 0.1).index({mask()}).to(type);        // [18, 5]
+}
+
+Outputs outputs(const Tensor& s, const Tensor& t, const Tensor& w = weights(), std::int64_t epoch = 0) {
+    Outputs out;
+    out.patches = {.online = s, .target = t, .weight = w};
+    out.at = {.step = epoch * 10, .of = {.samples = 100, .steps = 1000, .steps_per_epoch = 10}};
+    return out;
+}
+
+Ibot ibot(std::int64_t classes = 5, Ibot loss = {}, at::ScalarType type = at::kDouble) {
+    loss.build(classes);
+    loss.patch_center = loss.patch_center.to(type);
+    return loss;
+}
+const losses::TargetTemperature warm{.from = 0.04, .to = 0.07, .epochs = 3}, fixed{.from = 0.07, .to = 0.07};
+
+// ---- the definition, one number at a time -----------------------------------------------------------------
+
+std::vector<double> softmax(const std::vector<double>& x, double temperature) {
+    const double top = *std::max_element(x.begin(), x.end());
+    std::vector<double> p;
+    double sum = 0;
+    for (const double value : x) sum += p.emplace_back(std::exp((value - top) / temperature));
+    for (double& value : p) value /= sum;
+    return p;
+}
+
+Rows sinkhorn_by_definition(Rows q, double epsilon) {
+    const auto rows = static_cast<double>(q.size()), columns = static_cast<double>(q[0].size());
+    for (auto& row : q)
+        for (double& value : row) value = std::exp(value / epsilon);
+    for (int i = 0; i < 3; ++i) {
+        for (std::size_t k = 0; k < q[0].size(); ++k) {
+            double sum = 0;
+            for (const auto& row : q) sum += row[k];
+            for (auto& row : q) row[k] *= rows / columns / sum;
+        }
+        for (auto& row : q) {
+            const double sum = std::accumulate(row.begin(), row.end(), 0.0);
+            for (double& value : row) value /= sum;
+        }
+    }
+    return q;
+}
+
+double by_definition(const losses::Ibot& loss, const Outputs& out, double target_temperature) {
+    const Rows s = numbers(out.patches.online), t = numbers(out.patches.target), c = numbers(loss.patch_center);
+    const Rows w = numbers(out.patches.weight.unsqueeze(0));
+    const Rows assigned = sinkhorn_by_definition(t, target_temperature);
+    double sum = 0;
+    for (std::size_t m = 0; m < s.size(); ++m) {
+        std::vector<double> centerd = t[m];
+        for (std::size_t k = 0; k < centerd.size(); ++k) centerd[k] -= c[0][k];
+        const auto p = loss.centering == Centering::mean ? softmax(centerd, target_temperature) : assigned[m];
+        const auto q = softmax(s[m], loss.temperature);
+        for (std::size_t k = 0; k < p.size(); ++k) sum -= w[0][m] * p[k] * std::log(q[k]);
+    }
+    return sum;
+}
+
+void says(const std::function<void()>& action, std::initializer_list<std::string_view> parts) {
+    const std::string message = message_of(action);
+    INFO(message);
+    CHECK(mentions(message, parts));
+}
+
+// ---- methods and parts for sums ---------------------------------------------------------------------------
+
+const encoders::Vit vit{.kind = VitKind::ti, .patch = 4, .image_size = 12, .dim = 24, .depth = 2, .heads = 3,
+                        .mask_token = true};
+
+template <class L>
+auto masked(L loss) {
+    return Recipe{.encoder = vit,
+                  .projector = heads::Mlp{.hidden = {}, .out = 6},
+                  .target = targets::Ema{.schedule = schedules::Constant{0.9}},
+                  .loss = std::move(loss),
+                  .passes = {.join_views = true, .join_heads = true}};
+}
+const Horizon horizon{.samples = 100, .steps = 100, .steps_per_epoch = 10};
+
+template <class L>
+concept NamesPairing = requires { typename L::Pairing; };
+
+/// A pair loss with state as a part.
+struct TicoPart {
+    losses::Tico of{};
+    void build(std::int64_t dim) { of.build(dim); }
+    template <class Visitor>
+    void state(Visitor&& visit) {
+        of.state(visit);
+    }
+    Tensor operator()(const Outputs& out) const { return of(out.online[0], out.target[1]); }
+    void commit(const Outputs& out) { of.commit(out); }
+};
+
+/// Has all that a loss may have, but a mask and a pairing.
+struct Scaled {
+    double power = 2;
+    Tensor scale{};
+    std::int64_t commits = 0;
+
+    void build(std::int64_t dim) { scale = at::ones({dim}).set_requires_grad(true); }
+    template <class Visitor>
+    void state(Visitor&& visit) {
+        visit("scale", scale);
+    }
+    std::string begin(const Horizon& h) const { return h.steps < 5 ? "Scaled: few steps" : ""; }
+    Tensor operator()(const Outputs& out) const { return (out.online[0] * scale).abs().pow(power).mean(); }
+    void commit(const Outputs&) { ++commits; }
+    std::vector<std::pair<std::string, Tensor>> metrics() const { return {{"scale", scale.detach().mean()}}; }
+    std::vector<std::pair<std::string, std::int64_t*>> counters() { return {{"commits", &commits}}; }
+};
+
+struct Symmetric {
+    using Pairing = pairings::Symmetric;
+    std::int64_t steps = 0;
+    void begin(const Horizon& h) { steps = h.steps; }
+    Tensor operator()(const Outputs& out) const { return (out.online[0] - out.target[1]).square().mean(); }
+    std::vector<std::pair<std::string, Tensor>> metrics() const {
+        return {{"scale", at::ones({}) * 7}, {"other", at::ones({})}};
+    }
+};
+
+struct NoFrills {
+    Tensor operator()(const Outputs& out) const { return out.online[1].sum(); }
+};
+struct Warns : NoFrills {
+    std::string begin(const Horizon&) { return "Warns: careful"; }
+};
+
+static_assert(slots::MaskingLoss<Ibot> && slots::OutputsLoss<Ibot> && NamesPairing<Ibot>);
+static_assert(slots::MaskingLoss<Sum<Sigreg, Ibot>> && !slots::MaskingLoss<Sum<Sigreg, Symmetric>>);
+static_assert(std::same_as<Sum<Sigreg, Symmetric, Ibot>::Pairing, pairings::Symmetric>);
+static_assert(std::same_as<Sum<Sum<Sigreg>, Sum<Sigreg, Ibot>>::Pairing, pairings::GlobalToAll>);
+static_assert(!NamesPairing<Sum<Sigreg, TicoPart>>);
+
+}  // namespace
+
+TEST_CASE("iBOT's patch loss gives the values, gradients and centers of lightly and of the authors' formula") {
+    // tests/reference/make_ibot_fixtures.py: the center is read before it is written (pitfall 22)
+    for (const auto type : {at::kDouble, at::kFloat}) {
+        const double tolerance = type == at::kDouble ? 1e-11 : 4e-6;
+        const auto equal = [&](const Ibot& loss, const std::string& name, int inputs, std::int64_t epoch) {
+            INFO(name << ' ' << type);
+            const auto expected = fixture("ibot.txt", name);
+            const Tensor s = leaf(online(inputs), type), t = leaf(target(inputs), type);
+            const Outputs out = outputs(s, t, weights(), epoch);  // weights in double, as any type may come
+            const Tensor value = loss(out);
+            value.backward();
+            CHECK(value.scalar_type() == type);
+            CHECK(value.item<double>() == Approx(expected.at("value").at(0)).epsilon(tolerance));
+            CHECK(largest_difference(s.grad().flatten(), at::tensor(expected.at("gradient"), at::kDouble)) < tolerance);
+            CHECK(!t.grad().defined());  // pitfall 10
+            return out;
+        };
+        Ibot loss = ibot(5, {.target_temperature = warm}, type);
+        for (int step = 0; step < 4; ++step) {
+            const std::string name = "ibot_" + std::to_string(step);
+            loss.commit(equal(loss, name, step, step));
+            const auto state = fixture("ibot.txt", name).at("state");
+            CHECK(largest_difference(loss.patch_center.flatten(), at::tensor(state, at::kDouble)) < tolerance);
+        }
+        equal(ibot(5, {.target_temperature = fixed, .centering = Centering::sinkhorn}, type), "ibot_sinkhorn", 0, 0);
+    }
+}
+
+TEST_CASE("iBOT's patch loss equals its definition, number by number, in float64") {
+    for (const auto how : {Centering::mean, Centering::sinkhorn})
+        for (const double temperature : {0.1, 1.0})
+            for (const std::int64_t epoch : {0, 1, 2, 7}) {
+                Ibot loss = ibot(5, {.temperature = temperature, .target_temperature = warm, .centering = how});
+                loss.patch_center = chirp({1, 5}, 0.3, 0.2) * 0.1;
+                const Outputs out = outputs(3 * online(1), target(2), chirp({18}, 0.2, 0.1) + 2, epoch);
+                const double warmed = std::min(0.07, 0.04 + 0.015 * static_cast<double>(epoch));
+                CHECK(loss(out).item<double>() == Approx(by_definition(loss, out, warmed)).epsilon(1e-10));
+            }
+}
+
+TEST_CASE("the gradient of iBOT's patch loss equals central differences") {
+    for (const auto how : {Centering::mean, Centering::sinkhorn}) {
+        Ibot loss = ibot(5, {.target_temperature = fixed, .centering = how});
+        loss.patch_center = chirp({1, 5}, 0.3, 0.2) * 0.1;
+        const Tensor x = leaf(online(0));
+        const auto value = [&](const Tensor& s) { return loss(outputs(s, target(0))); };
+        value(x).backward();
+        CHECK(x.grad().abs().max().item<double>() > 1e-3);
+        CHECK(largest_difference(x.grad(), numeric_gradient(value, x.detach().clone())) < 1e-7);
+    }
+}
+
+TEST_CASE("iBOT's center is the target's alone, is read by the loss and written by commit") {  // pitfall 22
+    Ibot loss = ibot(5, {.target_temperature = fixed});
+    const Outputs out = outputs(online(0), target(0));
+    const double first = loss(out).item<double>();
+    CHECK(loss(out).item<double>() == first);
+    CHECK(loss.patch_center.abs().max().item<double>() == 0);
+    loss.commit(out);
+    const Tensor once = target(0).mean(0, true);
+    CHECK(largest_difference(loss.patch_center, 0.1 * once) < 1e-15);
+    CHECK(loss(out).item<double>() != first);
+    loss.commit(outputs(100 * online(3), target(0)));
+    CHECK(largest_difference(loss.patch_center, 0.19 * once) < 1e-15);
+    // A step in which nothing was hidden, and Sinkhorn, leave it.
+    Outputs none;
+    none.online = {at::ones({2, 5})};
+    loss.commit(none);
+    loss.centering = Centering::sinkhorn;
+    loss.commit(out);
+    CHECK(largest_difference(loss.patch_center, 0.19 * once) < 1e-15);
+    // m = 1 keeps, m = 0 takes the last.
+    Ibot still = ibot(5, {.center_momentum = 1}), last = ibot(5, {.center_momentum = 0});
+    still.commit(out), last.commit(out);
+    CHECK(still.patch_center.abs().max().item<double>() == 0);
+    CHECK(largest_difference(last.patch_center, once) < 1e-15);
+}
+
+TEST_CASE("where no patch is hidden iBOT's loss is 0 and can be differentiated") {
+    for (const auto type : {at::kDouble, at::kFloat, at::kHalf}) {
+        const Tensor z = leaf(wave({4, 5}) * std::numeric_limits<double>::infinity(), type);
+        Outputs out;
+        out.online = {z, z};
+        const Tensor value = ibot()(out);
+        value.backward();
+        CHECK(value.item<double>() == 0);
+        CHECK(value.dim() == 0);
+        CHECK(value.scalar_type() == (type == at::kDouble ? at::kDouble : at::kFloat));
+        REQUIRE(z.grad().defined());
+        CHECK(z.grad().abs().max().item<double>() == 0);
+    }
+    says([] { ibot()(Outputs{}); }, {"Ibot", "hidden patches or at least one view"});
+}
+
+TEST_CASE("iBOT's loss of outputs that say nothing, that are collapsed and that agree are known numbers") {
+    const double share = 5 / 6., k = 5;  // one of six views has no hidden patch
+    const Tensor same = at::ones({18, 5}, at::kDouble);
+    const Tensor one = at::one_hot(at::arange(18).remainder(5), 5).to(at::kDouble);
+    for (const auto how : {Centering::mean, Centering::sinkhorn}) {
+        const Ibot loss = ibot(5, {.target_temperature = fixed, .centering = how});
+        for (const Tensor& t : {same, target(0), one})
+            CHECK(loss(outputs(same, t)).item<double>() == Approx(share * std::log(k)).epsilon(1e-12));
+        CHECK(loss(outputs(10 * one, one)).item<double>() == Approx(0).margin(1e-3));
+        // Cross-entropy is least, the target's own entropy, where both distributions agree.
+        const Tensor p = losses::centerd(target(0), loss.patch_center, 0.07, how);
+        const double least = -((p * p.log()).sum(1) * weights()).sum().item<double>();
+        CHECK(loss(outputs(p.log() * 0.1, target(0))).item<double>() == Approx(least).epsilon(1e-10));
+        CHECK(loss(outputs(online(0), target(0))).item<double>() > least + 0.1);
+    }
+    // The center takes away a class that always wins; without it the target has collapsed onto that class.
+    Ibot loss = ibot(5, {.target_temperature = fixed, .center_momentum = 0});
+    Tensor winner = at::zeros({18, 5}, at::kDouble);
+    winner.select(1, 2).fill_(3);
+    const Outputs out = outputs(winner, winner);
+    CHECK(loss(out).item<double>() < 1e-9);
+    loss.commit(out);
+    CHECK(loss(out).item<double>() > 1);
+}
+
+TEST_CASE("iBOT's loss does not care about the order of patches, nor about a constant added to a patch's scores") {
+    const Tensor order = (at::arange(18) * 5 + 3).remainder(18);
+    const auto mixed = [&](const Tensor& x) { return x.index_select(0, order); };
+    for (const auto how : {Centering::mean, Centering::sinkhorn}) {
+        const Ibot loss = ibot(5, {.target_temperature = fixed, .centering = how});
+        const double value = loss(outputs(online(0), target(0))).item<double>();
+        const Outputs other = outputs(mixed(online(0)), mixed(target(0)), mixed(weights()));
+        CHECK(loss(other).item<double>() == Approx(value).epsilon(1e-12));
+        CHECK(loss(outputs(online(0) + wave({18, 1}), target(0))).item<double>() == Approx(value).epsilon(1e-12));
+        CHECK(loss(outputs(online(0), target(0) + 0.4)).item<double>() == Approx(value).epsilon(1e-10));
+        CHECK(loss(outputs(online(0), target(0), 3 * weights())).item<double>() == Approx(3 * value).epsilon(1e-12));
+        // but patch m belongs to patch m
+        CHECK(std::abs(loss(outputs(online(0), mixed(target(0)))).item<double>() - value) > 1e-3);
+    }
+}
+
+TEST_CASE("half-precision, extreme and equal scores give finite patch losses and gradients") {  // pitfall 16
+    for (const auto how : {Centering::mean, Centering::sinkhorn}) {
+        const Ibot loss = ibot(5, {.target_temperature = {.from = 0.02, .to = 0.02}, .centering = how}, at::kFloat);
+        for (const auto type : {at::kHalf, at::kBFloat16}) {
+            const Tensor s = leaf(online(0, type)), t = target(0, type), w = weights(at::kFloat);
+            const Tensor value = loss(outputs(s, t, w));
+            value.backward();
+            CHECK(value.scalar_type() == at::kFloat);
+            CHECK(largest_difference(value, loss(outputs(s.detach().to(at::kFloat), t.to(at::kFloat), w))) == 0);
+            CHECK(at::isfinite(s.grad()).all().item<bool>());
+            CHECK(s.grad().abs().max().item<double>() > 0);
+        }
+        for (const Tensor& x : {at::zeros({18, 5}), at::full({18, 5}, 1e4), 1e4 * online(0, at::kFloat)}) {
+            const Tensor s = leaf(x), value = loss(outputs(s, -x, weights(at::kFloat)));
+            value.backward();
+            CHECK(std::isfinite(value.item<double>()));
+            CHECK(at::isfinite(s.grad()).all().item<bool>());
+        }
+    }
+}
+
+TEST_CASE("iBOT's loss and center are computed in float32 under bfloat16 autocast") {
+    for (const auto how : {Centering::mean, Centering::sinkhorn}) {
+        const auto all = [&] {
+            Ibot loss = ibot(5, {.target_temperature = fixed, .centering = how}, at::kFloat);
+            const Outputs out = outputs(online(0, at::kFloat), target(0, at::kFloat), weights(at::kFloat));
+            loss.commit(out);
+            return at::cat({loss(out).reshape({1, 1}), loss.patch_center}, 1);
+        };
+        const Tensor outside = all();
+        const Autocast scope(at::kCPU, Precision::bf16);
+        CHECK(bit_equal(all(), outside));
+        CHECK(outside.mm(outside.t()).scalar_type() == at::kBFloat16);  // the scope itself is as it was
+    }
+}
+
+TEST_CASE("iBOT's loss says what is wrong with its options and input") {
+    const double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
+    const auto with = [](const Tensor& s, const Tensor& t, const Tensor& w = weights()) {
+        return [=] { ibot()(outputs(s, t, w)); };
+    };
+    for (const double bad : {0.0, -0.1, nan, infinity}) {
+        says([&] { ibot(5, {.temperature = bad}); }, {"Ibot", "temperature", "positive"});
+        says([&] { ibot(5, {.target_temperature = {.from = bad}}); }, {"Ibot", "temperature", "positive"});
+        says([&] { ibot(5, {.target_temperature = {.to = bad}}); }, {"Ibot", "temperature", "positive"});
+    }
+    says([&] { ibot(5, {.target_temperature = {.epochs = -1}}); }, {"Ibot", "epochs", "at least 0, got -1"});
+    for (const double bad : {-0.1, 1.1, nan})
+        says([&] { ibot(5, {.center_momentum = bad}); }, {"Ibot", "center_momentum", "between 0 and 1"});
+    says([&] { ibot(5, {.blocks = {.probability = 2}}); }, {"BlockMask", "[0, 1], got 2"});
+    says([] { Ibot{}(outputs(online(0), target(0))); }, {"Ibot", "[1, 5]", "build(5)"});
+    says([] { ibot(4)(outputs(online(0), target(0))); }, {"Ibot", "[1, 5]", "got [1, 4]"});
+    says(with(wave({2, 3, 4}), target(0)), {"Ibot", "[N, D]", "[2, 3, 4]"});
+    says(with(online(0), Tensor()), {"Ibot", "second input", "[18, 5]"});
+    says(with(online(0), wave({17, 5})), {"Ibot", "[18, 5]", "[17, 5]"});
+    says(with(online(0).to(at::kLong), target(0)), {"Ibot", "floating-point"});
+    says(with(online(0), target(0), wave({17})), {"Ibot", "weights", "[18]", "[17]"});
+    says(with(online(0), target(0), Tensor()), {"Ibot", "weights", "[18]"});
+    // A global view that the pairing leaves out would make the loss smaller without a word.
+    Outputs out = outputs(online(0), target(0));
+    out.online = {at::ones({2, 5}), Tensor()};
+    says([&] { ibot()(out); }, {"Ibot", "global view 1", "online branch", "pairing"});
+}
+
+TEST_CASE("iBOT in a method: patches meet their own, the mask token learns, the center is state") {
+    Method method{masked(Ibot{.blocks = {.probability = 0.7}}), {.seed = 2}};
+    CHECK(method->begin(horizon).empty());
+    const auto center = [&] { return method->named_buffers()["loss.patch_center"].clone(); };
+    CHECK(center().sizes() == at::IntArrayRef({1, 6}));
+    const Tensor value = method->forward(batch_of(8, 0, 1));
+    const Outputs seen = method->last()[0];
+    CHECK(value.item<double>() == Approx(by_definition(method->recipe.loss, seen, 0.04)).epsilon(1e-5));
+    // Weights sum to the share of the global views with hidden patches, and the places are those of mask().
+    double views = 0;
+    std::int64_t places = 0;
+    for (std::uint64_t v = 0; v < 2; ++v)
+        for (std::uint64_t i = 0; i < 8; ++i) {
+            const random::Stream draw({.seed = 2, .purpose = random::Purpose::mask, .epoch = 0, .index = i, .view = v});
+            const auto hidden = method->recipe.loss.mask(3, 3, draw);
+            const auto count = std::count(hidden.begin(), hidden.end(), true);
+            views += count > 0 ? 1 : 0;
+            places += count;
+        }
+    CHECK(seen.patches.online.size(0) == places);
+    CHECK(seen.patches.weight.sum().item<double>() == Approx(views / 16).epsilon(1e-6));
+    value.backward();
+    const auto gradient = [&](const char* name) { return method->named_parameters()[name].grad(); };
+    CHECK(gradient("encoder.mask_token").abs().max().item<double>() > 0);
+    CHECK(gradient("projector.0.weight").abs().max().item<double>() > 0);
+    for (const auto& item : method->named_parameters())
+        if (item.key().starts_with("target.")) CHECK(!item.value().grad().defined());
+    method->discard();
+    CHECK(center().abs().max().item<double>() == 0);
+    method->forward(batch_of(8));
+    method->commit();
+    CHECK(largest_difference(center(), 0.1 * seen.patches.target.mean(0, true)) < 1e-6);
+    // What was saved goes on in another method.
+    Method other{masked(Ibot{.blocks = {.probability = 0.7}}), {.seed = 2}};
+    {
+        const at::NoGradGuard no_grad;
+        for (const auto& item : method->named_parameters()) other->named_parameters()[item.key()].copy_(item.value());
+        for (const auto& item : method->named_buffers()) other->named_buffers()[item.key()].copy_(item.value());
+    }
+    other->begin(horizon);
+    other->at = method->at;
+    CHECK(method->forward(batch_of(8, 3)).item<float>() == other->forward(batch_of(8, 3)).item<float>());
+}
+
+TEST_CASE("a sum of losses is the weighted sum of its parts' values and gradients") {
+    Outputs out;
+    const Tensor z = leaf(chirp({6, 5}, 0.3, 0.2)), other = chirp({6, 5}, 0.2, 0.4);
+    out.online = {z, other};
+    out.target = {z.detach(), other};
+    Scaled scaled{.power = 3};
+    scaled.build(5);
+    Sum sum{Weighted{2.0, scaled}, Weighted{-0.5, Symmetric{}}, Weighted{0.0, NoFrills{}},
+            Weighted{1.5, [](const Outputs& seen) { return seen.online[0].sum(); }}};
+    const Tensor value = sum(out), expected = 2 * scaled(out) - 0.5 * Symmetric{}(out) + 1.5 * z.sum();
+    CHECK(value.scalar_type() == at::kDouble);
+    CHECK(value.item<double>() == Approx(expected.item<double>()).epsilon(1e-12));
+    value.backward();
+    const Tensor gradient = z.grad().clone();
+    z.mutable_grad() = Tensor();
+    expected.backward();
+    CHECK(z.grad().abs().max().item<double>() > 1e-3);
+    CHECK(largest_difference(z.grad(), gradient) < 1e-12);
+    // Sums of sums.
+    Sum nested{Weighted{3.0, sum}, Weighted{1.0, NoFrills{}}};
+    CHECK(nested(out).item<double>() == Approx((3 * expected + other.sum()).item<double>()).epsilon(1e-12));
+}
+
+TEST_CASE("a sum of losses passes on what its parts have") {
+    Sum sum{Weighted{1.0, Scaled{}}, Weighted{1.0, TicoPart{}}, Weighted{0.5, Symmetric{}}, Weighted{1.0, Warns{}}};
+    sum.build(5);
+    std::vector<std::string> names;
+    sum.state([&](const char* name, Tensor& value) {
+        names.emplace_back(name);
+        CHECK(value.defined());
+    });
+    CHECK(names == std::vector<std::string>{"scale", "covariance"});
+    CHECK(sum.begin({.steps = 3}) == "Scaled: few steps; Warns: careful");
+    CHECK(sum.begin({.steps = 30}) == "Warns: careful");
+    CHECK(std::get<2>(sum.parts).loss.steps == 30);
+    Outputs out;
+    out.online = out.target = {at::ones({4, 5}), at::ones({4, 5})};
+    sum.commit(out);
+    CHECK(std::get<0>(sum.parts).loss.commits == 1);
+    CHECK(std::get<1>(sum.parts).loss.of.covariance.abs().max().item<double>() > 0);
+    const auto metrics = sum.metrics();
+    REQUIRE(metrics.size() == 3);
+    CHECK(metrics[0].first == "scale");
+    CHECK(metrics[1].first == "scale_2");
+    CHECK(metrics[1].second.item<double>() == 7);
+    CHECK(metrics[2].first == "other");
+    const auto counters = sum.counters();
+    REQUIRE(counters.size() == 1);
+    CHECK(counters[0].first == "commits");
+    CHECK(counters[0].second == &std::get<0>(sum.parts).loss.commits);
+    // The mask is that of the part which has one.
+    const Ibot hides{.blocks = {.probability = 1}};
+    const random::Stream draw({.seed = 4, .purpose = random::Purpose::mask});
+    CHECK(Sum{Weighted{1.0, Scaled{}}, Weighted{1.0, hides}}.mask(6, 5, draw) == hides.mask(6, 5, draw));
+    // What no part has the sum has not.
+    using Plain = Sum<NoFrills, Ibot>;
+    static_assert(!losses::detail::HasCounters<Plain> && !losses::detail::HasMetrics<Plain>);
+    static_assert(!losses::detail::HasState<Sum<NoFrills, Sigreg>> && losses::detail::HasState<Plain>);
+}
+
+TEST_CASE("a sum of losses says what is wrong with its parts") {
+    Outputs out;
+    out.online = {at::ones({4, 5}), at::ones({4, 5})};
+    for (const double bad : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+        Sum sum{Weighted{1.0, Sigreg{}}, Weighted{bad, NoFrills{}}};
+        says([&] { sum(out); }, {"Sum", "weights must be finite"});
+        says([&] { sum.build(5); }, {"Sum", "weights must be finite"});
+        says([&] { sum.begin({}); }, {"Sum", "weights must be finite"});
+    }
+    Sum twice{Weighted{1.0, TicoPart{}}, Weighted{1.0, NoFrills{}}, Weighted{1.0, TicoPart{}}};
+    says([&] { twice.build(5); }, {"Sum", "two parts", "tensor", "covariance"});
+    says([&] { Method{Recipe{.encoder = tiny(), .loss = twice}}; }, {"Sum", "two parts", "covariance"});
+    struct AlsoCounts : NoFrills {
+        std::int64_t commits = 0;
+        std::vector<std::pair<std::string, std::int64_t*>> counters() { return {{"commits", &commits}}; }
+    };
+    Sum counting{Weighted{1.0, Scaled{}}, Weighted{1.0, AlsoCounts{}}};
+    says([&] { counting.build(5); }, {"Sum", "two parts", "counter", "commits"});
+    Sum rows{Weighted{1.0, [](const Outputs& seen) { return seen.online[0].sum(1); }}};
+    says([&] { rows(out); }, {"Sum", "scalar", "[4]"});
+}
+
+TEST_CASE("a sum of losses trains in a method: state, counters, metrics and masks of its parts") {
+    const auto recipe = masked(Sum{Weighted{1.0, Scaled{}}, Weighted{0.5, Ibot{.blocks = {.probability = 1}}},
+                                   Weighted{0.1, TicoPart{}}, Weighted{0.1, Sigreg{.directions = 8}}});
+    AnyMethod method = Method{recipe, {.seed = 3}};
+    const auto warnings = method.begin({.samples = 100, .steps = 3, .steps_per_epoch = 1});
+    CHECK(warnings == std::vector<std::string>{"Scaled: few steps"});
+    const auto value = [&](const std::string& name) { return state_of(method).at(name).clone(); };
+    CHECK(value("loss.patch_center").sizes() == at::IntArrayRef({1, 6}));
+    CHECK(value("loss.covariance").sizes() == at::IntArrayRef({6, 6}));
+    CHECK(method.module().named_parameters().contains("loss.scale"));
+    const auto trainable = method.trainable();
+    CHECK(std::any_of(trainable.begin(), trainable.end(), [](const auto& item) { return item.first == "loss.scale"; }));
+    auto optimizer = sgd(method);
+    const double first = step(method, optimizer, batch_of(8, 0, 1));
+    CHECK(std::isfinite(first));
+    CHECK(largest_difference(value("loss.scale"), at::ones({6})) > 1e-6);
+    CHECK(value("loss.patch_center").abs().max().item<double>() > 0);
+    CHECK(value("loss.covariance").abs().max().item<double>() > 0);
+    CHECK(method.last().empty());
+    method.forward(batch_of(8, 1, 1));
+    CHECK(method.last()[0].patches.online.defined());
+    CHECK(!method.last()[0].target[2].defined());  // iBOT's pairing
+    method.skip();
+    const auto counters = method.counters();
+    REQUIRE(counters.back().first == "loss.commits");
+    CHECK(*counters.back().second == 1);
+    REQUIRE(method.metrics().size() == 1);
+    CHECK(method.metrics()[0].second.item<double>() == Approx(value("loss.scale").mean().item<double>()));
+
+    // The value is that of the parts, and parts without a pairing leave all views to all branches.
+    Method plain{Recipe{.encoder = tiny(),
+                        .target = targets::Ema{},
+                        .loss = Sum{Weighted{2.0, NoFrills{}}, Weighted{3.0, NoFrills{}}}}};
+    const double sum = plain->forward(batch_of(4, 0, 1)).item<double>();
+    CHECK(sum == Approx(5 * plain->last()[0].online[1].sum().item<double>()).epsilon(1e-5));
+    CHECK(plain->last()[0].target[2].defined());
+    CHECK(!plain->named_children().contains("loss"));
+}
+
+TEST_CASE("the preset of iBOT is DINO with hidden patches, and with KoLeo where it is wanted") {
+    const encoders::Vit vit{.kind = VitKind::ti, .patch = 4, .image_size = 12, .dim = 24, .depth = 2, .heads = 3};
+    auto o = methods::ibot_small();
+    o.hidden = 16;
+    o.bottleneck = 8;
+    o.out = 12;
+    o.drop_path = 0;
+    const auto loss_of = [&](const auto& preset, Method<std::remove_cvref_t<decltype(preset.recipe)>>* keep = nullptr) {
+        Method method{preset.recipe, {.seed = 1}};
+        method->begin({.samples = 100, .steps = 10, .steps_per_epoch = 5});
+        Tensor loss = method->forward(batch_of(6, 0, 2));
+        if (keep) *keep = method;
+        return loss;
+    };
+    const double dino = loss_of(methods::dino(vit, o)).template item<double>();
+    o.mask_probability = 0;  // nothing hidden: DINO
+    CHECK(loss_of(methods::ibot(vit, o)).template item<double>() == Approx(dino).epsilon(1e-6));
+    o.mask_probability = 1;
+    o.patch_weight = 0;  // hidden, but not asked about: the class token sees less
+    const double hidden = loss_of(methods::ibot(vit, o)).template item<double>();
+    CHECK(std::abs(hidden - dino) > 1e-4);
+    o.patch_weight = 2;
+    o.koleo = 0.5;
+    const auto preset = methods::ibot(vit, o);
+    CHECK(preset.name == "ibot");
+    CHECK(preset.evaluate == Network::target);
+    CHECK(preset.frozen.size() == 1);
+    Method method{preset.recipe, {.seed = 1}};
+    method->begin({.samples = 100, .steps = 10, .steps_per_epoch = 5});
+    const Tensor loss = method->forward(batch_of(6, 0, 2));
+    const Outputs& seen = method->last().back();
+    const auto& parts = method->recipe.loss.parts;
+    const double patches = std::get<1>(parts).loss(seen).template item<double>(), spread = std::get<2>(parts).loss(seen).template item<double>();
+    CHECK(patches > 0);
+    CHECK(loss.item<double>() == Approx(hidden + 2 * patches + 0.5 * spread).epsilon(1e-5));
+    loss.backward();
+    int tokens = 0;
+    for (const auto& item : method->named_parameters())
+        if (item.key() == "encoder.mask_token") {
+            ++tokens;
+            CHECK(item.value().grad().abs().max().item<float>() > 0);
+        }
+    CHECK(tokens == 1);
+    method->commit();
+    // The paper's values.
+    const auto paper = methods::ibot_options();
+    CHECK(paper.out == 8192);
+    CHECK(paper.locals == 10);
+    CHECK(paper.target_temperature == 0.07);
+    CHECK(paper.temperature_epochs == 30);
+}
