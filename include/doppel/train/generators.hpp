@@ -33,9 +33,9 @@ public:
 
     using State = std::map<std::string, Tensor>;
     /// Their states by name: "generator.cpu", "generator.cuda".
-    State state() const {
+    State state() {
         State states;
-        for (const auto& [name, generator] : all_) {
+        for (auto& [name, generator] : all_) {
             const std::lock_guard lock(generator.mutex());
             states[name] = generator.get_state();
         }

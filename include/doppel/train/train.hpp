@@ -34,7 +34,7 @@ TrainResult run(Trainer& trainer, Callbacks&&... callbacks) {
 /// The checkpoint that TrainOptions::resume names; nothing for a new run.
 inline std::optional<std::filesystem::path> resume_point(const TrainOptions& options) {
     if (options.resume.empty()) return std::nullopt;
-    if (options.resume == "auto") return Checkpoints(options.out / "checkpoints", options.keep).newest();
+    if (options.resume == "auto") return Checkpoints(std::filesystem::path(options.out) / "checkpoints", options.keep).newest();
     return options.resume;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doppel/core/error.hpp>
+#include <doppel/core/precision.hpp>
 #include <doppel/data/loader.hpp>
 #include <doppel/io/safetensors.hpp>
 #include <doppel/methods/preset.hpp>
@@ -84,6 +85,8 @@ public:
     const AnyPreset& preset() const { return preset_; }
     const data::Dataset& images() const { return images_; }
     const TrainOptions& options() const { return options_; }
+    at::Device device() const { return device_; }
+    Precision precision() const { return precision_; }
     const schedules::AnySchedule& lr() const { return lr_; }  ///< for the images per step really used
     const Horizon& horizon() const { return horizon_; }
 
@@ -139,6 +142,8 @@ private:
     AnyPreset preset_;
     data::Dataset images_;
     TrainOptions options_;
+    at::Device device_;
+    Precision precision_;
     schedules::AnySchedule lr_;
     data::Loader loader_;
     Horizon horizon_;

@@ -40,7 +40,7 @@ inline std::string text_of(const std::exception_ptr& problem) {
 inline void save_last_good_step(Trainer& trainer) {
     const auto& options = trainer.options();
     if (options.out.empty() || !trainer.healthy() || trainer.is_saved() || trainer.step_count() == 0) return;
-    trainer.saved(Checkpoints(options.out / "checkpoints", options.keep).save(trainer.step_count(), trainer.snapshot()));
+    trainer.saved(Checkpoints(std::filesystem::path(options.out) / "checkpoints", options.keep).save(trainer.step_count(), trainer.snapshot()));
 }
 
 inline TrainResult run_loop(Trainer& trainer, const std::vector<CallbackRef>& callbacks) {
@@ -54,8 +54,7 @@ inline TrainResult run_loop(Trainer& trainer, const std::vector<CallbackRef>& ca
     };
     std::exception_ptr problem;
     try {
-        for (const auto& callback : callbacks)
-            if (callback.begin) callback.begin(trainer);
+        each(&CallbackRef::begin);
         while (!trainer.finished()) {
             const StepReport report = trainer.step();
             if (report.metrics.contains("loss")) result.loss = report.metrics.at("loss");

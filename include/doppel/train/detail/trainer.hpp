@@ -17,14 +17,16 @@ namespace doppel::train {
 
 namespace detail {
 
-inline const TrainOptions& checked(const TrainOptions& options, const AnyPreset& preset) {
+inline TrainOptions checked(TrainOptions options, const AnyPreset& preset) {
     require(preset.epochs >= 1, "train: epochs must be at least 1, got ", preset.epochs);
     require(preset.batch_size >= 2, "train: batch size must be at least 2, got ", preset.batch_size);
-    require(options.accumulate >= 1, "train: accumulate must be at least 1, got ", options.accumulate);
-    require(options.log_every >= 1, "train: log_every must be at least 1, got ", options.log_every);
-    require(options.give_up_after >= 1, "train: give_up_after must be at least 1, got ", options.give_up_after);
-    require(options.keep >= 1, "train: keep must be at least 1, got ", options.keep);
+    options::validate("train", options);
     return options;
+}
+
+inline Precision precision_on(at::Device device, const std::string& name) {
+    if (name == "auto") return device.is_cuda() ? Precision::bf16 : Precision::fp32;
+    return precision_from(name);
 }
 
 /// The highest value of a schedule.
@@ -47,17 +49,17 @@ inline void add_options(Identity& identity, const nlohmann::ordered_json& option
 }
 
 inline Identity identity_of(const AnyPreset& preset, const data::Dataset& images, const TrainOptions& options,
-                            const schedules::AnySchedule& lr) {
+                            const schedules::AnySchedule& lr, Precision precision) {
     Identity identity = options.identity;
     identity["method"] = preset.name;
     if (preset.options.is_object()) add_options(identity, preset.options);
-    for (std::size_t v = 0; v < preset.views.each.size(); ++v)
-        identity["view " + std::to_string(v + 1)] = preset.views.each[v].describe();
+    for (std::size_t v = 0; v < preset.views.pipelines.size(); ++v)
+        identity["view " + std::to_string(v + 1)] = preset.views.pipelines[v].describe();
     identity["global views"] = std::to_string(preset.views.globals);
     identity["epochs"] = std::to_string(preset.epochs);
     identity["batch size"] = std::to_string(preset.batch_size);
     identity["accumulate"] = std::to_string(options.accumulate);
-    identity["precision"] = std::string(name_of(options.precision));
+    identity["precision"] = std::string(name_of(precision));
     identity["seed"] = std::to_string(options.seed);
     identity["training images"] = std::to_string(images.size());
     if (auto list = images.fingerprint(); !list.empty()) identity["list of training images"] = std::move(list);
@@ -69,9 +71,9 @@ inline Identity identity_of(const AnyPreset& preset, const data::Dataset& images
     return identity;
 }
 
-inline AnyMethod prepared(AnyMethod method, const TrainOptions& options) {
-    method.module().to(options.device);
-    if (options.channels_last) channels_last(method.module());
+inline AnyMethod prepared(AnyMethod method, at::Device device, bool with_channels_last) {
+    method.module().to(device);
+    if (with_channels_last) channels_last(method.module());
     method.module().train();
     return method;
 }
@@ -81,30 +83,32 @@ inline AnyMethod prepared(AnyMethod method, const TrainOptions& options) {
 inline Trainer::Trainer(AnyPreset preset, data::Dataset images, TrainOptions options)
     : preset_(std::move(preset)),
       images_(std::move(images)),
-      options_(detail::checked(options, preset_)),
-      lr_(preset_.lr(images_per_step())),
-      loader_(images_, preset_.views.each,
+      options_(detail::checked(std::move(options), preset_)),
+      device_(device_from(options_.device)),
+      precision_(detail::precision_on(device_, options_.precision)),
+      lr_(preset_.lr.at(images_per_step())),
+      loader_(images_, preset_.views.pipelines,
               {.batch_size = preset_.batch_size,
-               .seed = options_.seed,
+               .seed = static_cast<std::uint64_t>(options_.seed),
                .workers = options_.workers,
-               .pinned = options_.device.is_cuda(),
+               .pinned = device_.is_cuda(),
                .multiple = options_.accumulate,
                .globals = preset_.views.globals,
                .damage = options_.damaged}),
       horizon_{.samples = images_.size(),
                .steps = preset_.epochs * (loader_.batches() / options_.accumulate),
                .steps_per_epoch = loader_.batches() / options_.accumulate},
-      method_(detail::prepared(preset_.recipe.build({.seed = options_.seed}), options_)),
+      method_(detail::prepared(preset_.recipe.build({.seed = static_cast<std::uint64_t>(options_.seed)}), device_, options_.channels_last)),
       warnings_(method_.begin(horizon_)),
       optimizer_(preset_.optimizer.build(method_.trainable())),
-      generators_(options_.device),
-      identity_(detail::identity_of(preset_, images_, options_, lr_)),
-      loss_sum_(at::zeros({}, at::TensorOptions(options_.device).dtype(at::kFloat))) {
+      generators_(device_),
+      identity_(detail::identity_of(preset_, images_, options_, lr_, precision_)),
+      loss_sum_(at::zeros({}, at::TensorOptions(device_).dtype(at::kFloat))) {
     if (auto doubt = preset_.optimizer.doubt(detail::peak(lr_, horizon_)); !doubt.empty()) warn(std::move(doubt));
     for (const auto& [name, value] : method_.counters())
         if (name == "step") step_ = value;
     require(step_, "train: the method does not count its steps");
-    generators_.seed(options_.seed);
+    generators_.seed(static_cast<std::uint64_t>(options_.seed));
 }
 
 inline StepReport Trainer::step() {
@@ -135,7 +139,7 @@ inline StepReport Trainer::step() {
 
 inline void Trainer::attempt(StepReport& report) {
     const std::int64_t step = step_count();
-    const Progress at{.step = step, .of = horizon_};
+    const doppel::Progress at{.step = step, .of = horizon_};
     report.step = step + 1;
     report.lr = lr_(at);
     if (preset_.weight_decay) report.weight_decay = (*preset_.weight_decay)(at);
@@ -143,10 +147,10 @@ inline void Trainer::attempt(StepReport& report) {
     for (std::int64_t part = 0; part < options_.accumulate; ++part) {
         auto next = pass_->next();
         require(next.has_value(), "train: the loader ended early");
-        const Batch batch = to_device(std::move(*next), options_.device, options_.channels_last);
+        const Batch batch = to_device(std::move(*next), device_, options_.channels_last);
         Tensor loss;
         {
-            const Autocast scope(options_.device.type(), options_.precision);
+            const Autocast scope(device_.type(), precision_);
             loss = method_.forward(batch);
         }
         if (options_.accumulate > 1) loss = loss / static_cast<double>(options_.accumulate);
