@@ -119,7 +119,7 @@ auto masked(L loss) {
                   .projector = heads::Mlp{.hidden = {}, .out = 6},
                   .target = targets::Ema{.schedule = schedules::Constant{0.9}},
                   .loss = std::move(loss),
-                  .passes = {.join_views = true, .join_heads = true}};
+                  .layout = {.join_views = true, .join_heads = true}};
 }
 const Horizon horizon{.samples = 100, .steps = 100, .steps_per_epoch = 10};
 
@@ -173,8 +173,8 @@ struct Warns : NoFrills {
     std::string begin(const Horizon&) { return "Warns: careful"; }
 };
 
-static_assert(slots::MaskingLoss<Ibot> && slots::OutputsLoss<Ibot> && NamesPairing<Ibot>);
-static_assert(slots::MaskingLoss<Sum<Sigreg, Ibot>> && !slots::MaskingLoss<Sum<Sigreg, Symmetric>>);
+static_assert(contracts::MaskingLoss<Ibot> && contracts::OutputsLoss<Ibot> && NamesPairing<Ibot>);
+static_assert(contracts::MaskingLoss<Sum<Sigreg, Ibot>> && !contracts::MaskingLoss<Sum<Sigreg, Symmetric>>);
 static_assert(std::same_as<Sum<Sigreg, Symmetric, Ibot>::Pairing, pairings::Symmetric>);
 static_assert(std::same_as<Sum<Sum<Sigreg>, Sum<Sigreg, Ibot>>::Pairing, pairings::GlobalToAll>);
 static_assert(!NamesPairing<Sum<Sigreg, TicoPart>>);
@@ -480,8 +480,8 @@ TEST_CASE("a sum of losses passes on what its parts have") {
     CHECK(Sum{Weighted{1.0, Scaled{}}, Weighted{1.0, hides}}.mask(6, 5, draw) == hides.mask(6, 5, draw));
     // What no part has the sum has not.
     using Plain = Sum<NoFrills, Ibot>;
-    static_assert(!losses::detail::HasCounters<Plain> && !losses::detail::HasMetrics<Plain>);
-    static_assert(!losses::detail::HasState<Sum<NoFrills, Sigreg>> && losses::detail::HasState<Plain>);
+    static_assert(!contracts::HasCounters<Plain> && !contracts::HasMetrics<Plain>);
+    static_assert(!contracts::HasState<Sum<NoFrills, Sigreg>> && contracts::HasState<Plain>);
 }
 
 TEST_CASE("a sum of losses says what is wrong with its parts") {

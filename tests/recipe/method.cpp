@@ -120,7 +120,7 @@ auto dino() {
                   .projector = heads::Mlp{.hidden = {16}, .out = 24},
                   .target = targets::Ema{.schedule = schedules::Cosine{.from = 0.9, .to = 1}},
                   .loss = DinoLike{},
-                  .passes = {.join_views = true}};
+                  .layout = {.join_views = true}};
 }
 auto swav() { return Recipe{.encoder = tiny(), .projector = projector(), .loss = SwavLike{}}; }
 auto mmcr() {
@@ -128,7 +128,7 @@ auto mmcr() {
 }
 auto supcon() { return Recipe{.encoder = tiny(), .projector = projector(), .loss = SupconLike{}}; }
 auto lambda() {
-    return with_loss(simclr(), [](const Tensor& a, const Tensor& b) { return (a - b).pow(2).mean(); });
+    return simclr().with_loss([](const Tensor& a, const Tensor& b) { return (a - b).pow(2).mean(); });
 }
 
 void step(AnyMethod method, torch::optim::Optimizer& optimizer, const Batch& batch) {
@@ -325,13 +325,13 @@ TEST_CASE("several forward passes before one commit count as one step and write 
 
 TEST_CASE("no gradient reaches a target: SimSiam's target outputs and MoCo's keys") {
     bool target_has_gradient = true;
-    auto recipe = with_loss(simsiam(), [&](const Tensor& p, const Tensor& z) {
+    auto recipe = simsiam().with_loss([&](const Tensor& p, const Tensor& z) {
         target_has_gradient = z.requires_grad();
         return -at::cosine_similarity(p, z).mean();
     });
     Method{recipe}->forward(batch_of(6));
     CHECK(!target_has_gradient);
-    auto shared = with_target(recipe, targets::Shared{});
+    auto shared = recipe.with_target(targets::Shared{});
     Method{shared}->forward(batch_of(6));
     CHECK(target_has_gradient);
 }
@@ -350,18 +350,18 @@ TEST_CASE("pairing decides what each branch sees before the forward pass") {
             if (z.defined()) sum = sum.defined() ? sum + z.sum() : z.sum();
         return sum;
     };
-    const auto recipe = with_loss(byol(), look);
-    Method{with_pairing(recipe, pairings::OneWay{})}->forward(batch_of(6));
+    const auto recipe = byol().with_loss(look);
+    Method{recipe.with_pairing(pairings::OneSided{})}->forward(batch_of(6));
     CHECK(online == std::vector<bool>{true, false});
     CHECK(target == std::vector<bool>{false, true});
-    Method{with_pairing(recipe, pairings::GlobalToAll{})}->forward(batch_of(6, 0, 2));
+    Method{recipe.with_pairing(pairings::GlobalToAll{})}->forward(batch_of(6, 0, 2));
     CHECK(online == std::vector<bool>{true, true, true, true});
     CHECK(target == std::vector<bool>{true, true, false, false});  // pitfall 25: the teacher never sees local crops
 }
 
 TEST_CASE("pairings give the terms of their papers") {
     using pairings::Pair;
-    CHECK((pairings::OneWay{}(2, 2) == std::vector<Pair>{{0, 1}}));
+    CHECK((pairings::OneSided{}(2, 2) == std::vector<Pair>{{0, 1}}));
     CHECK((pairings::Symmetric{}(2, 2) == std::vector<Pair>{{0, 1}, {1, 0}}));
     CHECK(pairings::AllPairs{}(3, 3).size() == 6);
     const auto terms = pairings::GlobalToAll{}(10, 2);
@@ -383,7 +383,7 @@ TEST_CASE("views of one size pass together when joined: one BatchNorm batch a si
 
 TEST_CASE("the loss computes in float32 although the network runs in bfloat16") {
     at::ScalarType seen = at::kDouble, product = at::kDouble;
-    Method method{with_loss(simclr(), [&](const Tensor& a, const Tensor& b) {
+    Method method{simclr().with_loss([&](const Tensor& a, const Tensor& b) {
         seen = a.scalar_type();
         product = a.mm(b.t()).scalar_type();
         return (a - b).pow(2).mean();
@@ -396,25 +396,25 @@ TEST_CASE("the loss computes in float32 although the network runs in bfloat16") 
 }
 
 TEST_CASE("a user's head may be a callable; its output width is found by trial") {
-    Method method{with_projector(simclr(), [](std::int64_t in) { return torch::nn::Linear(in, 5); })};
+    Method method{simclr().with_projector([](std::int64_t in) { return torch::nn::Linear(in, 5); })};
     CHECK(method->embedding_dim() == 5);
     CHECK(method->feature_dim() == 8);
     CHECK(method->forward(batch_of(4)).dim() == 0);
 }
 
 TEST_CASE("what only running can show is said in one line") {
-    const auto narrow = with_predictor(byol(), heads::Mlp{.hidden = {4}, .out = 7});
+    const auto narrow = byol().with_predictor(heads::Mlp{.hidden = {4}, .out = 7});
     CHECK(mentions(message_of([&] { Method{narrow}; }), {"Recipe.predictor", "7", "12"}));
-    CHECK(mentions(message_of([&] { Method{with_projector(simclr(), heads::Mlp{.out = 0})}; }), {"Mlp", "out", "0"}));
-    Method vector{with_loss(simclr(), [](const Tensor& a, const Tensor& b) { return (a - b).pow(2).mean(1); })};
+    CHECK(mentions(message_of([&] { Method{simclr().with_projector(heads::Mlp{.out = 0})}; }), {"Mlp", "out", "0"}));
+    Method vector{simclr().with_loss([](const Tensor& a, const Tensor& b) { return (a - b).pow(2).mean(1); })};
     CHECK(mentions(message_of([&] { vector->forward(batch_of(6)); }), {"Recipe.loss", "scalar", "[6]"}));
     Method one_view{simclr()};
     Batch batch = batch_of(6);
     batch.views.pop_back();
     CHECK(mentions(message_of([&] { one_view->forward(batch); }), {"Recipe.pairing", "view 1", "has 1"}));
     const auto shared_net = std::make_shared<TinyNetImpl>(8);
-    CHECK(mentions(message_of([&] { Method{with_encoder(byol(), [&] { return shared_net; })}; }), {"Ema", "share", "new module"}));
-    const auto too_fast = with_target(byol(), targets::Ema{.schedule = schedules::Constant{1.5}});
+    CHECK(mentions(message_of([&] { Method{byol().with_encoder([&] { return shared_net; })}; }), {"Ema", "share", "new module"}));
+    const auto too_fast = byol().with_target(targets::Ema{.schedule = schedules::Constant{1.5}});
     Method wild{too_fast};
     wild->forward(batch_of(6));
     CHECK(mentions(message_of([&] { wild->commit(); }), {"Ema", "between 0 and 1", "1.5"}));

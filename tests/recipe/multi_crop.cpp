@@ -73,7 +73,7 @@ TEST_CASE("one encoder pass a resolution, one head pass over all views; the targ
                                .predictor = [](std::int64_t in) { return CountingHead(in); },
                                .target = targets::Ema{},
                                .loss = Watching{},
-                               .passes = {.join_views = true, .join_heads = true}};
+                               .layout = {.join_views = true, .join_heads = true}};
     Method method{recipe, {.seed = 1}};
     const Batch batch = batch_of(4, 0, 3);
     method->begin({.samples = 100, .steps = 10});
@@ -110,7 +110,7 @@ TEST_CASE("one head pass gives each view its own rows") {
                          .loss = Watching{}};
     const Batch batch = batch_of(4, 0, 2);
     const auto outputs_of = [&](bool join) {
-        recipe.passes.join_heads = join;
+        recipe.layout.join_heads = join;
         recipe.loss.seen = std::make_shared<Outputs>();
         Method method{recipe, {.seed = 1}};
         method->forward(batch);
@@ -121,7 +121,7 @@ TEST_CASE("one head pass gives each view its own rows") {
         CHECK(largest_difference(apart.online[v], together.online[v]) < 1e-6);
         CHECK(largest_difference(apart.features[v], together.features[v]) == 0);
     }
-    recipe.passes = {.bn_groups = 2, .join_heads = true};
+    recipe.layout = {.bn_groups = 2, .join_heads = true};
     CHECK(mentions(message_of([&] { Method{recipe}; }), {"join_heads", "bn_groups", "2"}));
 }
 
@@ -137,7 +137,7 @@ TEST_CASE("a pairing in the recipe goes before that of a loss on all outputs, an
     all->begin({.samples = 100, .steps = 10});
     all->forward(batch_of(4, 0, 1));
     CHECK(all->recipe.loss.seen->target[2].defined());
-    Method one{Recipe{.encoder = tiny(), .target = targets::Ema{}, .pairing = pairings::OneWay{}, .loss = Watching{}}, {.seed = 1}};
+    Method one{Recipe{.encoder = tiny(), .target = targets::Ema{}, .pairing = pairings::OneSided{}, .loss = Watching{}}, {.seed = 1}};
     one->begin({.samples = 100, .steps = 10});
     one->forward(batch_of(4, 0, 1));
     CHECK(!one->recipe.loss.seen->target[0].defined());
@@ -187,7 +187,7 @@ TEST_CASE("hidden patches: the online branch does not see them, the target does,
                          .projector = heads::Mlp{.hidden = {}, .out = 6},
                          .target = targets::Ema{},
                          .loss = Hiding{},
-                         .passes = {.join_views = true, .join_heads = true}};
+                         .layout = {.join_views = true, .join_heads = true}};
     Method method{recipe, {.seed = 3}};
     method->begin({.samples = 100, .steps = 10});
     Batch batch = batch_of(6, 0, 1);
@@ -249,14 +249,14 @@ TEST_CASE("masks follow from seed and step, and no mask at all leaves the patche
     struct Short : Watching {
         std::vector<bool> mask(std::int64_t, std::int64_t, random::Stream) const { return {true}; }
     };
-    Method wrong{with_loss(recipe, Short{}), {.seed = 1}};
+    Method wrong{recipe.with_loss(Short{}), {.seed = 1}};
     wrong->begin({.samples = 100, .steps = 10});
     CHECK(mentions(message_of([&] { wrong->forward(batch_of(4)); }), {"mask()", "3 x 3", "gave 1"}));
-    recipe.passes.bn_groups = 2;
+    recipe.layout.bn_groups = 2;
     CHECK(mentions(message_of([&] { Method{recipe}; }), {"hides patches", "bn_groups"}));
     // An encoder that is chosen by name has patches or says that it has none.
-    auto chosen = with_encoder(recipe, encoders::ByName(encoders::ResNet{.depth = 18, .stem = Stem::cifar, .width = 0.125}));
-    chosen.passes.bn_groups = 1;
+    auto chosen = recipe.with_encoder(encoders::ByName(encoders::ResNet{.depth = 18, .stem = Stem::cifar, .width = 0.125}));
+    chosen.layout.bn_groups = 1;
     Method none{chosen};
     none->begin({.samples = 100, .steps = 10});
     CHECK(mentions(message_of([&] { none->forward(batch_of(4)); }), {"no patches", "Vision Transformer"}));

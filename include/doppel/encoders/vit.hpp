@@ -2,6 +2,7 @@
 // Vision Transformer encoders with the parameter names of timm.
 #pragma once
 
+#include <doppel/contracts/encoder.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
 #include <doppel/encoders/module.hpp>
@@ -318,5 +319,7 @@ inline VitModuleImpl::VitModuleImpl(const Vit& spec) : vit_(spec.resolved()) {
     if (vit_.frozen_patches)
         for (Tensor& p : proj_->parameters()) p.set_requires_grad(false);
 }
+
+static_assert(contracts::EncoderSpec<Vit> && contracts::PatchEncoder<decltype(Vit{}.build())>);
 
 }  // namespace doppel::encoders

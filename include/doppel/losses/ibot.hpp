@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doppel/augment/block_mask.hpp>
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
@@ -112,5 +113,8 @@ private:
         fail("Ibot: needs hidden patches or at least one view of an image");
     }
 };
+
+static_assert(contracts::OutputsLoss<Ibot> && contracts::NamesPairing<Ibot> && contracts::HasState<Ibot> &&
+              contracts::Builds<Ibot> && contracts::Commits<Ibot> && contracts::MaskingLoss<Ibot>);
 
 }  // namespace doppel::losses

@@ -2,11 +2,14 @@
 // Any method behind one type: what training and evaluation work with, so that they are compiled once.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/module.hpp>
 #include <doppel/recipe/method.hpp>
+#include <doppel/recipe/recipe.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -33,8 +36,8 @@ public:
     void skip() { self_->skip(); }
     std::int64_t skipped() const { return self_->skipped(); }
     const std::vector<Outputs>& last() const { return self_->last(); }
-    std::vector<std::pair<std::string, std::int64_t*>> counters() { return self_->counters(); }
-    std::vector<std::pair<std::string, Tensor>> metrics() const { return self_->metrics(); }
+    contracts::Counters counters() { return self_->counters(); }
+    contracts::Metrics metrics() const { return self_->metrics(); }
 
     /// All modules: parameters, buffers, to(), train().
     torch::nn::Module& module() const { return self_->module(); }
@@ -61,8 +64,8 @@ private:
         virtual void skip() = 0;
         virtual std::int64_t skipped() const = 0;
         virtual const std::vector<Outputs>& last() const = 0;
-        virtual std::vector<std::pair<std::string, std::int64_t*>> counters() = 0;
-        virtual std::vector<std::pair<std::string, Tensor>> metrics() const = 0;
+        virtual contracts::Counters counters() = 0;
+        virtual contracts::Metrics metrics() const = 0;
         virtual torch::nn::Module& module() const = 0;
         virtual std::shared_ptr<torch::nn::Module> encoder(Network) const = 0;
         virtual Tensor features(const Tensor&, Network) const = 0;
@@ -78,13 +81,8 @@ private:
         void skip() override { method->skip(); }
         std::int64_t skipped() const override { return method->skipped(); }
         const std::vector<Outputs>& last() const override { return method->last(); }
-        std::vector<std::pair<std::string, std::int64_t*>> counters() override { return method->counters(); }
-        std::vector<std::pair<std::string, Tensor>> metrics() const override {
-            if constexpr (requires { method->recipe.loss.metrics(); })
-                return method->recipe.loss.metrics();
-            else
-                return {};
-        }
+        contracts::Counters counters() override { return method->counters(); }
+        contracts::Metrics metrics() const override { return method->metrics(); }
         torch::nn::Module& module() const override { return *method; }
         auto& network(Network which) const { return which == Network::online ? method->encoder() : method->target_encoder(); }
         std::shared_ptr<torch::nn::Module> encoder(Network which) const override {
@@ -98,6 +96,24 @@ private:
         mutable Method<R> method;
     };
     std::shared_ptr<Interface> self_;
+};
+
+/// A recipe of any kind: what presets of different methods have in common.
+///
+///     AnyRecipe recipe = preset.recipe;
+///     AnyMethod method = recipe.build({.seed = 1});
+class AnyRecipe {
+public:
+    template <class R>
+        requires is_recipe<R>
+    AnyRecipe(R recipe)  // NOLINT: implicit by intent
+        : build_([recipe = std::move(recipe)](const BuildOptions& options) { return AnyMethod(Method<R>(recipe, options)); }) {}
+
+    /// A method of its own, as Method{recipe, options} gives.
+    AnyMethod build(const BuildOptions& options = {}) const { return build_(options); }
+
+private:
+    std::function<AnyMethod(const BuildOptions&)> build_;
 };
 
 }  // namespace doppel
