@@ -3,9 +3,13 @@
 #include <doppel/recipe/any_method.hpp>
 #include <doppel/recipe/method.hpp>
 
+#include <doppel/heads/mlp.hpp>
+#include <doppel/losses/barlow_twins.hpp>
 #include <doppel/losses/nt_xent.hpp>
 #include <doppel/queues/fifo.hpp>
 #include <doppel/schedules/schedule.hpp>
+#include <doppel/targets/ema.hpp>
+#include <doppel/targets/stop_gradient.hpp>
 
 #include "support/torch_support.hpp"
 
@@ -356,7 +360,7 @@ TEST_CASE("pairing decides what each branch sees before the forward pass") {
     CHECK(target == std::vector<bool>{false, true});
     Method{recipe.with_pairing(pairings::GlobalToAll{})}->forward(batch_of(6, 0, 2));
     CHECK(online == std::vector<bool>{true, true, true, true});
-    CHECK(target == std::vector<bool>{true, true, false, false});  // pitfall 25: the teacher never sees local crops
+    CHECK(target == std::vector<bool>{true, true, false, false});  // the teacher never sees local crops
 }
 
 TEST_CASE("pairings give the terms of their papers") {
@@ -364,8 +368,12 @@ TEST_CASE("pairings give the terms of their papers") {
     CHECK((pairings::OneSided{}(2, 2) == std::vector<Pair>{{0, 1}}));
     CHECK((pairings::Symmetric{}(2, 2) == std::vector<Pair>{{0, 1}, {1, 0}}));
     CHECK(pairings::AllPairs{}(3, 3).size() == 6);
+    CHECK((pairings::EachPairOnce{}(3, 3) == std::vector<Pair>{{0, 1}, {0, 2}, {1, 2}}));
+    for (const bool symmetric : {false, true})
+        CHECK((pairings::Directions{.symmetric = symmetric}(2, 2) ==
+               (symmetric ? pairings::Symmetric{}(2, 2) : pairings::OneSided{}(2, 2))));
     const auto terms = pairings::GlobalToAll{}(10, 2);
-    CHECK(terms.size() == 2 * (10 - 1));  // pitfall 25
+    CHECK(terms.size() == 2 * (10 - 1));
     for (const auto& pair : terms) {
         CHECK(pair.online != pair.target);
         CHECK(pair.target < 2);
@@ -413,9 +421,143 @@ TEST_CASE("what only running can show is said in one line") {
     batch.views.pop_back();
     CHECK(mentions(message_of([&] { one_view->forward(batch); }), {"Recipe.pairing", "view 1", "has 1"}));
     const auto shared_net = std::make_shared<TinyNetImpl>(8);
-    CHECK(mentions(message_of([&] { Method{byol().with_encoder([&] { return shared_net; })}; }), {"Ema", "share", "new module"}));
+    CHECK(mentions(message_of([&] { Method{byol().with_encoder([&] { return shared_net; })}; }), {"Recipe.target", "share", "new module"}));
     const auto too_fast = byol().with_target(targets::Ema{.schedule = schedules::Constant{1.5}});
     Method wild{too_fast};
     wild->forward(batch_of(6));
     CHECK(mentions(message_of([&] { wild->commit(); }), {"Ema", "between 0 and 1", "1.5"}));
+}
+
+TEST_CASE("a pair loss whose pairing leaves views of the batch unseen is refused at the first forward pass") {
+    const auto paired = Recipe{.encoder = tiny(), .projector = projector(), .loss = losses::BarlowTwins{}};
+    Method once{paired};
+    CHECK(mentions(message_of([&] { once->forward(batch_of(6, 0, 3)); }), {"Recipe.pairing", "2 of the batch's 5 views", "EachPairOnce"}));
+    CHECK(once->last().empty());
+    CHECK(Method{paired.with_pairing(pairings::EachPairOnce{})}->forward(batch_of(6, 0, 3)).dim() == 0);
+    Method both{byol()};
+    CHECK(mentions(message_of([&] { both->forward(batch_of(6, 0, 1)); }), {"2 of the batch's 3 views"}));
+}
+
+TEST_CASE("NtXent takes two views as a pair and more as one pool, unless the recipe pairs them") {
+    const Batch two = batch_of(6), five = batch_of(6, 0, 3);
+    const auto online_of = [](Method<decltype(simclr())>& method) { return method->last().back().online; };
+    Method method{simclr(), {.seed = 1}};
+    const double pair = method->forward(two).item<double>();
+    auto z = online_of(method);
+    CHECK(pair == losses::NtXent{0.5}(z[0], z[1]).item<double>());
+    method->discard();
+    const double pool = method->forward(five).item<double>();
+    z = online_of(method);
+    REQUIRE(z.size() == 5);
+    Outputs all;
+    all.online = all.target = z;
+    CHECK(pool == losses::NtXent{0.5}(all).item<double>());
+
+    Method paired{simclr().with_pairing(pairings::EachPairOnce{}), {.seed = 1}};
+    double mean = 0;
+    for (std::size_t a = 0; a < 5; ++a)
+        for (std::size_t b = a + 1; b < 5; ++b) mean += losses::NtXent{0.5}(z[a], z[b]).item<double>() / 10;
+    CHECK(paired->forward(five).item<double>() == Approx(mean).epsilon(1e-5));
+}
+
+TEST_CASE("an optimizer step without commit() is told at the next forward pass") {
+    AnyMethod method = Method{moco(), {.seed = 1}};
+    auto optimizer = sgd(method);
+    const auto pass = [&] {
+        optimizer.zero_grad();
+        method.forward(batch_of(6)).backward();
+    };
+    const auto forgotten = [&] { return message_of([&] { method.forward(batch_of(6)); }); };
+    pass();
+    pass();  // accumulates
+    optimizer.step();
+    CHECK(mentions(forgotten(), {"weights have changed", "commit()", "discard()", "skip()"}));
+    method.commit();
+    pass();
+    optimizer.step();
+    method.skip();
+    pass();
+    optimizer.step();
+    method.module().eval();
+    CHECK(forgotten() == "");  // evaluation between a step and its commit
+    method.module().train();
+    CHECK(forgotten() != "");
+    method.discard();
+    CHECK(forgotten() == "");
+}
+
+TEST_CASE("a target policy of one's own takes the place of the shipped ones") {
+    struct EveryThird {  // a hard copy now and then
+        std::shared_ptr<int> begun = std::make_shared<int>(0);
+        void begin(const Horizon& run) { *begun += static_cast<int>(run.steps); }
+        void update(const std::vector<Tensor>& target, const std::vector<Tensor>& online, const Progress& at) {
+            if (at.step % 3 == 2)
+                for (std::size_t i = 0; i < target.size(); ++i) target[i].copy_(online[i]);
+        }
+    };
+    const EveryThird policy;
+    AnyMethod method = Method{byol().with_target(policy), {.seed = 1}};
+    method.begin({.samples = 100, .steps = 7});
+    CHECK(*policy.begun == 7);
+    auto optimizer = sgd(method);
+    const Tensor start = state_of(method).at("target.encoder.conv.weight").clone();
+    for (int i = 0; i < 3; ++i) {
+        CHECK(bit_equal(state_of(method).at("target.encoder.conv.weight"), start));
+        step(method, optimizer, batch_of(6, i));
+    }
+    const auto state = state_of(method);
+    CHECK(!bit_equal(state.at("encoder.conv.weight"), start));
+    for (const char* name : {"encoder.conv.weight", "encoder.bn.bias", "projector.0.weight"})
+        CHECK(bit_equal(state.at(std::string("target.") + name), state.at(name)));
+
+    struct Half {  // one network: half of the gradient
+        Tensor output(const Tensor& online) const { return (online + online.detach()) / 2; }
+    };
+    Method half{simclr().with_target(Half{}), {.seed = 1}};
+    Method shared{simclr(), {.seed = 1}};
+    CHECK(half->forward(batch_of(6)).item<double>() == Approx(shared->forward(batch_of(6)).item<double>()));
+    CHECK(names_of(half).count("target.encoder.conv.weight") == 0);
+}
+
+TEST_CASE("with_loss and its siblings change one slot and keep the others") {
+    auto recipe = moco();
+    recipe.layout = {.join_views = false, .bn_groups = 3, .shuffle_target = true};
+    const auto other = recipe.with_encoder([] { return TinyNet(4); })
+                           .with_projector(None{})
+                           .with_predictor(heads::Linear{.out = 4})
+                           .with_pairing(pairings::Directions{.symmetric = true})
+                           .with_loss(ByolMse{})
+                           .with_queue(None{})
+                           .with_target(targets::Ema{.schedule = 0.5});
+    CHECK(other.layout.bn_groups == 3);
+    CHECK(other.layout.shuffle_target);
+    CHECK(other.target.schedule({}) == 0.5);
+    CHECK(other.pairing.symmetric);
+    CHECK(other.with_layout({.join_views = true}).layout.join_views);
+    CHECK(Method{other}->embedding_dim() == 4);
+    const auto same = recipe.with_loss(recipe.loss);
+    static_assert(std::same_as<decltype(same), const decltype(recipe)>);
+    CHECK(same.queue.capacity == 20);
+}
+
+TEST_CASE("a method is made of a recipe, of a preset, or of a recipe of any kind") {
+    struct Preset {
+        std::string name = "mine";
+        decltype(moco()) recipe = moco();
+    };
+    const Preset preset;
+    Method from_recipe{preset.recipe, {.seed = 3}}, from_preset{preset, {.seed = 3}}, unseeded{preset};
+    static_assert(std::same_as<decltype(from_recipe), decltype(from_preset)>);
+    const std::vector<AnyRecipe> recipes{preset.recipe, simclr()};
+    AnyMethod erased = recipes[0].build({.seed = 3});
+    const auto state = state_of(from_recipe);
+    for (const auto& [name, value] : state) {
+        CHECK(bit_equal(state_of(from_preset).at(name), value));
+        CHECK(bit_equal(state_of(erased).at(name), value));
+        CHECK(!state_of(erased).at(name).is_alias_of(value));
+    }
+    CHECK(bit_equal(state_of(unseeded).at("encoder.conv.weight"), state_of(recipes[0].build()).at("encoder.conv.weight")));
+    CHECK(names_of(recipes[1].build()).count("queue.rows") == 0);
+    Method copy = from_recipe;
+    CHECK(copy.get() == from_recipe.get());
 }

@@ -5,6 +5,7 @@
 #include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/module.hpp>
+#include <doppel/recipe/check.hpp>
 #include <doppel/recipe/method.hpp>
 #include <doppel/recipe/recipe.hpp>
 
@@ -27,6 +28,7 @@ class AnyMethod {
 public:
     AnyMethod() = default;
     template <class R>
+        requires Check<R>::ok
     AnyMethod(Method<R> method) : self_(std::make_shared<Model<R>>(std::move(method))) {}  // NOLINT: implicit by intent
 
     std::vector<std::string> begin(const Horizon& horizon) { return self_->begin(horizon); }

@@ -13,6 +13,7 @@
 #include <doppel/recipe/check.hpp>
 #include <doppel/recipe/recipe.hpp>
 #include <doppel/recipe/saved_buffers.hpp>
+#include <doppel/recipe/weight_watch.hpp>
 
 #include <algorithm>
 #include <concepts>
@@ -228,7 +229,8 @@ private:
         }
         require(route.at_once || !route.pairs.empty(), "Recipe.pairing gives no pair for ", views, " views");
         std::size_t used = 0;
-        for (std::size_t v = 0; v < views; ++v) used += route.online[v] || route.target[v] ? 1 : 0;
+        for (std::size_t v = 0; v < views; ++v)
+            if (route.online[v] || route.target[v]) ++used;
         require(route.at_once || used == views, "Recipe.pairing uses ", used, " of the batch's ", views,
                 " views and leaves the others unseen; make only ", used, " views, or pair all of them: .pairing = "
                 "pairings::EachPairOnce{} (a symmetric loss), AllPairs{} or GlobalToAll{}");
@@ -249,12 +251,10 @@ private:
 
     void before_forward() {
         if (!this->is_training()) return;
-        std::uint64_t version = 0;
-        for (const Tensor& weight : weights_) version += static_cast<std::uint64_t>(weight._version());
-        require(last_.empty() || version == version_,
+        require(last_.empty() || !watch_.moved(),
                 "Method: the weights have changed since the last forward(), but its step was not finished: call commit() after "
                 "each optimizer step, or discard() or skip() when the step is not taken");
-        version_ = version;
+        if (last_.empty()) watch_.look();
         buffers_.save();
     }
 
@@ -359,7 +359,7 @@ private:
     /// Handles of what is watched: the trained weights, and the networks' buffers.
     void find_tensors() {
         for (const auto& item : this->named_parameters())
-            if (!item.key().starts_with("target.")) weights_.push_back(item.value());
+            if (!item.key().starts_with("target.")) watch_.add(item.value());
         for (const auto& item : this->named_buffers())
             if (!item.key().starts_with("queue.") && !item.key().starts_with("loss.")) buffers_.add(item.value());
     }
@@ -368,8 +368,7 @@ private:
     Predictor predictor_ = detail::empty<Predictor>();
     std::optional<typename detail::QueueMemory<typename R::Queue>::type> memory_;
     std::vector<Outputs> last_;
-    std::vector<Tensor> weights_;
-    std::uint64_t version_ = 0;  ///< of the weights at the last forward(): torch counts each change in place
+    detail::WeightWatch watch_;
     detail::SavedBuffers buffers_;
     std::int64_t dim_ = 0, target_updates_ = 0, skipped_ = 0;
     std::uint64_t seed_ = 0;
