@@ -259,7 +259,7 @@ TEST_CASE("iBOT's center is the target's alone, is read by the loss and written 
     CHECK(largest_difference(last.patch_center, once) < 1e-15);
 }
 
-TEST_CASE("where no patch is hidden iBOT's loss is 0 and can be differentiated") {
+TEST_CASE("where no patch is masked iBOT's loss is 0 and can be differentiated") {
     for (const auto type : {at::kDouble, at::kFloat, at::kHalf}) {
         const Tensor z = leaf(wave({4, 5}) * std::numeric_limits<double>::infinity(), type);
         Outputs out;
@@ -272,7 +272,7 @@ TEST_CASE("where no patch is hidden iBOT's loss is 0 and can be differentiated")
         REQUIRE(z.grad().defined());
         CHECK(z.grad().abs().max().item<double>() == 0);
     }
-    says([] { ibot()(Outputs{}); }, {"Ibot", "hidden patches or at least one view"});
+    says([] { ibot()(Outputs{}); }, {"Ibot", "masked patches or at least one view"});
 }
 
 TEST_CASE("iBOT's loss of outputs that say nothing, that are collapsed and that agree are known numbers") {
@@ -545,7 +545,7 @@ TEST_CASE("a sum of losses trains in a method: state, counters, metrics and mask
     CHECK(!plain->named_children().contains("loss"));
 }
 
-TEST_CASE("the preset of iBOT is DINO with hidden patches, and with KoLeo where it is wanted") {
+TEST_CASE("the preset of iBOT is DINO with masked patches, and with KoLeo where it is wanted") {
     const encoders::Vit vit{.kind = VitKind::ti, .patch = 4, .image_size = 12, .dim = 24, .depth = 2, .heads = 3};
     auto o = methods::ibot_small();
     o.hidden = 16;
