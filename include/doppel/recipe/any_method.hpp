@@ -100,22 +100,26 @@ private:
     std::shared_ptr<Interface> self_;
 };
 
-/// A recipe of any kind: what presets of different methods have in common.
+/// A recipe of any type: what a preset without its type holds.
 ///
-///     AnyRecipe recipe = preset.recipe;
-///     AnyMethod method = recipe.build({.seed = 1});
+///     AnyRecipe any = Recipe{.encoder = encoders::ResNet{.depth = 18}, .loss = losses::NtXent{}};
+///     AnyMethod method = any.build({.seed = 1});
 class AnyRecipe {
 public:
+    AnyRecipe() = default;
     template <class R>
         requires is_recipe<R>
     AnyRecipe(R recipe)  // NOLINT: implicit by intent
         : build_([recipe = std::move(recipe)](const BuildOptions& options) { return AnyMethod(Method<R>(recipe, options)); }) {}
 
-    /// A method of its own, as Method{recipe, options} gives.
-    AnyMethod build(const BuildOptions& options = {}) const { return build_(options); }
+    /// Builds the method. Throws Error for an empty AnyRecipe.
+    AnyMethod build(const BuildOptions& options = {}) const {
+        require(build_ != nullptr, "AnyRecipe: holds no recipe");
+        return build_(options);
+    }
 
 private:
-    std::function<AnyMethod(const BuildOptions&)> build_;
+    std::function<AnyMethod(const BuildOptions&)> build_{};
 };
 
 }  // namespace doppel
