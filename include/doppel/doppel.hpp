@@ -15,6 +15,7 @@
 #include <doppel/data/memory.hpp>
 #include <doppel/data/open.hpp>
 #include <doppel/encoders/by_name.hpp>
+#include <doppel/encoders/custom.hpp>
 #include <doppel/encoders/resnet.hpp>
 #include <doppel/encoders/vit.hpp>
 #include <doppel/heads/dino.hpp>
@@ -56,7 +57,9 @@
 #include <doppel/methods/statistics_variants.hpp>
 #include <doppel/methods/swav.hpp>
 #include <doppel/methods/vicreg.hpp>
-#include <doppel/targets/target.hpp>
+#include <doppel/targets/ema.hpp>
+#include <doppel/targets/shared.hpp>
+#include <doppel/targets/stop_gradient.hpp>
 #include <doppel/optim/adamw.hpp>
 #include <doppel/optim/clip.hpp>
 #include <doppel/optim/freeze.hpp>

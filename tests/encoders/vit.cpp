@@ -19,7 +19,7 @@ using namespace doppel::test;
 using encoders::Vit;
 using encoders::VitModule;
 
-static_assert(slots::EncoderSpec<Vit> && !slots::BuiltModule<Vit>);
+static_assert(contracts::EncoderSpec<Vit> && !contracts::BuiltModule<Vit>);
 
 namespace {
 

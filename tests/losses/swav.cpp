@@ -616,8 +616,8 @@ TEST_CASE("SwAV's preset has the authors' numbers") {
     CHECK(loss.assignment.iterations == 3);
     CHECK(loss.queue == 3840);
     CHECK(loss.queue_from == 15);
-    CHECK(preset.recipe.passes.join_views);
-    CHECK(preset.recipe.passes.join_heads);
+    CHECK(preset.recipe.layout.join_views);
+    CHECK(preset.recipe.layout.join_heads);
     CHECK(preset.recipe.projector.hidden == std::vector<std::int64_t>{2048});
     CHECK(preset.recipe.projector.out == 128);
     CHECK(preset.recipe.projector.bias == heads::Bias::always);

@@ -2,6 +2,7 @@
 // An encoder by its name: what a command line chooses.
 #pragma once
 
+#include <doppel/contracts/encoder.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/encoders/module.hpp>
 #include <doppel/encoders/resnet.hpp>
@@ -85,5 +86,7 @@ inline ByName from_name(std::string_view name, std::int64_t image_size, std::int
     refuse();
     return {};
 }
+
+static_assert(contracts::EncoderSpec<ByName> && contracts::PatchEncoder<decltype(ByName{}.build())>);
 
 }  // namespace doppel::encoders

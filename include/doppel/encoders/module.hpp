@@ -30,7 +30,7 @@ public:
 
     /// The patches of an image of that size; Error for an encoder that has none.
     virtual Grid grid(std::int64_t, std::int64_t) const { without_patches(); }
-    /// Features and patches; where `mask` [B, N] is true a patch is hidden from the encoder; undefined: nothing is.
+    /// Features and patches; where `mask` [B, N] is true a patch is masked; undefined: nothing is.
     virtual Patched with_patches(const Tensor&, const Tensor&) { without_patches(); }
 
 private:

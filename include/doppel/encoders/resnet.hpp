@@ -2,6 +2,7 @@
 // ResNet encoders with the parameter names of torchvision.
 #pragma once
 
+#include <doppel/contracts/encoder.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
 #include <doppel/encoders/module.hpp>
@@ -188,5 +189,7 @@ inline ResNetModuleImpl::ResNetModuleImpl(const ResNet& spec) : channels_(spec.c
     }
     feature_dim_ = in;
 }
+
+static_assert(contracts::EncoderSpec<ResNet>);
 
 }  // namespace doppel::encoders

@@ -2,6 +2,7 @@
 // Vision Transformer encoders with the parameter names of timm.
 #pragma once
 
+#include <doppel/contracts/encoder.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
 #include <doppel/encoders/module.hpp>
@@ -84,7 +85,7 @@ struct Vit {
     double drop_path = 0;                            ///< rate in the last block, rising from 0 in the first; in [0, 1)
     double eps = 1e-6;                               ///< added to the variance in LayerNorm, above 0
     VitInit init = VitInit::dino;                    ///< how the weights are drawn
-    bool mask_token = false;                         ///< a trained token stands in for hidden patches; iBOT: true
+    bool mask_token = false;                         ///< a trained token stands in for masked patches; iBOT: true
     bool frozen_patches = false;                     ///< the patch projection keeps its random weights; MoCo v3: true
 
     /// The same with dim, depth and heads filled in; throws Error when an option is out of range.
@@ -248,7 +249,7 @@ private:
         const Tensor where = positions(grid(images.size(2), images.size(3)));  // [1, 1 + N, D]
         Tensor patches = proj_(images).flatten(2).transpose(1, 2);             // [B, N, D]
         if (mask.defined()) {
-            require(mask_token_.defined(), "ViT: hidden patches need the option mask_token");
+            require(mask_token_.defined(), "ViT: masked patches need the option mask_token");
             require(mask.dim() == 2 && mask.size(0) == patches.size(0) && mask.size(1) == patches.size(1),
                     "ViT: the mask must be [", patches.size(0), ", ", patches.size(1), "], got ", mask.sizes());
             patches = at::where(mask.unsqueeze(2), mask_token_.to(patches.scalar_type()), patches);
@@ -318,5 +319,7 @@ inline VitModuleImpl::VitModuleImpl(const Vit& spec) : vit_(spec.resolved()) {
     if (vit_.frozen_patches)
         for (Tensor& p : proj_->parameters()) p.set_requires_grad(false);
 }
+
+static_assert(contracts::EncoderSpec<Vit> && contracts::PatchEncoder<decltype(Vit{}.build())>);
 
 }  // namespace doppel::encoders

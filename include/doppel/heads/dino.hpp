@@ -2,6 +2,7 @@
 // DINO's projection head: a narrow unit vector, compared with K directions.
 #pragma once
 
+#include <doppel/contracts/head.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
 #include <doppel/heads/mlp.hpp>
@@ -91,5 +92,7 @@ private:
 TORCH_MODULE(DinoModule);
 
 inline Built<DinoModule> Dino::build(std::int64_t in) const { return {DinoModule(*this, in), out}; }
+
+static_assert(contracts::HeadSpec<Dino>);
 
 }  // namespace doppel::heads

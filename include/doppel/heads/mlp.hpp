@@ -2,6 +2,7 @@
 // Projection and prediction heads made of linear layers.
 #pragma once
 
+#include <doppel/contracts/head.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
 
@@ -10,12 +11,7 @@
 
 namespace doppel::heads {
 
-/// A head that a spec has built, with the width of what it gives.
-template <class Module>
-struct Built {
-    Module module;
-    std::int64_t out = 0;
-};
+using contracts::Built;
 
 /// What follows the last linear layer of a head.
 enum class LastNorm {
@@ -87,5 +83,7 @@ struct Linear {
         return {torch::nn::Linear(torch::nn::LinearOptions(in, out).bias(bias)), out};
     }
 };
+
+static_assert(contracts::HeadSpec<Mlp> && contracts::HeadSpec<Linear>);
 
 }  // namespace doppel::heads

@@ -2,6 +2,7 @@
 // Barlow Twins: the cross-correlation of two views' embeddings must be the identity.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
@@ -57,5 +58,7 @@ struct BarlowTwins {
         return ((1 - own).square().sum() + detail::off_diagonal_squares(a, b) * (lambda / (n * n))) * scale;
     }
 };
+
+static_assert(contracts::PairLoss<BarlowTwins>);
 
 }  // namespace doppel::losses

@@ -2,6 +2,7 @@
 // Losses that only pull together: BYOL's and SimSiam's.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/losses/detail/rows.hpp>
@@ -54,5 +55,8 @@ struct NegativeCosine {
 
     Tensor operator()(const Tensor& p, const Tensor& z) const { return -detail::mean_cosine("NegativeCosine", p, z); }
 };
+
+static_assert(contracts::PairLoss<ByolMse> && contracts::NamesPairing<ByolMse> &&
+              contracts::PairLoss<NegativeCosine> && contracts::NamesPairing<NegativeCosine>);
 
 }  // namespace doppel::losses

@@ -2,6 +2,7 @@
 // DCL and DCLW: SimCLR's loss without the positive in the denominator, and with weighted positives.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
@@ -90,5 +91,7 @@ struct Dclw {
         return parts.negative - (weight * parts.positive).mean() / temperature;
     }
 };
+
+static_assert(contracts::PairLoss<Dcl> && contracts::PairLoss<Dclw>);
 
 }  // namespace doppel::losses

@@ -2,6 +2,7 @@
 // DINO's loss: all views say what the target says of the global ones.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
@@ -139,5 +140,8 @@ private:
         return scores.size() == 1 ? scores[0] : at::cat(scores);
     }
 };
+
+static_assert(contracts::OutputsLoss<Dino> && contracts::NamesPairing<Dino> && contracts::HasState<Dino> &&
+              contracts::Builds<Dino> && contracts::Begins<Dino> && contracts::Commits<Dino>);
 
 }  // namespace doppel::losses

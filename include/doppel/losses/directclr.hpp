@@ -2,6 +2,7 @@
 // DirectCLR: a contrastive loss on a part of the encoder's features, without a projector.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/losses/detail/rows.hpp>
@@ -39,5 +40,7 @@ struct Directclr {
         return NtXent{.temperature = temperature}(r0.narrow(1, 0, dims), r1.narrow(1, 0, dims));
     }
 };
+
+static_assert(contracts::PairLoss<Directclr>);
 
 }  // namespace doppel::losses

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// iBOT's patch loss: of hidden patches the online network says what the target says of the visible ones.
+// iBOT's patch loss: of masked patches the online network says what the target says of the visible ones.
 #pragma once
 
 #include <doppel/augment/block_mask.hpp>
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
@@ -17,22 +18,22 @@
 
 namespace doppel::losses {
 
-/// Masked image modelling by self-distillation, over the M hidden patches of all global views:
+/// Masked image modelling by self-distillation, over the M masked patches of all global views:
 ///
 ///     L = −Σ_m w_m Σ_k p_mk log q_mk,   q = softmax(s / τ),   p = softmax((t − c) / τ_t)  or  sinkhorn(t, ε = τ_t)
 ///
-/// s and t are the scores of the online and the target network at one patch of one view; w_m = 1 / (hidden patches of
-/// the view · global views · images). That is the mean over the hidden patches of a view, then over all views, of which
-/// one without hidden patches counts 0. No gradient flows into p.
+/// s and t are the scores of the online and the target network at one patch of one view; w_m = 1 / (masked patches of
+/// the view · global views · images). That is the mean over the masked patches of a view, then over all views, of which
+/// one without masked patches counts 0. No gradient flows into p.
 /// c [1, K] is state (`loss.patch_center`), zero at first: the loss reads c₋, commit() writes β c₋ + (1 − β) mean(t). A
-/// step without hidden patches leaves it. Of several passes before one commit() each reads the same c₋, and each is an
+/// step without masked patches leaves it. Of several passes before one commit() each reads the same c₋, and each is an
 /// update. With Centering::sinkhorn it is not used; Sinkhorn's batch are the M patches.
 /// Shapes: Outputs::patches, online and target [M, K], any floating type, weight [M]. Result: scalar, float32 (float64
-/// for float64 inputs); where nothing is hidden 0, from which backward() may be called.
-/// `blocks` says which patches are hidden; Method calls mask() for each image and global view.
+/// for float64 inputs); where nothing is masked 0, from which backward() may be called.
+/// `blocks` says which patches are masked; Method calls mask() for each image and global view.
 /// Numerics: float32 whatever autocast says. Outputs that tell no class from another give ln K times the share of views
-/// with hidden patches: 4.5 for K = 8192 and one half.
-/// Differs: the authors' center is the mean over all patches of the target, hidden or not. This one, over the hidden
+/// with masked patches: 4.5 for K = 8192 and one half.
+/// Differs: the authors' center is the mean over all patches of the target, masked or not. This one, over the masked
 /// patches, is that of DINOv2's code and of lightly's IBOTPatchLoss; blocks lie at the border less often.
 /// The loss on the class tokens is DINO's, of equal weight: sum both with losses::Sum.
 /// Throws Error for options out of range, for shapes that do not fit, and where a global view did not go through the
@@ -49,8 +50,8 @@ struct Ibot {
     double temperature = 0.1;            ///< τ > 0 of the online network
     TargetTemperature target_temperature{.from = 0.04, .to = 0.07, .epochs = 30};  ///< τ_t
     double center_momentum = 0.9;        ///< β, share of the old center, from 0 to 1
-    Centering centering = Centering::mean;  ///< center, or Sinkhorn over the hidden patches (DINOv2)
-    augment::BlockMask blocks{};         ///< which patches are hidden
+    Centering centering = Centering::mean;  ///< center, or Sinkhorn over the masked patches (DINOv2)
+    augment::BlockMask blocks{};         ///< which patches are masked
     Tensor patch_center{};               ///< state: c [1, K]; not to be given
 
     void build(std::int64_t dim) {
@@ -62,7 +63,7 @@ struct Ibot {
         visit("patch_center", patch_center);
     }
 
-    /// Which patches of a view are hidden, row by row.
+    /// Which patches of a view are masked, row by row.
     std::vector<bool> mask(std::int64_t rows, std::int64_t columns, random::Stream draw) const {
         return blocks(rows, columns, draw);
     }
@@ -109,8 +110,11 @@ private:
     static Tensor nothing(const Outputs& out) {
         for (const Tensor& z : out.online)
             if (z.defined()) return detail::at_least_float(z).slice(0, 0, 0).sum();
-        fail("Ibot: needs hidden patches or at least one view of an image");
+        fail("Ibot: needs masked patches or at least one view of an image");
     }
 };
+
+static_assert(contracts::OutputsLoss<Ibot> && contracts::NamesPairing<Ibot> && contracts::HasState<Ibot> &&
+              contracts::Builds<Ibot> && contracts::Commits<Ibot> && contracts::MaskingLoss<Ibot>);
 
 }  // namespace doppel::losses

@@ -2,6 +2,7 @@
 // InfoNCE: MoCo's contrastive loss, against a queue of keys or against the keys of the batch.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
@@ -68,5 +69,8 @@ struct InBatchInfoNce {
         return 2 * temperature * (logits.logsumexp(1).mean() - logits.diagonal().mean());
     }
 };
+
+static_assert(contracts::MemoryLoss<InfoNce> && contracts::PairLoss<InBatchInfoNce> &&
+              contracts::NamesPairing<InBatchInfoNce>);
 
 }  // namespace doppel::losses

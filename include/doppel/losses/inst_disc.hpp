@@ -2,6 +2,7 @@
 // Instance discrimination: every image is a class of its own, with its row in a memory bank.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
@@ -107,5 +108,7 @@ struct InstanceNce {
 
     void commit(const Outputs&) { log_z.copy_(pending); }
 };
+
+static_assert(contracts::OutputsLoss<InstanceSoftmax> && contracts::OutputsLoss<InstanceNce>);
 
 }  // namespace doppel::losses

@@ -2,6 +2,7 @@
 // KoLeo: no two images of a batch may lie close together.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
@@ -59,5 +60,7 @@ struct Koleo {
         return -((x - x.index_select(0, nearest)).norm(2, 1) + 1e-8).log().mean();
     }
 };
+
+static_assert(contracts::OutputsLoss<Koleo>);
 
 }  // namespace doppel::losses

@@ -2,6 +2,7 @@
 // MMCR: the centroids of the images' views must spread over as many dimensions as they can.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
@@ -73,5 +74,7 @@ private:
         return detail::unit_rows(at::cat(views)).view({count, views[0].size(0), views[0].size(1)});
     }
 };
+
+static_assert(contracts::OutputsLoss<Mmcr>);
 
 }  // namespace doppel::losses

@@ -2,6 +2,7 @@
 // NNCLR: the positive of an image is its nearest neighbor among past embeddings.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/nearest.hpp>
 #include <doppel/core/precision.hpp>
@@ -51,5 +52,7 @@ struct Nnclr {
         return logits.logsumexp(1).mean() - logits.diagonal().mean();
     }
 };
+
+static_assert(contracts::MemoryLoss<Nnclr> && contracts::NamesPairing<Nnclr>);
 
 }  // namespace doppel::losses

@@ -2,6 +2,7 @@
 // ReSSL: two views of an image must be alike in how they relate to other images.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
@@ -48,5 +49,7 @@ struct Ressl {
         return -(q * log_p).sum(1).mean();
     }
 };
+
+static_assert(contracts::MemoryLoss<Ressl>);
 
 }  // namespace doppel::losses

@@ -2,6 +2,7 @@
 // SIGReg: embeddings must look like a standard normal along random directions; LeJEPA's loss.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
@@ -85,5 +86,7 @@ private:
         return views;
     }
 };
+
+static_assert(contracts::OutputsLoss<Sigreg>);
 
 }  // namespace doppel::losses

@@ -2,6 +2,7 @@
 // SupCon: NT-Xent with labels; all views of all images of a class are positives.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
@@ -54,5 +55,7 @@ struct Supcon {
         return others.logsumexp(1).mean() - ((similarity * positive).sum(1) / positive.sum(1)).mean();
     }
 };
+
+static_assert(contracts::OutputsLoss<Supcon>);
 
 }  // namespace doppel::losses

@@ -2,6 +2,7 @@
 // SwAV: each view predicts to which prototypes the image's other views are assigned.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
@@ -45,7 +46,7 @@ namespace doppel::losses {
 /// Cluster Assignments", 2020, arXiv:2006.09882, section 3; queue: section 3.1; the authors' code.
 ///
 ///     Recipe{..., .projector = heads::Mlp{.out = 128, .bias = heads::Bias::always}, .loss = losses::Swav{},
-///            .passes = {.join_views = true, .join_heads = true}}
+///            .layout = {.join_views = true, .join_heads = true}}
 struct Swav {
     std::vector<std::int64_t> prototypes{3000};  ///< K ≥ 2 of each set, one set or several
     double temperature = 0.1;                    ///< τ > 0
@@ -188,5 +189,8 @@ private:
                 " global views (queued_views), the batch has ", out.globals);
     }
 };
+
+static_assert(contracts::OutputsLoss<Swav> && contracts::HasState<Swav> && contracts::Builds<Swav> &&
+              contracts::Commits<Swav> && contracts::HasCounters<Swav>);
 
 }  // namespace doppel::losses

@@ -2,6 +2,7 @@
 // TiCo: views agree, and embeddings keep away from the directions that past embeddings took.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
@@ -73,5 +74,8 @@ private:
         return z.t().mm(z) / static_cast<double>(z.size(0));
     }
 };
+
+static_assert(contracts::PairLoss<Tico> && contracts::HasState<Tico> && contracts::Builds<Tico> &&
+              contracts::Commits<Tico>);
 
 }  // namespace doppel::losses

@@ -2,6 +2,7 @@
 // VICReg: views agree, every dimension varies, no two dimensions vary together.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
@@ -70,5 +71,7 @@ private:
         return {(1 - deviation).relu().mean(), detail::off_diagonal_squares(centerd, centerd) / (rest * rest * d)};
     }
 };
+
+static_assert(contracts::PairLoss<Vicreg>);
 
 }  // namespace doppel::losses

@@ -2,6 +2,7 @@
 // W-MSE: whitened embeddings of two views agree; whitening keeps them from collapsing.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
@@ -85,5 +86,7 @@ private:
                 ", when eps is 0, got ", part);
     }
 };
+
+static_assert(contracts::PairLoss<Wmse>);
 
 }  // namespace doppel::losses

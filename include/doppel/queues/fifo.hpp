@@ -2,6 +2,7 @@
 // A first-in, first-out memory of target outputs: MoCo's queue.
 #pragma once
 
+#include <doppel/contracts/queue.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/training_step.hpp>
@@ -76,5 +77,7 @@ struct Fifo {
 
     State build(std::int64_t dim) const { return State(*this, dim); }
 };
+
+static_assert(contracts::QueueSpec<Fifo> && contracts::Begins<Fifo::State>);
 
 }  // namespace doppel::queues

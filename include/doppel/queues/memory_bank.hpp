@@ -2,6 +2,7 @@
 // A memory bank: one row for each image of the data set (instance discrimination).
 #pragma once
 
+#include <doppel/contracts/queue.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/training_step.hpp>
@@ -63,5 +64,7 @@ struct MemoryBank {
 
     State build(std::int64_t dim) const { return State(*this, dim); }
 };
+
+static_assert(contracts::QueueSpec<MemoryBank> && contracts::Begins<MemoryBank::State>);
 
 }  // namespace doppel::queues

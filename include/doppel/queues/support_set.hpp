@@ -2,6 +2,7 @@
 // A support set: past embeddings among which an image finds its nearest neighbor (NNCLR).
 #pragma once
 
+#include <doppel/contracts/queue.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/nearest.hpp>
@@ -64,5 +65,7 @@ struct SupportSet {
         return State(*this, dim);
     }
 };
+
+static_assert(contracts::QueueSpec<SupportSet>);
 
 }  // namespace doppel::queues

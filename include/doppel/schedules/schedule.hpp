@@ -147,13 +147,14 @@ struct MultiStep {
     }
 };
 
-/// Any schedule behind one type, for options; copies share the schedule, which cannot change.
+/// Any schedule behind one type, for options; a number is a constant schedule. Copies share the schedule, which cannot change.
 ///
 ///     schedules::AnySchedule lr = schedules::WarmupCosine{.peak = 0.5, .warmup_steps = 100};
 ///     log(lr.describe(), lr({.step = 7, .of = {.steps = 1000}}));
 class AnySchedule {
 public:
     AnySchedule() : AnySchedule(Constant{}) {}
+    AnySchedule(double value) : AnySchedule(Constant{value}) {}  // NOLINT: implicit by intent
 
     template <class S>
         requires(!std::same_as<S, AnySchedule> && Schedule<S>)
