@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The examples' command line, from arguments to what a run leaves.
 #include <doppel/cli.hpp>
-#include <doppel/image/encode.hpp>
+#include <doppel/image/write_png.hpp>
 #include <doppel/methods/simclr.hpp>
 
 #include "support/torch_support.hpp"

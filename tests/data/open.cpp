@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/data/memory.hpp>
 #include <doppel/data/open.hpp>
-#include <doppel/image/encode.hpp>
+#include <doppel/image/write_png.hpp>
 
 #include "support/support.hpp"
 

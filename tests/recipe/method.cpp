@@ -5,7 +5,7 @@
 
 #include <doppel/losses/nt_xent.hpp>
 #include <doppel/queues/fifo.hpp>
-#include <doppel/schedules/schedule.hpp>
+#include <doppel/schedules/schedules.hpp>
 
 #include "support/torch_support.hpp"
 

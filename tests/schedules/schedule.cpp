@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Schedules against value tables worked out by hand.
-#include <doppel/schedules/schedule.hpp>
+#include <doppel/schedules/schedules.hpp>
 
 #include "support/support.hpp"
 

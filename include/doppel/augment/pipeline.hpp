@@ -6,7 +6,7 @@
 #include <doppel/augment/operation.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/random.hpp>
-#include <doppel/image/color.hpp>
+#include <doppel/image/channels.hpp>
 #include <doppel/image/image.hpp>
 
 #include <cstddef>

@@ -6,12 +6,13 @@
 #include <doppel/cli/say.hpp>
 #include <doppel/core/version.hpp>
 #include <doppel/eval/attention.hpp>
+#include <doppel/eval/attention_pictures.hpp>
 #include <doppel/eval/features.hpp>
 #include <doppel/eval/knn.hpp>
 #include <doppel/eval/report.hpp>
 #include <doppel/io/json_lines.hpp>
-#include <doppel/image/color.hpp>
-#include <doppel/image/encode.hpp>
+#include <doppel/image/channels.hpp>
+#include <doppel/image/write_png.hpp>
 #include <doppel/image/resize.hpp>
 #include <doppel/io/safetensors.hpp>
 

@@ -4,18 +4,12 @@
 
 #include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
+#include <doppel/heads/built.hpp>
 
 #include <cstdint>
 #include <vector>
 
 namespace doppel::heads {
-
-/// A head that a spec has built, with the width of what it gives.
-template <class Module>
-struct Built {
-    Module module;
-    std::int64_t out = 0;
-};
 
 /// What follows the last linear layer of a head.
 enum class LastNorm {
@@ -72,19 +66,6 @@ struct Mlp {
             layers->push_back(last);
         }
         return {layers, out};
-    }
-};
-
-/// One linear layer: [B, in] → [B, out].
-///
-///     .projector = heads::Linear{.out = 128}      // InstDisc, MoCo v1
-struct Linear {
-    std::int64_t out = 128;  ///< width of the output, ≥ 1
-    bool bias = true;
-
-    Built<torch::nn::Linear> build(std::int64_t in) const {
-        require(out >= 1, "Linear: out must be at least 1, got ", out);
-        return {torch::nn::Linear(torch::nn::LinearOptions(in, out).bias(bias)), out};
     }
 };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doppel/core/error.hpp>
+#include <doppel/image/detail/luma.hpp>
 #include <doppel/image/image.hpp>
 
 #include <algorithm>
@@ -28,11 +29,6 @@ void map_bytes(Image& image, Change change) {
     std::array<std::uint8_t, 256> table;
     for (int value = 0; value < 256; ++value) table[static_cast<std::size_t>(value)] = change(value);
     for (auto& byte : image.pixels) byte = table[byte];
-}
-
-/// Pillow's "L" of an RGB pixel: ITU-R 601 luma in 16-bit fixed point, rounded to nearest.
-inline std::uint8_t luma(const std::uint8_t* rgb) {
-    return static_cast<std::uint8_t>((rgb[0] * 19595 + rgb[1] * 38470 + rgb[2] * 7471 + 0x8000) >> 16);
 }
 
 /// ⌊n / d⌋ by one multiplication, exact for 0 ≤ n < 2^19 and 1 ≤ d < 2^11 (error of the factor below 2^-19 / d).
@@ -153,20 +149,6 @@ inline void grayscale(Image& image) {
 /// 255 − pixel where pixel ≥ threshold.
 inline void solarize(Image& image, int threshold = 128) {
     detail::map_bytes(image, [=](int v) { return static_cast<std::uint8_t>(v >= threshold ? 255 - v : v); });
-}
-
-/// The image with 3 channels (gray in each) or 1 (luma). Errors: other numbers of channels.
-inline Image with_channels(Image image, int channels) {
-    require((channels == 1 || channels == 3) && (image.channels == 1 || image.channels == 3),
-            "with_channels: images have 1 or 3 channels, asked for ", channels, " from ", image.channels);
-    if (image.channels == channels) return image;
-    Image result(image.width, image.height, channels);
-    std::uint8_t* out = result.pixels.data();
-    if (channels == 1)
-        for (std::size_t i = 0; i < image.pixels.size(); i += 3) *out++ = detail::luma(&image.pixels[i]);
-    else
-        for (const auto gray : image.pixels) out = std::fill_n(out, 3, gray);
-    return result;
 }
 
 }  // namespace doppel::image

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Images become PNG or JPEG files.
+// Encodes images as PNG or JPEG.
 #pragma once
 
 #include <doppel/core/error.hpp>
 #include <doppel/image/image.hpp>
-#include <doppel/io/atomic_file.hpp>
 #if DOPPEL_JPEG
 #include <doppel/image/detail/jpeg.hpp>
 #endif
@@ -14,7 +13,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <filesystem>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -126,13 +124,6 @@ inline std::vector<std::uint8_t> encode_jpeg(const Image& image, int quality) {
 #else
     fail("encode_jpeg: this build has no JPEG: install libjpeg-turbo and build again");
 #endif
-}
-
-/// Writes the image as a PNG file; an older file of that name stands until the new one is whole.
-/// Throws Error with the path when it cannot be written.
-inline void write_png(const std::filesystem::path& path, const Image& image) {
-    const auto bytes = encode_png(image);
-    io::write_atomically(path, std::span<const std::uint8_t>(bytes));
 }
 
 }  // namespace doppel::image

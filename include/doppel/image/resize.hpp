@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Geometry of 8-bit images: resizing as Pillow defines it, crops, flip.
+// Resizes 8-bit images bit for bit as Pillow does.
 #pragma once
 
 #include <doppel/core/error.hpp>
+#include <doppel/image/crop.hpp>
 #include <doppel/image/image.hpp>
 
 #include <algorithm>
@@ -25,12 +26,6 @@ struct Box {
     float left = 0, top = 0, right = 0, bottom = 0;
 };
 
-/// A region of whole pixels.
-struct Rect {
-    int left = 0, top = 0, width = 0, height = 0;
-    bool operator==(const Rect&) const = default;
-};
-
 namespace detail {
 
 /// Rows of interleaved pixels that lie in some image.
@@ -43,19 +38,6 @@ struct Pixels {
 inline Pixels whole(const Image& source) {
     return {source.pixels.data(), std::ptrdiff_t{source.width} * source.channels, source.width, source.height,
             source.channels};
-}
-
-inline void require_pixels(const char* who, const Image& source) {
-    require(source.width > 0 && source.height > 0 && (source.channels == 1 || source.channels == 3), who,
-            ": the image must have pixels and 1 or 3 channels, got ", source.width, "x", source.height, "x",
-            source.channels);
-}
-
-inline void require_inside(const char* who, const Image& source, const Rect& part) {
-    require(part.left >= 0 && part.top >= 0 && part.width > 0 && part.height > 0 &&
-                part.left <= source.width - part.width && part.top <= source.height - part.height,
-            who, ": the region must lie in the ", source.width, "x", source.height, " image, got ", part.width, "x",
-            part.height, " at (", part.left, ", ", part.top, ")");
 }
 
 inline Pixels part_of(const Image& source, const Rect& part) {
@@ -206,47 +188,6 @@ inline Image resized_crop(const Image& source, const Rect& part, int width, int 
     detail::require_inside("resized_crop", source, part);
     return detail::resize(detail::part_of(source, part), width, height, filter,
                           {0, 0, static_cast<float>(part.width), static_cast<float>(part.height)});
-}
-
-/// The pixels of `part`, which must lie in the image.
-inline Image crop(const Image& source, const Rect& part) {
-    detail::require_pixels("crop", source);
-    detail::require_inside("crop", source, part);
-    Image result(part.width, part.height, source.channels);
-    const auto bytes = std::ptrdiff_t{part.width} * source.channels;
-    for (int y = 0; y < part.height; ++y)
-        std::copy_n(source.at(part.left, part.top + y), bytes, result.at(0, y));
-    return result;
-}
-
-/// The middle width × height pixels, black where the image is smaller (torchvision's center_crop: half a pixel
-/// of offset goes to the even side).
-inline Image center_crop(const Image& source, int width, int height) {
-    detail::require_pixels("center_crop", source);
-    require(width > 0 && height > 0, "center_crop: the size must be at least 1x1, got ", width, "x", height);
-    const auto offset = [](int spare) { return spare > 0 ? spare / 2 + (spare % 2 && spare / 2 % 2) : 0; };
-    const Rect part{offset(source.width - width), offset(source.height - height), std::min(width, source.width),
-                    std::min(height, source.height)};
-    if (part.width == width && part.height == height) return crop(source, part);
-    Image result(width, height, source.channels);
-    const int left = (width - part.width) / 2, top = (height - part.height) / 2;
-    for (int y = 0; y < part.height; ++y)
-        std::copy_n(source.at(part.left, part.top + y), std::ptrdiff_t{part.width} * source.channels,
-                    result.at(left, top + y));
-    return result;
-}
-
-/// Mirrors left and right.
-inline void flip(Image& image) {
-    const auto mirror = [&]<int C>() {
-        for (int y = 0; y < image.height; ++y) {
-            std::uint8_t* left = image.at(0, y);
-            std::uint8_t* right = left + std::ptrdiff_t{image.width - 1} * C;
-            for (; left < right; left += C, right -= C)
-                for (std::size_t c = 0; c < C; ++c) std::swap(left[c], right[c]);
-        }
-    };
-    image.channels == 3 ? mirror.template operator()<3>() : mirror.template operator()<1>();
 }
 
 }  // namespace doppel::image

@@ -5,6 +5,7 @@
 #include <doppel/views/paper_views.hpp>
 #include <doppel/options/range.hpp>
 #include <doppel/losses/inst_disc.hpp>
+#include <doppel/heads/linear.hpp>
 #include <doppel/methods/preset.hpp>
 #include <doppel/optim/sgd.hpp>
 #include <doppel/queues/memory_bank.hpp>

@@ -5,6 +5,7 @@
 #include <doppel/views/paper_views.hpp>
 #include <doppel/options/range.hpp>
 #include <doppel/losses/info_nce.hpp>
+#include <doppel/heads/linear.hpp>
 #include <doppel/methods/preset.hpp>
 #include <doppel/optim/sgd.hpp>
 #include <doppel/queues/fifo.hpp>

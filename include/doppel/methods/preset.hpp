@@ -7,7 +7,7 @@
 #include <doppel/optim/clip.hpp>
 #include <doppel/optim/freeze.hpp>
 #include <doppel/optim/any_spec.hpp>
-#include <doppel/schedules/schedule.hpp>
+#include <doppel/schedules/schedules.hpp>
 
 #include <cstdint>
 #include <optional>

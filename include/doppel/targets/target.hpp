@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doppel/core/tensor.hpp>
+#include <doppel/schedules/constant.hpp>
 #include <doppel/schedules/schedule.hpp>
 
 #include <concepts>

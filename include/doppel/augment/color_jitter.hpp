@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operations that change pixel values: color jitter, grayscale, blur, solarize.
+// Color jitter: brightness, contrast, saturation, hue.
 #pragma once
 
 #include <doppel/augment/operation.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/random.hpp>
-#include <doppel/image/blur.hpp>
 #include <doppel/image/color.hpp>
 #include <doppel/image/image.hpp>
 
@@ -80,69 +79,6 @@ struct ColorJitter {
     }
 };
 
-/// Every channel becomes the ITU-R 601 luma; the number of channels stays.
-struct Grayscale {
-    /// Probability, 0 … 1; the papers' 0.2.
-    double p = 0.2;
-
-    void check() const { detail::require_probability("Grayscale", p); }
-    bool draw(random::Stream& stream) const { return stream.chance(p); }
-    void apply(Image& image, bool gray) const {
-        if (gray) image::grayscale(image);
-    }
-    void operator()(Image& image, random::Stream& stream) const { apply(image, draw(stream)); }
-    std::string describe() const { return detail::called("grayscale", std::pair("p", p)); }
-};
-
-/// Gaussian blur with σ ~ U(sigma).
-struct GaussianBlur {
-    /// Probability, 0 … 1; the papers' 0.5 at ImageNet size, 0 at 32 px.
-    double p = 0.5;
-    /// Standard deviation in pixels, 0 ≤ low ≤ high ≤ 1000.
-    Range sigma{0.1, 2.0};
-    /// The sampled Gaussian, or Pillow's approximation of it by boxes (what the papers' torch code runs).
-    image::Blur kind = image::Blur::gaussian;
-
-    void check() const {
-        detail::require_probability("GaussianBlur", p);
-        require(sigma.low >= 0 && sigma.low <= sigma.high && sigma.high <= 1000,
-                "GaussianBlur: sigma must be 0 <= low <= high <= 1000 pixels, got [", sigma.low, ", ", sigma.high, "]");
-    }
-    /// σ, or nothing with probability 1 − p.
-    std::optional<double> draw(random::Stream& stream) const {
-        return stream.chance(p) ? std::optional(stream.uniform(sigma.low, sigma.high)) : std::nullopt;
-    }
-    void apply(Image& image, std::optional<double> drawn) const {
-        if (drawn) image::gaussian_blur(image, *drawn, kind);
-    }
-    void operator()(Image& image, random::Stream& stream) const { apply(image, draw(stream)); }
-    std::string describe() const {
-        return detail::called("gaussian_blur", std::pair("p", p), std::pair("sigma", sigma),
-                              std::pair("kind", name_of(kind)));
-    }
-};
-
-/// Inverts the pixels at or above the threshold.
-struct Solarize {
-    /// Probability, 0 … 1; BYOL's second view 0.2.
-    double p = 0.2;
-    /// Level, 0 … 256 (256 inverts nothing).
-    int threshold = 128;
-
-    void check() const {
-        detail::require_probability("Solarize", p);
-        require(threshold >= 0 && threshold <= 256, "Solarize: threshold must be in [0, 256], got ", threshold);
-    }
-    bool draw(random::Stream& stream) const { return stream.chance(p); }
-    void apply(Image& image, bool inverted) const {
-        if (inverted) image::solarize(image, threshold);
-    }
-    void operator()(Image& image, random::Stream& stream) const { apply(image, draw(stream)); }
-    std::string describe() const {
-        return detail::called("solarize", std::pair("p", p), std::pair("threshold", threshold));
-    }
-};
-
-static_assert(Operation<ColorJitter> && Operation<Grayscale> && Operation<GaussianBlur> && Operation<Solarize>);
+static_assert(Operation<ColorJitter>);
 
 }  // namespace doppel::augment

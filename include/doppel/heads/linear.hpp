@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// A linear head.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/core/module.hpp>
+#include <doppel/heads/built.hpp>
+
+#include <cstdint>
+
+namespace doppel::heads {
+
+/// One linear layer: [B, in] → [B, out].
+///
+///     .projector = heads::Linear{.out = 128}      // InstDisc, MoCo v1
+struct Linear {
+    std::int64_t out = 128;  ///< width of the output, ≥ 1
+    bool bias = true;
+
+    Built<torch::nn::Linear> build(std::int64_t in) const {
+        require(out >= 1, "Linear: out must be at least 1, got ", out);
+        return {torch::nn::Linear(torch::nn::LinearOptions(in, out).bias(bias)), out};
+    }
+};
+
+}  // namespace doppel::heads
