@@ -41,7 +41,7 @@ inline std::vector<std::string> cifar_classes(const std::filesystem::path& folde
     if (!std::filesystem::exists(path, ignored))
         return {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};
     std::vector<std::string> names(1);
-    for (const auto byte : image::detail::read_whole(path, "Cifar10")) {
+    for (const auto byte : image::detail::read_file(path, "Cifar10")) {
         if (byte == '\n')
             names.emplace_back();
         else if (byte != '\r')
@@ -97,7 +97,7 @@ private:
     }
 
     void append(const std::filesystem::path& file) {
-        const auto bytes = image::detail::read_whole(file, "Cifar10");
+        const auto bytes = image::detail::read_file(file, "Cifar10");
         require(!bytes.empty() && bytes.size() % detail::cifar_record == 0, "Cifar10: ", file.string(), ": ",
                 bytes.size(), " bytes, expected a multiple of ", detail::cifar_record);
         for (std::size_t at = 0; at < bytes.size(); at += detail::cifar_record)

@@ -5,7 +5,7 @@
 #include <doppel/core/error.hpp>
 #include <doppel/data/dataset.hpp>
 #include <doppel/data/detail/idx_files.hpp>
-#include <doppel/data/detail/inflated.hpp>
+#include <doppel/data/detail/gzip_file.hpp>
 #include <doppel/data/split.hpp>
 #include <doppel/image/image.hpp>
 
@@ -31,7 +31,7 @@ struct IdxArray {
     std::vector<std::uint8_t> bytes;
 
     explicit IdxArray(const std::filesystem::path& path) {
-        Inflated file(path, "Idx");
+        GzipFile file(path, "Idx");
         const auto head = file.read(4 + 4 * N);
         require(head.size() == 4 + 4 * N, "Idx: ", path.string(), ": ", head.size(), " bytes, expected a header of ",
                 4 + 4 * N);

@@ -12,10 +12,11 @@
 
 namespace doppel::image {
 
-/// The image with 3 channels (gray in each) or 1 (luma). Errors: other numbers of channels.
+/// Returns the image with 3 channels (gray in each) or 1 (luma).
+/// Throws Error for other numbers of channels.
 inline Image with_channels(Image image, int channels) {
     require((channels == 1 || channels == 3) && (image.channels == 1 || image.channels == 3),
-            "with_channels: images have 1 or 3 channels, asked for ", channels, " from ", image.channels);
+            "with_channels: images have 1 or 3 channels, got ", image.channels, " to convert to ", channels);
     if (image.channels == channels) return image;
     Image result(image.width, image.height, channels);
     std::uint8_t* out = result.pixels.data();

@@ -27,13 +27,13 @@ inline void require_pixels(const char* who, const Image& source) {
 inline void require_inside(const char* who, const Image& source, const Rect& part) {
     require(part.left >= 0 && part.top >= 0 && part.width > 0 && part.height > 0 &&
                 part.left <= source.width - part.width && part.top <= source.height - part.height,
-            who, ": the region must lie in the ", source.width, "x", source.height, " image, got ", part.width, "x",
+            who, ": the region must lie inside the ", source.width, "x", source.height, " image, got ", part.width, "x",
             part.height, " at (", part.left, ", ", part.top, ")");
 }
 
 }  // namespace detail
 
-/// The pixels of `part`, which must lie in the image.
+/// Returns the pixels of `part`, which must lie inside the image.
 inline Image crop(const Image& source, const Rect& part) {
     detail::require_pixels("crop", source);
     detail::require_inside("crop", source, part);
@@ -44,8 +44,8 @@ inline Image crop(const Image& source, const Rect& part) {
     return result;
 }
 
-/// The middle width × height pixels, black where the image is smaller (torchvision's center_crop: half a pixel
-/// of offset goes to the even side).
+/// Returns the central width × height pixels, padded with black if the image is smaller. Equal to torchvision's
+/// center_crop: offsets of half a pixel are rounded to even.
 inline Image center_crop(const Image& source, int width, int height) {
     detail::require_pixels("center_crop", source);
     require(width > 0 && height > 0, "center_crop: the size must be at least 1x1, got ", width, "x", height);

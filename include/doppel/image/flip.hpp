@@ -10,7 +10,7 @@
 
 namespace doppel::image {
 
-/// Mirrors left and right.
+/// Mirrors the image left to right.
 inline void flip(Image& image) {
     const auto mirror = [&]<int C>() {
         for (int y = 0; y < image.height; ++y) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Resizes 8-bit images bit for bit as Pillow does.
+// Resizes 8-bit images, bit for bit as Pillow does.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -16,7 +16,7 @@
 
 namespace doppel::image {
 
-/// The kernel of a resize: the triangle (support 1 pixel), or Keys' cubic with a = −0.5 (support 2).
+/// The kernel of a resize: a triangle (support 1 pixel), or Keys' cubic with a = −0.5 (support 2).
 enum class Filter { bilinear, bicubic };
 
 inline const char* name_of(Filter filter) { return filter == Filter::bilinear ? "bilinear" : "bicubic"; }
@@ -28,20 +28,20 @@ struct Box {
 
 namespace detail {
 
-/// Rows of interleaved pixels that lie in some image.
+/// A view of rows of interleaved pixels in an image.
 struct Pixels {
     const std::uint8_t* data = nullptr;
-    std::ptrdiff_t stride = 0;  // bytes from a row to the next
+    std::ptrdiff_t stride = 0;  // bytes from one row to the next
     int width = 0, height = 0, channels = 0;
 };
 
-inline Pixels whole(const Image& source) {
+inline Pixels pixels_of(const Image& source) {
     return {source.pixels.data(), std::ptrdiff_t{source.width} * source.channels, source.width, source.height,
             source.channels};
 }
 
 inline Pixels part_of(const Image& source, const Rect& part) {
-    Pixels pixels = whole(source);
+    Pixels pixels = pixels_of(source);
     pixels.data = source.at(part.left, part.top);
     pixels.width = part.width;
     pixels.height = part.height;
@@ -57,17 +57,18 @@ inline double weight(Filter filter, double x) {
 
 inline constexpr int weight_bits = 22;  // Pillow's: 255 · 2^22 and a cubic's overshoot fit in 32 bits
 
-/// Where each output position of one axis reads, and with which weights.
+/// The input positions and weights of each output position along one axis.
 struct Taps {
     struct Span {
         int first, count;
     };
-    int stride = 0;                     // weights kept for each position
+    int stride = 0;                     // weights per position
     std::vector<Span> spans;            // [out]
     std::vector<std::int32_t> weights;  // [out, stride], fixed point, sum 2^22 up to rounding
 };
 
-/// Shrinking widens the kernel by the scale (antialias); positions outside the image carry no weight.
+/// Computes the taps of one axis. Shrinking widens the kernel by the scale (antialias); positions outside the image have
+/// no weight.
 inline Taps taps(Filter filter, int in, float from, float to, int out) {
     const double scale = static_cast<double>(to - from) / out, widening = std::max(scale, 1.0);
     const double support = (filter == Filter::bilinear ? 1.0 : 2.0) * widening, narrowing = 1 / widening;
@@ -98,7 +99,7 @@ inline std::uint8_t to_byte(std::int32_t fixed) {
     return static_cast<std::uint8_t>(std::clamp(fixed >> weight_bits, 0, 255));
 }
 
-/// Rows [first, first + rows) of `source`, resized along x into `out` [rows, spans, C].
+/// Resizes rows [first, first + rows) of `source` along x into `out` [rows, spans, C].
 template <std::size_t C>
 void resize_rows(const Pixels& source, int first, int rows, const Taps& taps, std::uint8_t* out) {
     const auto each_channel = [&]<std::size_t... c>(std::index_sequence<c...>) {  // unrolled: sums stay in registers
@@ -117,9 +118,9 @@ void resize_rows(const Pixels& source, int first, int rows, const Taps& taps, st
     each_channel(std::make_index_sequence<C>{});
 }
 
-/// Resizes along y into `out` [spans, row bytes]; row 0 of `rows` is row `origin` of the image the taps are for.
+/// Resizes along y into `out` [spans, row bytes]; row 0 of `rows` is row `origin` of the image that the taps refer to.
 inline void resize_columns(const Pixels& rows, int origin, const Taps& taps, std::uint8_t* out) {
-    constexpr int block = 16;  // a constant width, so that the compiler makes vectors of it
+    constexpr int block = 16;  // a constant width, so that the compiler vectorizes
     const int bytes = rows.width * rows.channels;
     const std::int32_t* weights = taps.weights.data();
     for (const auto span : taps.spans) {
@@ -154,34 +155,36 @@ inline Image resize(const Pixels& source, int width, int height, Filter filter, 
     else
         resize_rows<1>(source, first, rows, across, between.pixels.data());
     Image result(width, height, source.channels);
-    resize_columns(whole(between), first, down, result.pixels.data());
+    resize_columns(pixels_of(between), first, down, result.pixels.data());
     return result;
 }
 
 }  // namespace detail
 
-/// The pixels of `box`, resized to width × height as Pillow's Image.resize(size, filter, box) does: first along x,
-/// then along y, 22-bit weights, 8 bits between; a shrinking filter is widened by the scale (antialias). Equal to
-/// Pillow before 13 bit for bit; 13 goes along y first where the height shrinks much more than the width. The filter
-/// may read pixels beside the box. Errors: an empty image or size, a box that is empty or not in the image.
+/// Resizes the pixels of `box` to width × height as Pillow's Image.resize(size, filter, box) does: first along x, then
+/// along y, with 22-bit weights and 8-bit intermediate results; when shrinking, the filter is widened by the scale
+/// (antialias). Bit-identical to Pillow before 13, which resizes along y first where the height shrinks much more than
+/// the width. The filter may read pixels outside the box.
+/// Throws Error for an empty image or size, and for a box that is empty or not inside the image.
 ///
 ///     Image small = image::resize(photo, 224, 224, image::Filter::bicubic);
 inline Image resize(const Image& source, int width, int height, Filter filter, const Box& box) {
     detail::require_pixels("resize", source);
     require(box.left >= 0 && box.top >= 0 && box.left < box.right && box.top < box.bottom &&
                 box.right <= static_cast<float>(source.width) && box.bottom <= static_cast<float>(source.height),
-            "resize: the box must lie in the ", source.width, "x", source.height, " image and not be empty, got [",
+            "resize: the box must lie inside the ", source.width, "x", source.height, " image and not be empty, got [",
             box.left, ", ", box.right, ") x [", box.top, ", ", box.bottom, ")");
-    return detail::resize(detail::whole(source), width, height, filter, box);
+    return detail::resize(detail::pixels_of(source), width, height, filter, box);
 }
 
-/// The whole image, resized.
+/// Resizes the full image.
 inline Image resize(const Image& source, int width, int height, Filter filter = Filter::bilinear) {
     return resize(source, width, height, filter,
                   {0, 0, static_cast<float>(source.width), static_cast<float>(source.height)});
 }
 
-/// crop(source, part) resized, without the copy between: torchvision's resized_crop. Nothing beside `part` is read.
+/// Resizes `part` of the image, as torchvision's resized_crop does: equal to resizing crop(source, part), without the
+/// copy. Reads no pixels outside `part`.
 inline Image resized_crop(const Image& source, const Rect& part, int width, int height,
                           Filter filter = Filter::bilinear) {
     detail::require_pixels("resized_crop", source);

@@ -12,8 +12,8 @@
 
 namespace doppel::image {
 
-/// Writes the image as a PNG file; an older file of that name stands until the new one is whole.
-/// Throws Error with the path when it cannot be written.
+/// Writes the image as a PNG file, atomically.
+/// Throws Error with the path if it cannot be written.
 inline void write_png(const std::filesystem::path& path, const Image& image) {
     const auto bytes = encode_png(image);
     io::write_atomically(path, std::span<const std::uint8_t>(bytes));

@@ -7,7 +7,7 @@
 #include <doppel/data/dataset.hpp>
 #include <doppel/data/detail/folder.hpp>
 #include <doppel/data/detail/idx_files.hpp>
-#include <doppel/data/detail/inflated.hpp>
+#include <doppel/data/detail/gzip_file.hpp>
 #include <doppel/data/idx.hpp>
 #include <doppel/data/image_folder.hpp>
 #include <doppel/data/split.hpp>
@@ -102,7 +102,7 @@ inline Layout layout_of(const std::filesystem::path& path) {
 /// A data set that is one file: CIFAR-10 binaries or IDX images.
 inline Loaded load_file(const std::filesystem::path& path) {
     const auto start = image::detail::read_start(path, image::magic_bytes, "data");
-    const auto head = Inflated(path, "data").read(4);
+    const auto head = GzipFile(path, "data").read(4);
     const auto is_idx = [&](std::uint8_t dimensions) { return head == std::vector<std::uint8_t>{0, 0, 8, dimensions}; };
     if (is_idx(3)) return {Idx(path, idx_labels_of(path)), "IDX files"};
     require(!is_idx(1), "data: ", path.string(), " holds labels, expected images");
