@@ -92,7 +92,7 @@ TEST_CASE("CollapseWatch says once, after a tenth of the run, that embeddings ha
     CHECK(looks([&](std::int64_t step) { return step < 500 ? healthy : direction + 0.01 * healthy; }) == Steps{599});
 }
 
-TEST_CASE("CollapseWatch measures what feature_std and effective_rank of the centerd unit rows give") {
+TEST_CASE("CollapseWatch measures what feature_std and effective_rank of the centered unit rows give") {
     for (const auto& shape : {std::vector<std::int64_t>{12, 40}, {40, 12}}) {
         const Tensor z = normal(shape, 3), unit = z / z.norm(2, 1, true);
         const auto seen = doppel::eval::CollapseWatch(100).look(z);

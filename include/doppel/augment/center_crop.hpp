@@ -12,7 +12,7 @@
 
 namespace doppel::augment {
 
-/// The middle size × size pixels, black where the image is smaller.
+/// Crops the central size × size pixels, padded with black if the image is smaller.
 struct CenterCrop {
     /// Side of the result in pixels, ≥ 1.
     int size = 224;

@@ -16,18 +16,18 @@
 
 namespace doppel::augment {
 
-/// One of the four parts of a color jitter.
+/// The four adjustments of a color jitter.
 enum class Jitter { brightness, contrast, saturation, hue };
 
-/// What a ColorJitter does to one image: each part's factor (hue: turns; nothing: not changed), in this order.
+/// The adjustments of one image: a factor each (hue: turns; empty: unchanged), applied in `order`.
 struct JitterParameters {
     std::array<Jitter, 4> order{Jitter::brightness, Jitter::contrast, Jitter::saturation, Jitter::hue};
     std::optional<double> brightness{}, contrast{}, saturation{}, hue{};
 };
 
-/// Brightness, contrast and saturation by factors U[max(0, 1 − x), 1 + x], hue turned by U[−h, h] of the circle,
-/// the four in random order; with probability p all, else none. torchvision's ColorJitter on Pillow images.
-/// An option of 0 leaves its part out. One-channel images: saturation and hue change nothing.
+/// Random brightness, contrast and saturation with factors U[max(0, 1 − x), 1 + x], and hue rotated by U[−h, h] of the
+/// circle, in random order; with probability p all four, else none. As torchvision's ColorJitter on Pillow images.
+/// An option of 0 disables its adjustment. Saturation and hue do not change one-channel images.
 struct ColorJitter {
     /// Half-width of the brightness factor, ≥ 0; 0.4 in the papers at ImageNet size (SimCLR 0.8).
     double brightness = 0.4;
@@ -35,9 +35,9 @@ struct ColorJitter {
     double contrast = 0.4;
     /// Half-width of the saturation factor, ≥ 0.
     double saturation = 0.4;
-    /// Largest turn of the hue, 0 … 0.5 of the circle.
+    /// Largest rotation of the hue, 0 … 0.5 of the circle.
     double hue = 0.1;
-    /// Probability of the whole, 0 … 1.
+    /// Probability of the jitter, 0 … 1.
     double p = 0.8;
 
     void check() const {
@@ -48,7 +48,7 @@ struct ColorJitter {
         require(hue >= 0 && hue <= 0.5, "ColorJitter: hue must be in [0, 0.5], got ", hue);
     }
 
-    /// Nothing with probability 1 − p.
+    /// Draws the adjustments; nothing with probability 1 − p.
     std::optional<JitterParameters> draw(random::Stream& stream) const {
         if (!stream.chance(p)) return std::nullopt;
         JitterParameters drawn;

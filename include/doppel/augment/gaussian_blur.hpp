@@ -20,7 +20,7 @@ struct GaussianBlur {
     double p = 0.5;
     /// Standard deviation in pixels, 0 ≤ low ≤ high ≤ 1000.
     Range sigma{0.1, 2.0};
-    /// The sampled Gaussian, or Pillow's approximation of it by boxes (what the papers' torch code runs).
+    /// A sampled Gaussian, or Pillow's approximation by box filters (used by the papers' torch code).
     image::Blur kind = image::Blur::gaussian;
 
     void check() const {
@@ -28,7 +28,7 @@ struct GaussianBlur {
         require(sigma.low >= 0 && sigma.low <= sigma.high && sigma.high <= 1000,
                 "GaussianBlur: sigma must be 0 <= low <= high <= 1000 pixels, got [", sigma.low, ", ", sigma.high, "]");
     }
-    /// σ, or nothing with probability 1 − p.
+    /// Draws σ; nothing with probability 1 − p.
     std::optional<double> draw(random::Stream& stream) const {
         return stream.chance(p) ? std::optional(stream.uniform(sigma.low, sigma.high)) : std::nullopt;
     }

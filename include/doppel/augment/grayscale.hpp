@@ -12,7 +12,7 @@
 
 namespace doppel::augment {
 
-/// Every channel becomes the ITU-R 601 luma; the number of channels stays.
+/// Sets every channel to the ITU-R 601 luma; keeps the number of channels.
 struct Grayscale {
     /// Probability, 0 … 1; the papers' 0.2.
     double p = 0.2;

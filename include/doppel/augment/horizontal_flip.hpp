@@ -12,7 +12,7 @@
 
 namespace doppel::augment {
 
-/// Mirrors left and right.
+/// Mirrors the image left to right.
 struct HorizontalFlip {
     /// Probability, 0 … 1.
     double p = 0.5;

@@ -17,8 +17,9 @@
 
 namespace doppel::augment {
 
-/// A random part of the image, resized to size × size: area U(scale) of the image's, width/height log-uniform in
-/// ratio; after 10 tries that do not fit, the largest centerd part with a ratio in range. torchvision's.
+/// Crops a random part of the image and resizes it to size × size: area U(scale) of the image's, width / height
+/// log-uniform in `ratio`; after 10 tries that do not fit, the largest centered part with a ratio in range. As in
+/// torchvision.
 /// Source: Szegedy et al., "Going deeper with convolutions", 2014 (arXiv:1409.4842), section 6.
 struct RandomResizedCrop {
     /// Side of the result in pixels, ≥ 1.
@@ -38,7 +39,7 @@ struct RandomResizedCrop {
                 ratio.low, ", ", ratio.high, "]");
     }
 
-    /// The part to take of a width × height image.
+    /// Draws the part of a width × height image.
     image::Rect draw(random::Stream& stream, int width, int height) const {
         const double area = static_cast<double>(width) * height;
         const double low = std::log(ratio.low), high = std::log(ratio.high);

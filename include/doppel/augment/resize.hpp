@@ -15,7 +15,7 @@
 
 namespace doppel::augment {
 
-/// Resizes so that the short side has `size` pixels; the aspect stays (the long side is rounded down).
+/// Resizes so that the short side has `size` pixels; keeps the aspect ratio (the long side is rounded down).
 struct Resize {
     /// Short side of the result in pixels, ≥ 1.
     int size = 256;

@@ -15,7 +15,7 @@ namespace doppel::augment {
 
 /// Inverts the pixels at or above the threshold.
 struct Solarize {
-    /// Probability, 0 … 1; BYOL's second view 0.2.
+    /// Probability, 0 … 1; 0.2 in BYOL's second view.
     double p = 0.2;
     /// Level, 0 … 256 (256 inverts nothing).
     int threshold = 128;

@@ -15,7 +15,7 @@ struct Batch {
     std::vector<Tensor> views{};  ///< V tensors [B, C, H, W]; the first `globals` are global crops
     std::int64_t globals = 2;     ///< number of global crops; all views are global except in multi-crop
     Tensor index{};               ///< [B] int64: indices of the images in the data set
-    Tensor label{};               ///< [B] int64: class indices, −1 if unlabelled; undefined if the data set has no classes
+    Tensor label{};               ///< [B] int64: class indices, −1 if unlabeled; undefined if the data set has no classes
 };
 
 /// Network outputs at the masked patches of all global views (masked image modeling), M in total. `online` is undefined

@@ -16,12 +16,12 @@
 namespace doppel::data {
 
 /// A damaged image and what its decoder says of it.
-struct DamageReport {
+struct Damage {
     std::int64_t index = 0;
     std::string reason;
 };
 
-/// Collects the damaged images of one data set; may be shared by loaders and threads. `first_met` is called once for
+/// Collects the damaged images of one data set; may be shared by loaders and threads. `on_first` is called once for
 /// each, by the thread that meets it.
 ///
 ///     auto damage = std::make_shared<data::DamagedImages>();
@@ -29,20 +29,20 @@ struct DamageReport {
 ///     for (const auto& [index, reason] : damage->list()) std::cout << reason << '\n';
 class DamagedImages {
 public:
-    explicit DamagedImages(std::function<void(const DamageReport&)> first_met = {}) : first_met_(std::move(first_met)) {}
+    explicit DamagedImages(std::function<void(const Damage&)> on_first = {}) : on_first_(std::move(on_first)) {}
 
-    void note(std::int64_t index, const std::string& reason) {
+    void record(std::int64_t index, const std::string& reason) {
         const std::lock_guard lock(mutex_);
-        if (reasons_.emplace(index, reason).second && first_met_) first_met_({index, reason});
+        if (reasons_.emplace(index, reason).second && on_first_) on_first_({index, reason});
     }
-    bool knows(std::int64_t index) const {
+    bool contains(std::int64_t index) const {
         const std::lock_guard lock(mutex_);
         return reasons_.contains(index);
     }
     /// In the order of the images.
-    std::vector<DamageReport> list() const {
+    std::vector<Damage> list() const {
         const std::lock_guard lock(mutex_);
-        std::vector<DamageReport> all;
+        std::vector<Damage> all;
         for (const auto& [index, reason] : reasons_) all.push_back({index, reason});
         return all;
     }
@@ -50,11 +50,11 @@ public:
 private:
     mutable std::mutex mutex_;
     std::map<std::int64_t, std::string> reasons_;
-    std::function<void(const DamageReport&)> first_met_;
+    std::function<void(const Damage&)> on_first_;
 };
 
 /// An image that was decoded, and which one it is.
-struct Whole {
+struct DecodedImage {
     Image image;
     std::int64_t index = 0;
 };
@@ -62,14 +62,14 @@ struct Whole {
 /// Image i, or where it is damaged the next one in the data set's order that is whole (after the last comes the
 /// first): the same image each time, whoever asks. Without `damage` a damaged image throws.
 /// Throws Error when no image of the data set is whole.
-inline Whole next_valid_image(const Dataset& images, std::int64_t i, DamagedImages* damage) {
+inline DecodedImage next_valid_image(const Dataset& images, std::int64_t i, DamagedImages* damage) {
     if (!damage) return {images.image(i), i};
     const std::int64_t size = images.size();
     for (std::int64_t tried = 0, at = i; tried < size; ++tried, at = (at + 1) % size) {
-        if (damage->knows(at)) continue;
+        if (damage->contains(at)) continue;
         try {
             return {images.image(at), at};
-        } catch (const DamagedImage& problem) { damage->note(at, problem.what()); }
+        } catch (const DamagedImage& problem) { damage->record(at, problem.what()); }
     }
     const auto all = damage->list();
     fail("none of the ", size, " images can be decoded: ", all.empty() ? "" : all.front().reason);

@@ -15,10 +15,10 @@
 namespace doppel::data {
 
 /// The label of an image that has none.
-inline constexpr std::int64_t unlabelled = -1;
+inline constexpr std::int64_t unlabeled = -1;
 
 /// Numbered images. `image(i)` must be callable from several threads at once and give the same
-/// pixels each time; `label(i)` is an index into `classes()` or `unlabelled`.
+/// pixels each time; `label(i)` is an index into `classes()` or `unlabeled`.
 template <class D>
 concept ImageSource = requires(const D& d, std::int64_t i) {
     { d.size() } -> std::convertible_to<std::int64_t>;
@@ -54,10 +54,10 @@ public:
     /// Where the objects of image i are; Error without masks.
     Image mask(std::int64_t i) const { return self_->mask(i); }
     /// True when every image has a label and there are at least two classes.
-    bool labelled() const {
+    bool labeled() const {
         if (classes().size() < 2) return false;
         for (std::int64_t i = 0; i < size(); ++i)
-            if (label(i) == unlabelled) return false;
+            if (label(i) == unlabeled) return false;
         return !empty();
     }
 
@@ -90,15 +90,15 @@ private:
     std::shared_ptr<const Interface> self_;
 };
 
-/// The images of `whole` that `indices` names, in that order.
+/// The images of `base` that `indices` names, in that order.
 struct Subset {
-    Dataset whole;
+    Dataset base;
     std::vector<std::int64_t> indices;
 
     std::int64_t size() const { return static_cast<std::int64_t>(indices.size()); }
-    Image image(std::int64_t i) const { return whole.image(indices.at(static_cast<std::size_t>(i))); }
-    std::int64_t label(std::int64_t i) const { return whole.label(indices.at(static_cast<std::size_t>(i))); }
-    std::vector<std::string> classes() const { return whole.classes(); }
+    Image image(std::int64_t i) const { return base.image(indices.at(static_cast<std::size_t>(i))); }
+    std::int64_t label(std::int64_t i) const { return base.label(indices.at(static_cast<std::size_t>(i))); }
+    std::vector<std::string> classes() const { return base.classes(); }
 };
 
 }  // namespace doppel::data

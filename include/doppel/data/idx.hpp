@@ -69,7 +69,7 @@ struct IdxArray {
 
 }  // namespace detail
 
-/// Gray images in memory from an IDX file, plain or gzip, with the labels of another; unlabelled without. The classes
+/// Gray images in memory from an IDX file, plain or gzip, with the labels of another; unlabeled without. The classes
 /// are "0" to the highest label.
 ///
 /// Throws Error, with the path, the value and what was expected: magic number, sizes, length, damaged gzip data,
@@ -104,7 +104,7 @@ public:
     }
     std::int64_t label(std::int64_t i) const {
         const std::size_t at = checked(i);
-        return labels_.empty() ? unlabelled : labels_[at];
+        return labels_.empty() ? unlabeled : labels_[at];
     }
     const std::vector<std::string>& classes() const { return classes_; }
 

@@ -19,13 +19,13 @@
 namespace doppel::data {
 
 struct ImageFolderOptions {
-    bool labels = true;  ///< folders are classes; false: all images below the folder, unlabelled
+    bool labels = true;  ///< folders are classes; false: all images below the folder, unlabeled
 };
 
 /// The JPEG, PNG and WebP files below a folder, in the order of their paths' bytes, decoded when asked for.
 ///
 /// Folders that hold images, at any depth, are classes; labels are indices of their sorted names. Where there are none,
-/// the images in the folder itself form an unlabelled set. Files are recognised by their first bytes, not by name;
+/// the images in the folder itself form an unlabeled set. Files are recognized by their first bytes, not by name;
 /// hidden ones and other files are left out. Links are followed, none in a circle.
 ///
 /// Throws Error, with the path: no such folder, no image in it, images both beside and inside its folders, a file or
@@ -41,9 +41,9 @@ public:
         if (options.labels)
             scan_classes(root, who);
         else
-            scan(root, who, detail::Entered{}, unlabelled);
+            scan(root, who, detail::Entered{}, unlabeled);
         require(!files_.empty(), who, ": no JPEG, PNG or WebP image in ", root.string(),
-                left_out_.empty() ? "" : " (" + left_out_.front() + ")");
+                skipped_.empty() ? "" : " (" + skipped_.front() + ")");
         std::sort(files_.begin(), files_.end(), [](const File& a, const File& b) { return a.path < b.path; });
     }
 
@@ -54,7 +54,7 @@ public:
     /// Where image i stands.
     std::filesystem::path path(std::int64_t i) const { return file(i).path; }
     /// Files that were probably meant to be images, with what is wrong: a text named .jpg, an empty file, a .heic.
-    const std::vector<std::string>& left_out() const { return left_out_; }
+    const std::vector<std::string>& skipped() const { return skipped_; }
 
 private:
     struct File {
@@ -74,7 +74,7 @@ private:
 
     void take(detail::Found found, std::int64_t label) {
         for (auto& path : found.images) files_.push_back({std::move(path), label});
-        for (auto& why : found.left_out) left_out_.push_back(std::move(why));
+        for (auto& why : found.skipped) skipped_.push_back(std::move(why));
     }
 
     void scan_classes(const std::filesystem::path& root, const char* who) {
@@ -90,11 +90,11 @@ private:
         require(beside.images.empty() || classes_.empty(), who, ": ", root.string(), " has images beside its folders (",
                 beside.images.empty() ? "" : std::filesystem::path(beside.images[0]).filename().string(),
                 ") and in them (", classes_.empty() ? "" : classes_[0], "), expected one or the other");
-        take(std::move(beside), unlabelled);
+        take(std::move(beside), unlabeled);
     }
 
     std::vector<File> files_;
-    std::vector<std::string> classes_, left_out_;
+    std::vector<std::string> classes_, skipped_;
 };
 
 static_assert(ImageSource<ImageFolder>);

@@ -5,7 +5,7 @@
 #include <doppel/core/error.hpp>
 #include <doppel/data/dataset.hpp>
 #include <doppel/data/detail/layout.hpp>
-#include <doppel/data/detail/relabelled.hpp>
+#include <doppel/data/detail/relabeled.hpp>
 #include <doppel/data/split.hpp>
 
 #include <cstdint>
@@ -21,9 +21,9 @@ namespace doppel::data {
 struct Splits {
     Dataset train;       ///< images to learn from
     Dataset validation;  ///< images to judge by; labels index the same classes as those of train
-    std::string kind;    ///< "class folders", "flat folder", "CIFAR-10 binaries" or "IDX files"
-    std::string how;     ///< one line: where the validation images come from, and what was left aside
-    std::vector<std::string> left_out{};  ///< files that were probably meant to be images, with what is wrong
+    std::string format;  ///< "class folders", "flat folder", "CIFAR-10 binaries" or "IDX files"
+    std::string split_rule;  ///< one line: where the validation images come from, and what was left aside
+    std::vector<std::string> skipped{};  ///< files that were probably meant to be images, with what is wrong
 };
 
 struct OpenOptions {
@@ -39,7 +39,7 @@ inline std::string counted(std::int64_t images) {
 /// Holds a tenth back from splits.train.
 inline void split_off(Splits& splits, std::uint64_t seed) {
     auto [train, validation] = hold_out(splits.train, seed);
-    splits.how = validation.indices.empty() ? "nothing held out: there is only one image"
+    splits.split_rule = validation.indices.empty() ? "nothing held out: there is only one image"
                                             : "held out " + std::to_string(validation.size()) + " of " +
                                                   counted(splits.train.size()) + ": no validation split found";
     splits.train = std::move(train);
@@ -48,8 +48,8 @@ inline void split_off(Splits& splits, std::uint64_t seed) {
 
 }  // namespace detail
 
-/// The data set at `path`, recognised by its content: a folder of CIFAR-10 binaries or IDX files, or one such file; a
-/// folder with a folder for each class; a flat folder of images, which are then unlabelled.
+/// The data set at `path`, recognized by its content: a folder of CIFAR-10 binaries or IDX files, or one such file; a
+/// folder with a folder for each class; a flat folder of images, which are then unlabeled.
 ///
 /// Folders in it that are named train, val, validation or test, in whatever case, are splits, not classes. Validation
 /// images come from `validation` when given (of several splits there its validation or test split), else from the val
@@ -65,8 +65,8 @@ inline Splits open(const std::filesystem::path& path,
     const auto layout = detail::layout_of(path);
     require(layout.train.has_value(), "data: ", path.string(), " has ",
             layout.validation ? layout.validation->name : "no split", ", but no training images beside it");
-    auto [train, kind, left_out] = detail::load(*layout.train);
-    Splits splits{std::move(train), {}, std::move(kind), {}, std::move(left_out)};
+    auto [train, format, skipped] = detail::load(*layout.train);
+    Splits splits{std::move(train), {}, std::move(format), {}, std::move(skipped)};
 
     std::optional<detail::Part> part = layout.validation;
     if (validation) {
@@ -80,19 +80,19 @@ inline Splits open(const std::filesystem::path& path,
     } else {
         auto loaded = detail::load(*part);
         splits.validation = std::move(loaded.data);
-        splits.left_out.insert(splits.left_out.end(), loaded.left_out.begin(), loaded.left_out.end());
-        splits.how = "validation: " + part->name + ", " + detail::counted(splits.validation.size());
+        splits.skipped.insert(splits.skipped.end(), loaded.skipped.begin(), loaded.skipped.end());
+        splits.split_rule = "validation: " + part->name + ", " + detail::counted(splits.validation.size());
         const auto classes = splits.train.classes();
         if (splits.validation.classes().empty()) {
-            if (!classes.empty()) splits.how += ", without labels";
+            if (!classes.empty()) splits.split_rule += ", without labels";
         } else if (classes.empty()) {
-            splits.validation = detail::Relabelled{splits.validation, {}, {}};
-            splits.how += ", labels left aside: the training images have none";
+            splits.validation = detail::Relabeled{splits.validation, {}, {}};
+            splits.split_rule += ", labels left aside: the training images have none";
         } else {
             splits.validation = detail::under_classes(splits.validation, classes, part->path.string());
         }
     }
-    if (!layout.ignored.empty()) splits.how += "; not used: " + layout.ignored;
+    if (!layout.ignored.empty()) splits.split_rule += "; not used: " + layout.ignored;
     return splits;
 }
 

@@ -27,15 +27,15 @@ struct HeldOut {
 /// nothing is held out.
 ///
 ///     auto [train, validation] = data::hold_out(photos, 1);
-inline HeldOut hold_out(const Dataset& whole, std::uint64_t seed) {
+inline HeldOut hold_out(const Dataset& images, std::uint64_t seed) {
     struct Class {
         std::vector<std::int64_t> images;
         std::size_t take = 0;
     };
     std::map<std::int64_t, Class> by_label;
-    for (std::int64_t i = 0; i < whole.size(); ++i) by_label[whole.label(i)].images.push_back(i);
+    for (std::int64_t i = 0; i < images.size(); ++i) by_label[images.label(i)].images.push_back(i);
 
-    const auto size = static_cast<std::size_t>(whole.size());
+    const auto size = static_cast<std::size_t>(images.size());
     std::size_t left = size < 2 ? 0 : std::max<std::size_t>(size / 10, 1);
     std::vector<Class*> order;
     for (auto& [label, group] : by_label) {
@@ -56,7 +56,7 @@ inline HeldOut hold_out(const Dataset& whole, std::uint64_t seed) {
         ++order[i]->take;
     }
 
-    HeldOut parts{{whole, {}}, {whole, {}}};
+    HeldOut parts{{images, {}}, {images, {}}};
     for (const auto& [label, group] : by_label)
         for (std::size_t i = 0; i < group.images.size(); ++i)
             (i < group.take ? parts.validation : parts.train).indices.push_back(group.images[i]);

@@ -50,7 +50,7 @@ inline Tensor feature_std(const Tensor& features) {
 ///
 ///     exp( − Σ_i p_i log p_i ),   p_i = σ_i / Σ_j σ_j,   σ the singular values of the [N, D] matrix
 ///
-/// Rows are taken as they are (not centerd, not normalized); the scale of the whole does not matter. Equal rows give 1,
+/// Rows are taken as they are (not centered, not normalized); the scale of the whole does not matter. Equal rows give 1,
 /// an orthogonal matrix gives its rank, zeros give 1. Result: scalar tensor, float32 (float64 for float64).
 /// Cost: a singular value decomposition, which on a GPU waits for the device: for evaluations, not for each step.
 /// Source: Roy, Vetterli, "The effective rank", EUSIPCO 2007; as a measure of self-supervised features: Garrido et al.,
@@ -70,7 +70,7 @@ inline Tensor effective_rank(const Tensor& features) {
 /// Looks at the embeddings now and then while training, and says once when they have collapsed.
 ///
 /// A look takes [N, D] embeddings of one batch, as unit-norm rows z: their spread std·√D (1 when they point
-/// everywhere, 0 when all point one way) and the effective rank of the centerd rows. Collapsed means a spread below 0.1,
+/// everywhere, 0 when all point one way) and the effective rank of the centered rows. Collapsed means a spread below 0.1,
 /// or a rank below 2 (below a quarter of min(N − 1, D) where that is less), in five looks in a row. Looks are 1/50 of
 /// the run apart, at least 10 steps, so that it takes a tenth of the run: networks start with little spread.
 ///
@@ -94,10 +94,10 @@ public:
         const Tensor rows = detail::collapse_rows("CollapseWatch", embeddings).to(at::kDouble);
         const Autocast full(rows.device().type(), Precision::fp32);
         const Tensor unit = rows / rows.norm(2, 1, true).clamp_min(1e-12);
-        const Tensor centerd = unit - unit.mean(0, true);
+        const Tensor centered = unit - unit.mean(0, true);
         // The spectrum by way of the smaller Gram matrix: a few milliseconds also for wide embeddings.
-        const bool wide = centerd.size(0) < centerd.size(1);
-        const Tensor gram = wide ? centerd.mm(centerd.t()) : centerd.t().mm(centerd);
+        const bool wide = centered.size(0) < centered.size(1);
+        const Tensor gram = wide ? centered.mm(centered.t()) : centered.t().mm(centered);
         const Tensor sigma = at::linalg_eigvalsh(gram.cpu()).clamp_min(0).sqrt();
         const Tensor p = sigma / sigma.sum().clamp_min(1e-30);
         Seen seen{.std = unit.std(0).mean().item<double>(), .rank = (-at::xlogy(p, p).sum()).exp().item<double>()};

@@ -103,7 +103,7 @@ inline Neighbors nearest_of_chunk(const Tensor& q, const Tensor& bank, std::int6
 
 /// The nearest neighbors of each query among the rows of a bank, by cosine.
 ///
-/// Shapes: queries [Q, F], bank [N, F], any floating type, on one device; computed in float32 whatever autocast says.
+/// Shapes: queries [Q, F], bank [N, F], any floating type, on one device; computed in float32, also under autocast.
 /// Memory beside the inputs: unit copies of both and chunk × min(N, 32,768) similarities.
 /// Among equally similar bank rows the order is the backend's; a zero row is similar to nothing (cosine 0).
 ///

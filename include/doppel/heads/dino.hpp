@@ -22,7 +22,7 @@ class DinoModule;
 /// The names are those of the authors' state: mlp.0.weight, mlp.2.weight, …, last_layer.weight_g [K, 1] and
 /// last_layer.weight_v [K, bottleneck]; with `norm` BatchNorm takes a number too. A single layer is mlp.weight there.
 /// Weights of the MLP start as N(0, 0.02²), biases at 0, v as torch's linear layers, U(±1/√bottleneck).
-/// Numerics: both lengths in float32 (float64 for float64 inputs) whatever autocast says; h / ‖h‖ is 0 for h = 0.
+/// Numerics: both lengths in float32 (float64 for float64 inputs), also under autocast; h / ‖h‖ is 0 for h = 0.
 /// Differs: the authors cut N(0, 0.02²) at ±2, which is 100 deviations: not done here. lightly's DINOProjectionHead
 /// with batch_norm takes the biases off; the authors keep them.
 /// A trained g has two dimensions and decays as other weights do, as in the authors' code.

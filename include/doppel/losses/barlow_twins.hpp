@@ -15,8 +15,8 @@ namespace doppel::losses {
 namespace detail {
 /// Each column with mean 0 and variance 1 over the batch, as BatchNorm without scale and offset gives it.
 inline Tensor standard_columns(const Tensor& x, double eps = 1e-5) {
-    const Tensor wide = at_least_float(x), centerd = wide - wide.mean(0);
-    return centerd * (centerd.square().mean(0) + eps).rsqrt();
+    const Tensor wide = at_least_float(x), centered = wide - wide.mean(0);
+    return centered * (centered.square().mean(0) + eps).rsqrt();
 }
 }  // namespace detail
 
@@ -27,12 +27,12 @@ inline Tensor standard_columns(const Tensor& x, double eps = 1e-5) {
 ///
 /// Shapes: z0, z1 [N, D], any floating type and device, need not be normalized; N ≥ 2. Result: scalar, float32
 /// (float64 for float64 inputs). Symmetric in the two views, so it is paired once; gradient flows into both.
-/// Numerics: float32 whatever autocast says. Where N < D no [D, D] matrix is made. Unrelated views give about
+/// Numerics: float32, also under autocast. Where N < D no [D, D] matrix is made. Unrelated views give about
 /// D + λ D²/N, equal views without redundancy 0, collapsed ones D with a finite gradient.
 /// Accumulated gradients: C is the micro-batch's, so n micro-batches are not one large batch.
 /// Differs: the authors multiplied by 0.024 before they moved the factor into the learning rates, solo-learn still does
 /// (0.1 for CIFAR-10); lightly calls it BarlowTwinsLoss, with λ = 0.005.
-/// Throws Error for a λ that is negative or not finite, a scale that is not positive, fewer than 2 images, and for
+/// Throws Error for a negative or non-finite λ, a non-positive scale, fewer than 2 images, and for
 /// tensors that are not [N, D] of equal shape.
 /// Source: Zbontar, Jing, Misra, LeCun, Deny, "Barlow Twins: Self-Supervised Learning via Redundancy Reduction", 2021,
 /// arXiv:2103.03230, equations 1 and 2, algorithm 1; the normalization is the authors' code's.

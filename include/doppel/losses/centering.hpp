@@ -41,10 +41,10 @@ struct TargetTemperature {
 };
 
 /// The target's distribution P [B, K] of its scores S [B, K] at temperature τ: softmax((S − c)/τ) with the center
-/// c [1, K], or sinkhorn(S, ε = τ). No gradient flows. float32 (float64 for float64 scores) whatever autocast says.
+/// c [1, K], or sinkhorn(S, ε = τ). No gradient flows. float32 (float64 for float64 scores), also under autocast.
 ///
-///     Tensor p = losses::centerd(scores, center, 0.04, Centering::mean);
-inline Tensor centerd(const Tensor& scores, const Tensor& center, double temperature, Centering how) {
+///     Tensor p = losses::centered(scores, center, 0.04, Centering::mean);
+inline Tensor centered(const Tensor& scores, const Tensor& center, double temperature, Centering how) {
     const at::NoGradGuard no_grad;
     const Autocast float32(scores.device().type(), Precision::fp32);
     if (how == Centering::sinkhorn) return sinkhorn(scores, {.epsilon = temperature});

@@ -25,7 +25,7 @@ inline Tensor mean_cosine(std::string_view who, const Tensor& p, const Tensor& z
 /// Paired symmetrically, the two directions summed: from 0 (equal) to 8 (opposite).
 /// Shapes: p, z [N, D], any floating type, need not be normalized. Result: scalar, float32 (float64 for float64).
 /// No gradient flows into z. It has no negatives: without predictor, stop-gradient and EMA target it collapses to 0.
-/// Throws Error for shapes that do not fit.
+/// Throws Error for mismatched shapes.
 /// Source: Grill et al., "Bootstrap your own latent", 2020, arXiv:2006.07733, equations 2 and 3.
 ///
 ///     Recipe{..., .predictor = heads::Mlp{...}, .target = targets::Ema{...}, .loss = losses::ByolMse{}}
@@ -43,7 +43,7 @@ struct ByolMse {
 /// Shapes: p, z [N, D], any floating type, need not be normalized. Result: scalar, float32 (float64 for float64).
 /// No gradient flows into z. It has no negatives: without predictor or stop-gradient it collapses to −1.
 /// Differs: lightly calls it NegativeCosineSimilarity.
-/// Throws Error for shapes that do not fit.
+/// Throws Error for mismatched shapes.
 /// Source: Chen, He, "Exploring Simple Siamese Representation Learning", 2020, arXiv:2011.10566, equations 1 to 4.
 ///
 ///     Recipe{..., .predictor = heads::Mlp{...}, .target = targets::StopGradient{}, .loss = losses::NegativeCosine{}}

@@ -43,12 +43,12 @@ struct Decoupled {
 /// fewer negatives, the more. Here it does not, so that small batches lose less.
 /// Shapes: z0, z1 [N, D], any floating type and device, need not be normalized; N ≥ 2. Result: scalar, float32
 /// (float64 for float64 inputs). Symmetric in the two views, so it is paired once.
-/// Numerics: float32 whatever autocast says; log-sum-exp with the maximum taken out. Uninformative or collapsed
-/// embeddings give log(2N − 2). Not bounded by 0: orthogonal images with equal views give log(2N − 2) − 1/τ.
+/// Numerics: float32, also under autocast; log-sum-exp with the maximum subtracted. Uninformative or collapsed
+/// embeddings yield log(2N − 2). Not bounded by 0: orthogonal images with equal views give log(2N − 2) − 1/τ.
 /// Accumulated gradients: negatives come from the micro-batch.
 /// Differs: the paper sums over images and views, this is the mean; lightly calls it DCLLoss, whose older releases took
 /// the logarithm of each view's negatives apart and added them, where the paper has one logarithm of the sum over both.
-/// Throws Error for a temperature that is not positive, or tensors that are not [N, D] of equal shape.
+/// Throws Error for a non-positive temperature, or tensors that are not [N, D] of equal shape.
 /// Source: Yeh, Hong, Hsu, Liu, Chen, LeCun, "Decoupled Contrastive Learning", 2021, arXiv:2110.06848, section 3.
 ///
 ///     losses::Dcl loss{.temperature = 0.1};

@@ -32,12 +32,12 @@ namespace doppel::losses {
 /// an update. With Centering::sinkhorn it is neither used nor moved.
 /// Shapes: Outputs::online [B, K] of each view, Outputs::target [B, K] of the global ones, any floating type. Result:
 /// scalar, float32 (float64 for float64 inputs). Only views that went through a branch count.
-/// Numerics: float32 whatever autocast says. Outputs that tell no class from another give ln K: 11.09 for K = 65536.
+/// Numerics: float32, also under autocast. Outputs that tell no class from another yield ln K: 11.09 for K = 65536.
 /// Signs of collapse are in metrics(), of the last pass: `target_entropy`, the mean entropy of p, which goes to ln K
 /// (uniform: lower τ_t) or to 0 (one class: τ_t too low, or the center too slow), and `target_kl`, the mean of KL(p‖q),
 /// which is L without that entropy and goes to 0 with either.
 /// Differs: lightly's DINOLoss writes the center in the loss itself.
-/// Throws Error for options out of range, for shapes that do not fit, and where no two views can be compared.
+/// Throws Error for options out of range, for mismatched shapes, and where no two views can be compared.
 /// Source: Caron, Touvron, Misra, Jégou, Mairal, Bojanowski, Joulin, "Emerging Properties in Self-Supervised Vision
 /// Transformers", 2021, arXiv:2104.14294, section 3.1, and the authors' code; Sinkhorn: Oquab et al., "DINOv2", 2023,
 /// arXiv:2304.07193, section 4.
@@ -51,8 +51,8 @@ struct Dino {
     TargetTemperature target_temperature{};  ///< τ_t
     double center_momentum = 0.9;            ///< β, share of the old center, from 0 to 1
     Centering centering = Centering::mean;      ///< center, or Sinkhorn over the global views (DINOv2)
-    Tensor center{};                         ///< state: c [1, K]; not to be given
-    Tensor entropy{}, divergence{};          ///< what metrics() gives; not to be given
+    Tensor center{};                         ///< state: c [1, K]; do not set
+    Tensor entropy{}, divergence{};          ///< what metrics() gives; do not set
 
     void build(std::int64_t dim) {
         check();
@@ -79,7 +79,7 @@ struct Dino {
         require(center.defined() && center.dim() == 2 && center.size(1) == k, "Dino: the center must be [1, ", k,
                 "], got ", center.defined() ? center.sizes() : at::IntArrayRef{}, "; call build(", k, ") first");
         const Autocast float32(t.device().type(), Precision::fp32);
-        const Tensor all = centerd(t, center, target_temperature(out.at), centering);                  // [G · B, K]
+        const Tensor all = centered(t, center, target_temperature(out.at), centering);                  // [G · B, K]
         const auto parts = all.chunk(static_cast<std::int64_t>(globals.size()));
         std::vector<Tensor> p(out.online.size()), log_q(out.online.size());
         for (std::size_t i = 0; i < globals.size(); ++i) p.at(globals[i].view) = parts[i];

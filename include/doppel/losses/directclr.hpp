@@ -17,11 +17,11 @@ namespace doppel::losses {
 ///
 /// The other features get their gradient through the layers before, as in a residual network's last block.
 /// Shapes: r0, r1 [N, D] with D ≥ d0, features of the encoder, any floating type; N ≥ 2. Result: scalar, float32
-/// (float64 for float64 inputs). Uninformative features give log(2N − 1).
+/// (float64 for float64 inputs). Uninformative features yield log(2N − 1).
 /// Accumulated gradients: negatives come from the micro-batch.
 /// Differs: in the authors' code a view meets the other view's features alone, none of its own view; here, as in
 /// lightly's DirectCLRLoss (d0 = 64, τ = 0.5), both.
-/// Throws Error for a temperature that is not positive, d0 < 1 or > D, and for shapes that do not fit.
+/// Throws Error for a non-positive temperature, d0 < 1 or > D, and for mismatched shapes.
 /// Source: Jing, Vincent, LeCun, Tian, "Understanding Dimensional Collapse in Contrastive Self-supervised Learning",
 /// 2021, arXiv:2110.09348, section 6.
 ///

@@ -17,7 +17,7 @@
 
 namespace doppel::losses {
 
-/// Masked image modelling by self-distillation, over the M hidden patches of all global views:
+/// Masked image modeling by self-distillation, over the M hidden patches of all global views:
 ///
 ///     L = −Σ_m w_m Σ_k p_mk log q_mk,   q = softmax(s / τ),   p = softmax((t − c) / τ_t)  or  sinkhorn(t, ε = τ_t)
 ///
@@ -30,12 +30,12 @@ namespace doppel::losses {
 /// Shapes: Outputs::patches, online and target [M, K], any floating type, weight [M]. Result: scalar, float32 (float64
 /// for float64 inputs); where nothing is hidden 0, from which backward() may be called.
 /// `blocks` says which patches are hidden; Method calls mask() for each image and global view.
-/// Numerics: float32 whatever autocast says. Outputs that tell no class from another give ln K times the share of views
+/// Numerics: float32, also under autocast. Outputs that tell no class from another yield ln K times the share of views
 /// with hidden patches: 4.5 for K = 8192 and one half.
 /// Differs: the authors' center is the mean over all patches of the target, hidden or not. This one, over the hidden
 /// patches, is that of DINOv2's code and of lightly's IBOTPatchLoss; blocks lie at the border less often.
 /// The loss on the class tokens is DINO's, of equal weight: sum both with losses::Sum.
-/// Throws Error for options out of range, for shapes that do not fit, and where a global view did not go through the
+/// Throws Error for options out of range, for mismatched shapes, and where a global view did not go through the
 /// online branch.
 /// Source: Zhou, Wei, Wang, Shen, Xie, Yuille, Kong, "iBOT: Image BERT Pre-Training with Online Tokenizer", 2021,
 /// arXiv:2111.07832, section 3, and the authors' code; Sinkhorn: Oquab et al., "DINOv2", 2023, arXiv:2304.07193.
@@ -51,7 +51,7 @@ struct Ibot {
     double center_momentum = 0.9;        ///< β, share of the old center, from 0 to 1
     Centering centering = Centering::mean;  ///< center, or Sinkhorn over the hidden patches (DINOv2)
     augment::BlockMask blocks{};         ///< which patches are hidden
-    Tensor patch_center{};               ///< state: c [1, K]; not to be given
+    Tensor patch_center{};               ///< state: c [1, K]; do not set
 
     void build(std::int64_t dim) {
         check();
@@ -82,7 +82,7 @@ struct Ibot {
         require(c.defined() && c.dim() == 2 && c.size(1) == k, "Ibot: the center must be [1, ", k, "], got ",
                 c.defined() ? c.sizes() : at::IntArrayRef{}, "; call build(", k, ") first");
         const Autocast float32(s.device().type(), Precision::fp32);
-        const Tensor p = centerd(t, c, target_temperature(out.at), centering);                         // [M, K]
+        const Tensor p = centered(t, c, target_temperature(out.at), centering);                         // [M, K]
         const Tensor log_q = (detail::at_least_float(s) / temperature).log_softmax(1);                // [M, K]
         return -((p * log_q).sum(1) * w.to(log_q.scalar_type())).sum();
     }

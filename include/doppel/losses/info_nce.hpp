@@ -16,9 +16,9 @@ namespace doppel::losses {
 ///
 /// Shapes: q, k [N, D], any floating type, need not be normalized; memory [K, D] of unit rows. Result: scalar, float32
 /// (float64 for float64 inputs). No gradient flows into k and memory. The keys of the batch are no negatives.
-/// Numerics: float32 whatever autocast says. Uninformative embeddings give log(K + 1); a queue of random rows starts
+/// Numerics: float32, also under autocast. Uninformative embeddings yield log(K + 1); a queue of random rows starts
 /// lower, rises while it fills, then falls.
-/// Throws Error for a temperature that is not positive, and for shapes that do not fit.
+/// Throws Error for a non-positive temperature, and for mismatched shapes.
 /// Differs: lightly calls it NTXentLoss with a memory bank.
 /// Source: He, Fan, Wu, Xie, Girshick, "Momentum Contrast for Unsupervised Visual Representation Learning", 2019,
 /// arXiv:1911.05722, equation 1 and algorithm 1.

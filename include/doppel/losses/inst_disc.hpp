@@ -37,7 +37,7 @@ struct InstanceInputs {
 ///
 /// Shapes: one view's embeddings [N, D], bank m [images, D] of unit rows (queues::MemoryBank), image numbers i [N].
 /// Result: scalar, float32. Costs N × images similarities: for sets of up to some 100,000 images.
-/// Uninformative embeddings give log(images).
+/// Uninformative embeddings yield log(images).
 /// Source: Wu, Xiong, Yu, Lin, "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", 2018,
 /// arXiv:1805.01978, equation 2; the authors' code with nce-k = 0.
 ///
@@ -68,7 +68,7 @@ struct InstanceSoftmax {
 struct InstanceNce {
     double temperature = 0.07;       ///< τ > 0
     std::int64_t negatives = 4096;   ///< K ≥ 1 noise rows an image
-    Tensor log_z{}, pending{};       ///< state: ln Z, −∞ until the first commit(), and what that makes it; not to be given
+    Tensor log_z{}, pending{};       ///< state: ln Z, −∞ until the first commit(), and what that makes it; do not set
 
     void build(std::int64_t) {
         require(negatives >= 1, "InstanceNce: negatives must be at least 1, got ", negatives);

@@ -14,18 +14,18 @@
 
 namespace doppel::losses {
 
-/// The Kozachenko-Leonenko estimate of the features' entropy, of each global view by itself, as a regulariser that
+/// The Kozachenko-Leonenko estimate of the features' entropy, of each global view by itself, as a regularizer that
 /// spreads the features of a batch:
 ///
 ///     L = weight · Σ_v −1/B Σ_i log(‖x_vi − x_vn(i)‖ + 1e-8),   x = f / ‖f‖,   n(i) = argmax_{j≠i} x_vi·x_vj
 ///
 /// Shapes: Outputs::features [B, F] of the global views, the online encoder's, in front of the projector; any floating
 /// type; B ≥ 2 of one micro-batch. Result: scalar, float32 (float64 for float64 inputs).
-/// Numerics: float32 whatever autocast says; two [B, B] matrices a view. An image that occurs twice gives 18.4 and no
+/// Numerics: float32, also under autocast; two [B, B] matrices a view. An image that occurs twice gives 18.4 and no
 /// gradient. B features spread evenly have a loss near 0 or below it.
 /// Differs: the authors and lightly's KoLeoLoss add 1e-8 to each difference too. That changes nothing but for
 /// duplicates, which get a gradient of some 1e8 in a direction that means nothing. lightly's has no weight.
-/// Throws Error for a weight that is negative or not finite, for features that are not [B, F], and for a batch of one.
+/// Throws Error for a negative or non-finite weight, for features that are not [B, F], and for a batch of one.
 /// Source: Sablayrolles, Douze, Schmid, Jégou, "Spreading vectors for similarity search", 2018, arXiv:1806.03198,
 /// section 3; weight and place: Oquab et al., "DINOv2", 2023, arXiv:2304.07193, section 4, and its code.
 ///

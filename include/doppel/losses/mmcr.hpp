@@ -24,13 +24,13 @@ namespace doppel::losses {
 /// is the online branch's alone.
 /// Shapes: V ≥ 2 views' embeddings [N, D] in Outputs::online, as many or none in Outputs::target; any floating type,
 /// need not be normalized. Result: scalar, float32 (float64 for float64 inputs). The views' order does not matter.
-/// Numerics: float32, the decomposition in float64 whatever autocast says; gradients stay finite for centroids of any
+/// Numerics: float32, the decomposition in float64, also under autocast; gradients stay finite for centroids of any
 /// rank, also equal or zero ones. Embeddings that are not finite give NaN.
 /// Collapsed embeddings give −√N; the best value is −√(N·min(N, D)), from views that agree and images spread evenly.
 /// Accumulated gradients: images spread within the micro-batch, so n micro-batches are not one large batch.
 /// Differs: the authors drop images with values that are not finite, here the step has no finite loss. lightly's
 /// MMCRLoss does not normalize, takes the target's embeddings into the local term and has λ = 0.005.
-/// Throws Error for a λ that is negative or not finite, fewer than 2 views, and for shapes that do not fit.
+/// Throws Error for a negative or non-finite λ, fewer than 2 views, and for mismatched shapes.
 /// Source: Yerxa, Kuang, Simoncelli, Chung, "Learning Efficient Coding of Natural Images with Maximum Manifold Capacity
 /// Representations", NeurIPS 2023, arXiv:2303.03307; the target network is in the authors' code.
 ///

@@ -21,11 +21,11 @@ namespace doppel::losses {
 /// Shapes: p (predictions), z (projections) [N, D], any floating type, need not be normalized; memory m [K, D] of unit
 /// rows (queues::SupportSet). Result: scalar, float32 (float64 for float64 inputs). Gradients flow into p alone: z
 /// only chooses a row of the memory. Of equally near rows the first counts.
-/// Numerics: float32 whatever autocast says. Uninformative embeddings give log N, and so does a collapsed memory.
+/// Numerics: float32, also under autocast. Uninformative embeddings yield log N, and so does a collapsed memory.
 /// Accumulated gradients: negatives come from the micro-batch.
 /// Differs: lightly hands the neighbors to NTXentLoss, where predictions also meet predictions and neighbors
 /// neighbors.
-/// Throws Error for a temperature that is not positive, and for shapes that do not fit.
+/// Throws Error for a non-positive temperature, and for mismatched shapes.
 /// Source: Dwibedi, Aytar, Tompson, Sermanet, Zisserman, "With a Little Help from My Friends", 2021, arXiv:2104.14548,
 /// section 3.2 and algorithm 1.
 ///

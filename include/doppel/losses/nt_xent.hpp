@@ -18,12 +18,12 @@ namespace doppel::losses {
 ///
 /// Shapes: z0, z1 [N, D], any floating type and device, need not be normalized; N ≥ 2. Result: scalar, float32
 /// (float64 for float64 inputs). Symmetric in the two views, so it is paired once.
-/// Numerics: float32 whatever autocast says; log-sum-exp with the maximum taken out, so τ = 0.01 is safe.
-/// Uninformative embeddings give log(2N − 1).
+/// Numerics: float32, also under autocast; log-sum-exp with the maximum subtracted, so τ = 0.01 is safe.
+/// Uninformative embeddings yield log(2N − 1).
 /// Accumulated gradients: negatives come from the micro-batch, so n micro-batches are not one large batch.
 /// Differs: the SimCLR authors' TensorFlow code reports the sum of the two directions, twice this value;
 /// lightly calls it NTXentLoss.
-/// Throws Error for a temperature that is not positive, or tensors that are not [N, D] of equal shape.
+/// Throws Error for a non-positive temperature, or tensors that are not [N, D] of equal shape.
 /// Source: Chen, Kornblith, Norouzi, Hinton, "A Simple Framework for Contrastive Learning of Visual
 /// Representations", 2020, arXiv:2002.05709, equation 1 and algorithm 1.
 ///

@@ -20,9 +20,9 @@ namespace doppel::losses {
 /// Paired once: view 0 online, strongly changed; view 1 target, weakly changed (views::ressl).
 /// Shapes: online, target [N, D], any floating type, need not be normalized; memory m [K, D] of unit rows. Result:
 /// scalar, float32 (float64 for float64 inputs). No gradient flows into target and memory.
-/// Numerics: float32 whatever autocast says; both distributions by softmax with the maximum taken out. Uninformative
-/// embeddings give log K; the least value is the entropy of q, not 0. τ_t < τ, or the target says less than the view.
-/// Throws Error for temperatures that are not positive, and for shapes that do not fit.
+/// Numerics: float32, also under autocast; both distributions by softmax with the maximum subtracted. Uninformative
+/// embeddings yield log K; the least value is the entropy of q, not 0. τ_t < τ, or the target says less than the view.
+/// Throws Error for non-positive temperatures, and for mismatched shapes.
 /// Source: Zheng, You, Wang, Qian, Zhang, Wang, Xu, "ReSSL: Relational Self-Supervised Learning with Weak
 /// Augmentation", 2021, arXiv:2107.09282, section 3 and algorithm 1, and the authors' code.
 ///

@@ -23,11 +23,11 @@ namespace doppel::losses {
 /// device; the integral from −t_max to t_max by the trapezoid rule, with `knots` points on the half t ≥ 0.
 /// Shapes: V ≥ 1 views' embeddings [N, D] in Outputs::online, any floating type, not normalized. Result: scalar,
 /// float32 (float64 for float64 inputs). Needs no target, predictor or stop-gradient. Memory: some V·N·K·knots values.
-/// Numerics: float32 whatever autocast says. T is 0.40 N for embeddings that are all zero, about 1.05 for normal ones.
+/// Numerics: float32, also under autocast. T is 0.40 N for embeddings that are all zero, about 1.05 for normal ones.
 /// Accumulated gradients: the statistic is one of the micro-batch.
 /// Differs: the paper's algorithm 1 has 17 points from −5 to 5; this is the authors' later code. lightly calls it
 /// LeJEPALoss.
-/// Throws Error for options out of range, and for shapes that do not fit.
+/// Throws Error for options out of range, and for mismatched shapes.
 /// Source: Balestriero, LeCun, "LeJEPA: Provable and Scalable Self-Supervised Learning Without the Heuristics", 2025,
 /// arXiv:2511.08544, algorithms 1 and 2.
 ///

@@ -22,7 +22,7 @@ struct Sinkhorn {
 ///
 ///     Q = exp((S − max S) / ε);   `iterations` times:  Q ← Q / column sums / K,  Q ← Q / row sums / B;   Q ← B · Q
 ///
-/// No gradient flows. float32 (float64 for float64 scores) whatever autocast says. The largest score is taken off, which
+/// No gradient flows. float32 (float64 for float64 scores), also under autocast. The largest score is taken off, which
 /// changes nothing but that exp() stays below 1; scores more than 80 ε below the largest of all count as that far below,
 /// so that no sum is 0. No sync with the device.
 /// Throws Error for ε or iterations out of range, and for scores that are not [B, K].

@@ -18,14 +18,14 @@ namespace doppel::losses {
 ///     L = 1/(VN) Σ_i 1/|P(i)| Σ_{p∈P(i)} ( log Σ_{j≠i} exp s_ij − s_ip ),  P(i) = { p ≠ i of the class of i }
 ///
 /// The mean over positives stands outside the logarithm (L_out). An image without a label (label < 0) is a class of its
-/// own, so that a data set may be labelled in part; with all classes different the value is NT-Xent's.
+/// own, so that a data set may be labeled in part; with all classes different the value is NT-Xent's.
 /// Looks at all views of a batch: online outputs V × [N, D], any floating type, need not be normalized, V ≥ 2, N ≥ 2;
 /// labels [N] of whole numbers. Result: scalar, float32 (float64 for float64 inputs).
-/// Numerics: float32 whatever autocast says; log-sum-exp with the maximum taken out. Uninformative embeddings give
+/// Numerics: float32, also under autocast; log-sum-exp with the maximum subtracted. Uninformative embeddings give
 /// log(VN − 1). The least value for a class of c images is not 0 but log(cV − 1): its positives share the sum.
 /// Accumulated gradients: positives and negatives come from the micro-batch.
 /// Differs: the paper sums over the projections, this is the mean; the authors' code multiplies it by τ/0.07.
-/// Throws Error for a temperature that is not positive, a single view, a batch without labels, shapes that do not fit.
+/// Throws Error for a non-positive temperature, a single view, a batch without labels, mismatched shapes.
 /// Source: Khosla et al., "Supervised Contrastive Learning", 2020, arXiv:2004.11362, equation 2.
 ///
 ///     Recipe{.encoder = ..., .projector = heads::Mlp{...}, .loss = losses::Supcon{.temperature = 0.1}}

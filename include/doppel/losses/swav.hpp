@@ -37,10 +37,10 @@ namespace doppel::losses {
 /// own rows are used. commit() writes them after use, from epoch `queue_from` on, the newest in place of the oldest;
 /// they take part once the queue is full, never before. Of several passes before one commit() each reads the same
 /// queue.
-/// Numerics: float32 whatever autocast says. Outputs that tell no prototype from another give ln K: 8.006 for K = 3000.
+/// Numerics: float32, also under autocast. Outputs that tell no prototype from another yield ln K: 8.006 for K = 3000.
 /// Assignments are those of the micro-batch where gradients are accumulated.
 /// Differs: lightly's prototypes have a bias and are normalized by the caller.
-/// Throws Error for options out of range, for shapes that do not fit, for a view that did not go through the network.
+/// Throws Error for options out of range, for mismatched shapes, for a view that did not go through the network.
 /// Source: Caron, Misra, Mairal, Goyal, Bojanowski, Joulin, "Unsupervised Learning of Visual Features by Contrasting
 /// Cluster Assignments", 2020, arXiv:2006.09882, section 3; queue: section 3.1; the authors' code.
 ///
@@ -53,10 +53,10 @@ struct Swav {
     std::int64_t queue = 0;                      ///< embeddings kept of each global view; 0: none
     std::int64_t queue_from = 15;                ///< epoch from which they are kept, ≥ 0
     std::int64_t queued_views = 2;               ///< global views, each with a queue; not read without one
-    std::vector<Tensor> weights{};               ///< state: the sets of prototypes [K, D]; not to be given
-    std::vector<Tensor> queues{};                ///< state: [queue, D] each; not to be given
-    std::int64_t queue_rows = 0;                 ///< state: rows written so far to each queue; not to be given
-    Tensor assigned{}, predicted{};              ///< for metrics(), of the last call; not to be given
+    std::vector<Tensor> weights{};               ///< state: the sets of prototypes [K, D]; do not set
+    std::vector<Tensor> queues{};                ///< state: [queue, D] each; do not set
+    std::int64_t queue_rows = 0;                 ///< state: rows written so far to each queue; do not set
+    Tensor assigned{}, predicted{};              ///< for metrics(), of the last call; do not set
 
     void build(std::int64_t dim) {
         check();

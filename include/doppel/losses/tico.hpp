@@ -21,10 +21,10 @@ namespace doppel::losses {
 /// once. Result: scalar, float32 (float64 for float64 inputs). No gradient flows through C.
 /// C [D, D] is state (`loss.covariance`), zero at first: the loss reads C₋, commit() writes C. Of several passes before
 /// one commit() each reads the same C₋, and each is one update.
-/// Numerics: float32 whatever autocast says. Collapsed embeddings give ρ(1 − β) at first and rise to ρ; views that
+/// Numerics: float32, also under autocast. Collapsed embeddings give ρ(1 − β) at first and rise to ρ; views that
 /// agree and are spread evenly over D dimensions end at ρ/D.
 /// Differs: in lightly's TiCoLoss C is an attribute that no checkpoint holds and that the loss itself overwrites.
-/// Throws Error for β outside 0 … 1, a ρ that is negative or not finite, and for shapes that do not fit.
+/// Throws Error for β outside 0 … 1, a negative or non-finite ρ, and for mismatched shapes.
 /// Source: Zhu, Moraes, Karakulak, Sobol, Canziani, LeCun, "TiCo: Transformation Invariance and Covariance Contrast for
 /// Self-Supervised Visual Representation Learning", 2022, arXiv:2206.10698, section 3.
 ///
@@ -32,7 +32,7 @@ namespace doppel::losses {
 struct Tico {
     double beta = 0.9;    ///< β, share of the old C, from 0 to 1
     double rho = 8;       ///< ρ ≥ 0, weight of the covariance term
-    Tensor covariance{};  ///< state: C [D, D]; not to be given
+    Tensor covariance{};  ///< state: C [D, D]; do not set
 
     void build(std::int64_t dim) {
         check();

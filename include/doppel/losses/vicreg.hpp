@@ -21,12 +21,12 @@ namespace doppel::losses {
 /// Cov is divided by N − 1. With Convention::paper there is no ½.
 /// Shapes: z0, z1 [N, D], any floating type and device, must not be normalized; N ≥ 2. Result: scalar, float32 (float64
 /// for float64 inputs). Symmetric in the two views, so it is paired once; gradient flows into both.
-/// Numerics: float32 whatever autocast says. Where N < D no [D, D] matrix is made. Collapsed embeddings give 0.99 μ,
+/// Numerics: float32, also under autocast. Where N < D no [D, D] matrix is made. Collapsed embeddings give 0.99 μ,
 /// 24.75 (Convention::paper 49.5), with a finite gradient.
 /// Accumulated gradients: covariances are the micro-batch's, so n micro-batches are not one large batch.
 /// Differs: the paper's equation 5 has no 1/D in the invariance term; the authors' code has, as here. solo-learn sums
 /// the variance terms as the paper does, lightly's VICRegLoss takes their mean.
-/// Throws Error for a weight that is negative or not finite, fewer than 2 images, and for tensors that are not [N, D]
+/// Throws Error for a negative or non-finite weight, fewer than 2 images, and for tensors that are not [N, D]
 /// of equal shape.
 /// Source: Bardes, Ponce, LeCun, "VICReg: Variance-Invariance-Covariance Regularization for Self-Supervised Learning",
 /// 2021, arXiv:2105.04906, equations 1 to 6, and the authors' code.
@@ -65,9 +65,9 @@ private:
     /// v(z) and c(z).
     static std::pair<Tensor, Tensor> spread(const Tensor& z) {
         const auto rest = static_cast<double>(z.size(0) - 1), d = static_cast<double>(z.size(1));
-        const Tensor centerd = z - z.mean(0);
-        const Tensor deviation = (centerd.square().sum(0) / rest + 1e-4).sqrt();                      // [D]
-        return {(1 - deviation).relu().mean(), detail::off_diagonal_squares(centerd, centerd) / (rest * rest * d)};
+        const Tensor centered = z - z.mean(0);
+        const Tensor deviation = (centered.square().sum(0) / rest + 1e-4).sqrt();                      // [D]
+        return {(1 - deviation).relu().mean(), detail::off_diagonal_squares(centered, centered) / (rest * rest * d)};
     }
 };
 

@@ -69,7 +69,7 @@ struct Weighted {
 /// see the views that it sends; where none names one, all views go through all branches.
 /// A loss on pairs becomes a part by a lambda, [](const Outputs& out) { return loss(out.online[0], out.target[1]); }.
 /// A part of weight 0 is computed all the same, and keeps its state.
-/// Throws Error for weights that are not finite, for a part that gives no scalar, and at build() for parts that keep
+/// Throws Error for non-finite weights, for a part that gives no scalar, and at build() for parts that keep
 /// state or counters under one name.
 ///
 ///     .loss = losses::Sum{losses::Weighted{1.0, losses::Sigreg{}}, losses::Weighted{0.1, MyLoss{}}}

@@ -21,7 +21,7 @@ namespace doppel::losses {
 /// both views. The value is the mean of `iterations` partitions, from torch's generator of the device.
 /// Shapes: z0, z1 [N, D], any floating type and device, must not be normalized; w_size divides N. Result: scalar,
 /// float32 (float64 for float64 inputs). Symmetric in the two views, so it is paired once; gradient flows into both.
-/// Numerics: whitening in float64 whatever autocast says; no value is read back. Unrelated views give 2, equal ones 0.
+/// Numerics: whitening in float64, also under autocast; no value is read back. Unrelated views give 2, equal ones 0.
 /// Moving the embeddings or stretching a dimension changes nothing when eps is 0. A w_size of twice D is the least for
 /// stable whitening; a covariance without full rank gives NaN, which an eps above 0 cures.
 /// Accumulated gradients: the same as one large batch of as many parts, but for the draw.
@@ -62,11 +62,11 @@ struct Wmse {
     Tensor whitened(const Tensor& z, const Tensor& order) const {
         const auto n = z.size(0), d = z.size(1), part = part_of(n);
         const Tensor parts = z.to(at::kDouble).index_select(0, order).view({n / part, part, d});      // [S, w, D]
-        const Tensor centerd = parts - parts.mean(1, true);
-        const Tensor covariance = centerd.mT().matmul(centerd) / static_cast<double>(part - 1);       // [S, D, D]
+        const Tensor centered = parts - parts.mean(1, true);
+        const Tensor covariance = centered.mT().matmul(centered) / static_cast<double>(part - 1);       // [S, D, D]
         const auto [factor, info] =
             at::linalg_cholesky_ex(covariance * (1 - eps) + at::eye(d, covariance.options()) * eps);
-        const Tensor white = at::linalg_solve_triangular(factor, centerd.mT(), /*upper=*/false);      // [S, D, w]
+        const Tensor white = at::linalg_solve_triangular(factor, centered.mT(), /*upper=*/false);      // [S, D, w]
         const Tensor valid = (info == 0).view({-1, 1, 1});
         return at::where(valid, white, std::numeric_limits<double>::quiet_NaN()).mT().reshape({n, d});
     }

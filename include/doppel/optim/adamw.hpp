@@ -4,7 +4,7 @@
 
 #include <doppel/core/error.hpp>
 #include <doppel/core/tensor.hpp>
-#include <doppel/optim/detail/at_work.hpp>
+#include <doppel/optim/detail/common.hpp>
 #include <doppel/optim/optimizer.hpp>
 
 #include <cstddef>
@@ -53,9 +53,9 @@ struct AdamW {
     }
 
     /// Throws Error for a highest learning rate above 0.1; a warning for one above 0.02, else "".
-    std::string doubt(double peak) const {
+    std::string check_learning_rate(double peak) const {
         require_lr(peak);
-        return peak > 0.02 ? detail::doubt_text(who(), peak, "high", "SGD or LARS") : "";
+        return peak > 0.02 ? detail::learning_rate_warning(who(), peak, "high", "SGD or LARS") : "";
     }
 
     /// The optimizer at work, with groups by weight_decay and `except`.

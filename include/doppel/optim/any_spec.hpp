@@ -21,8 +21,8 @@ public:
     AnyOptimizerSpec(S spec)  // NOLINT: implicit by intent
         : build_([spec](const NamedParameters& parameters) { return AnyOptimizer(spec.build(parameters)); }) {
         if constexpr (requires { { spec.describe() } -> std::convertible_to<std::string>; }) text_ = spec.describe();
-        if constexpr (requires { { spec.doubt(double{}) } -> std::convertible_to<std::string>; })
-            doubt_ = [spec](double peak) { return spec.doubt(peak); };
+        if constexpr (requires { { spec.check_learning_rate(double{}) } -> std::convertible_to<std::string>; })
+            check_ = [spec](double peak) { return spec.check_learning_rate(peak); };
     }
 
     AnyOptimizer build(const NamedParameters& parameters) const { return build_(parameters); }
@@ -30,11 +30,11 @@ public:
     const std::string& describe() const { return text_; }
     /// A warning when a highest learning rate of `peak` looks like one for another optimizer, else "".
     /// Throws Error where it is out of all proportion.
-    std::string doubt(double peak) const { return doubt_ ? doubt_(peak) : ""; }
+    std::string check_learning_rate(double peak) const { return check_ ? check_(peak) : ""; }
 
 private:
     std::function<AnyOptimizer(const NamedParameters&)> build_;
-    std::function<std::string(double)> doubt_{};
+    std::function<std::string(double)> check_{};
     std::string text_ = "custom";
 };
 

@@ -4,7 +4,7 @@
 
 #include <doppel/core/error.hpp>
 #include <doppel/core/tensor.hpp>
-#include <doppel/optim/detail/at_work.hpp>
+#include <doppel/optim/detail/common.hpp>
 #include <doppel/optim/groups.hpp>
 
 #include <cmath>

@@ -4,7 +4,7 @@
 
 #include <doppel/core/error.hpp>
 #include <doppel/core/tensor.hpp>
-#include <doppel/optim/detail/at_work.hpp>
+#include <doppel/optim/detail/common.hpp>
 #include <doppel/optim/optimizer.hpp>
 
 #include <cstddef>
@@ -31,7 +31,7 @@ namespace doppel::optim {
 /// later gradients only, because the rate is inside of v.
 /// Parameters without gradient stand still, with v. Parameters are float32 (or float64), of one type on one device.
 /// Norms stay on the device: no sync. Adapted gradients are copied for the step, once.
-/// Throws Error for options out of range, for no parameters, for a learning rate that is negative or not finite.
+/// Throws Error for options out of range, for no parameters, for a negative or non-finite learning rate.
 /// Differs: BYOL's code excludes by the name (bias, norm), here it is the shape; lightly's LARS is larc that excludes
 /// whatever has no weight decay.
 /// Source: You, Gitman, Ginsburg, "Large batch training of convolutional networks", 2017, arXiv:1708.03888; the code of
@@ -71,8 +71,8 @@ struct Lars {
     }
 
     /// A warning for a highest learning rate that looks like one for another optimizer, else "".
-    std::string doubt(double peak) const {
-        return peak > 0 && peak < 1e-3 ? detail::doubt_text(name(), peak, "low", "AdamW") : "";
+    std::string check_learning_rate(double peak) const {
+        return peak > 0 && peak < 1e-3 ? detail::learning_rate_warning(name(), peak, "low", "AdamW") : "";
     }
 
     /// The optimizer at work, with groups by weight_decay, adapt_norm_and_bias and `except`.

@@ -4,7 +4,7 @@
 
 #include <doppel/core/error.hpp>
 #include <doppel/core/tensor.hpp>
-#include <doppel/optim/detail/at_work.hpp>
+#include <doppel/optim/detail/common.hpp>
 #include <doppel/optim/optimizer.hpp>
 
 #include <cmath>
@@ -25,7 +25,7 @@ namespace doppel::optim {
 /// v starts at zero, and stands still with w where the gradient is undefined. The learning rate is outside of v: it may
 /// change from step to step. By default biases and normalization parameters do not decay (see split_by_decay).
 /// Parameters are float32 (or float64), of one type on one device. At work on CPU and CUDA, without a device sync.
-/// Throws Error for options out of range, for no parameters, and for a learning rate that is negative or not finite.
+/// Throws Error for options out of range, for no parameters, and for a negative or non-finite learning rate.
 /// Source: Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum", ICML 2013, with the
 /// learning rate moved as in PyTorch.
 ///
@@ -50,9 +50,9 @@ struct Sgd {
     }
 
     /// A warning for a highest learning rate that looks like one for another optimizer, else "".
-    std::string doubt(double peak) const {
-        if (peak > 0 && peak < 1e-3) return detail::doubt_text("SGD", peak, "low", "AdamW");
-        return peak > 10 ? detail::doubt_text("SGD", peak, "high", "LARS") : "";
+    std::string check_learning_rate(double peak) const {
+        if (peak > 0 && peak < 1e-3) return detail::learning_rate_warning("SGD", peak, "low", "AdamW");
+        return peak > 10 ? detail::learning_rate_warning("SGD", peak, "high", "LARS") : "";
     }
 
     /// The optimizer at work, with groups by weight_decay and `except`.

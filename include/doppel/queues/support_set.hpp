@@ -4,28 +4,12 @@
 
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
-#include <doppel/core/nearest.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/queues/fifo.hpp>
 
 #include <cstdint>
 
 namespace doppel::queues {
-
-/// The row of `memory` that is most like each row of `keys`, by the cosine:
-///
-///     NN(k_i) = m_j,   j = argmax_j k̂_i·m_j
-///
-/// Shapes: memory [K, D] of unit rows, keys [N, D], any floating type, need not be normalized. Result: [N, D] of unit rows,
-/// as memory, without gradient. Of equally near rows the first. Throws Error for shapes that do not fit.
-///
-///     const Tensor positives = queues::nearest(outputs.memory, outputs.target[0]);
-inline Tensor nearest(const Tensor& memory, const Tensor& keys) {
-    require(memory.defined() && keys.defined() && memory.dim() == 2 && keys.dim() == 2 && memory.size(1) == keys.size(1),
-            "queues::nearest: memory and keys must be [K, D] and [N, D], got ",
-            memory.defined() ? memory.sizes() : at::IntArrayRef{}, " and ", keys.defined() ? keys.sizes() : at::IntArrayRef{});
-    return nearest_rows(memory, keys);
-}
 
 /// The last `capacity` target outputs of the first view, unit-norm, float32; one row an image and step. Starts with random
 /// unit rows. Unlike a Fifo of negatives it may be larger than the data set: its rows are candidates for a positive.

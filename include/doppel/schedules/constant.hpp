@@ -10,7 +10,7 @@
 
 namespace doppel::schedules {
 
-/// The same value at every step.
+/// A schedule with the same value at every step.
 struct Constant {
     double value = 0;
 
@@ -18,7 +18,7 @@ struct Constant {
     std::string describe() const { return detail::text("constant ", value); }
 };
 
-/// Constant{value}, as a word in a recipe: `.schedule = schedules::constant(0.99)`.
+/// Returns Constant{value}: `.schedule = schedules::constant(0.99)`.
 constexpr Constant constant(double value) { return {value}; }
 
 static_assert(Schedule<Constant>);

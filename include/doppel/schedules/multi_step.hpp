@@ -13,17 +13,17 @@
 
 namespace doppel::schedules {
 
-/// A staircase: value · factor^n once n of the milestones are reached (MoCo v1: 0.6 and 0.8 of the run, factor 0.1).
+/// A staircase: value · factor^n after n milestones (MoCo v1: at 0.6 and 0.8 of the run, factor 0.1).
 struct MultiStep {
-    double value = 0.1;                         ///< value at step 0
-    std::vector<double> milestones{0.6, 0.8};   ///< shares of the run, 0 to 1, rounded to whole steps
-    double factor = 0.1;                        ///< what each milestone multiplies by
+    double value = 0.1;                        ///< value at step 0
+    std::vector<double> milestones{0.6, 0.8};  ///< shares of the run, 0 to 1, rounded to steps
+    double factor = 0.1;                       ///< multiplies the value at each milestone
 
     double operator()(const Progress& at) const {
         detail::require_length("MultiStep", at.of.steps);
         double result = value;
         for (const double share : milestones) {
-            require(share >= 0 && share <= 1, "MultiStep: milestones are shares of the run from 0 to 1, got ", share);
+            require(share >= 0 && share <= 1, "MultiStep: milestones must be shares of the run from 0 to 1, got ", share);
             if (at.step >= std::llround(share * static_cast<double>(at.of.steps))) result *= factor;
         }
         return result;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The concept of a schedule, and one type for all of them.
+// The concept of a schedule, and its type-erased form.
 #pragma once
 
 #include <doppel/core/training_step.hpp>
@@ -11,7 +11,7 @@
 
 namespace doppel::schedules {
 
-/// A value for each optimizer step. It has no state, so a resumed run needs nothing of it; a lambda will do:
+/// A stateless function of the optimizer step, so checkpoints need not store it. Lambdas are schedules:
 ///
 ///     [](const Progress& at) { return at.step < 100 ? 0.0 : 0.1; }
 template <class S>
@@ -19,7 +19,7 @@ concept Schedule = requires(const S& schedule, const Progress& at) {
     { schedule(at) } -> std::convertible_to<double>;
 };
 
-/// Any schedule behind one type, for options; copies share the schedule, which cannot change.
+/// Type-erased schedule; copies share the immutable schedule.
 ///
 ///     schedules::AnySchedule lr = schedules::WarmupCosine{.peak = 0.5, .warmup_steps = 100};
 ///     log(lr.describe(), lr({.step = 7, .of = {.steps = 1000}}));
@@ -30,11 +30,12 @@ public:
 
     template <class S>
         requires(!std::same_as<S, AnySchedule> && Schedule<S>)
-    AnySchedule(S schedule) : self_(std::make_shared<const Model<S>>(std::move(schedule))) {}  // NOLINT: implicit by intent
+    AnySchedule(S schedule)  // NOLINT: implicit by intent
+        : self_(std::make_shared<const Model<S>>(std::move(schedule))) {}
 
     double operator()(const Progress& at) const { return self_->value(at); }
 
-    /// One line for logs and config.json; "custom" for a schedule that does not describe itself.
+    /// Returns one line for logs and config.json; "custom" if the schedule has no describe().
     std::string describe() const { return self_->describe(); }
 
 private:

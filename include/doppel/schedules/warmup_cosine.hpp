@@ -13,13 +13,13 @@
 
 namespace doppel::schedules {
 
-/// The learning rate of most methods: a linear rise, then half a cosine over the remaining steps.
+/// The learning rate of most methods: linear warm-up, then half a cosine over the remaining steps.
 ///
 ///     t < W:   start + (peak − start) · t/W
 ///     t ≥ W:   final + (peak − final) · ½(1 + cos(π (t − W)/(T − W)))
 ///
-/// so the value is `peak` at step W and would be `final` at step T, which is never taken. W is `warmup_steps`, or
-/// `warmup_fraction` of the run, rounded; give one of them. A run that ends before W ends in the rise.
+/// The value is `peak` at step W and would be `final` at step T, which is never taken. W is `warmup_steps`, or
+/// `warmup_fraction` of the run, rounded; set one of them. A run shorter than W ends during the warm-up.
 ///
 ///     schedules::WarmupCosine{.peak = 0.5, .warmup_fraction = 0.1}
 struct WarmupCosine {
@@ -35,13 +35,14 @@ struct WarmupCosine {
         return detail::half_cosine(peak, final, detail::share("WarmupCosine", at, rise));
     }
 
-    /// W for a run of `steps` optimizer steps.
+    /// Returns W for a run of `steps` optimizer steps.
     std::int64_t warmup(std::int64_t steps) const {
         require(warmup_steps >= 0, "WarmupCosine: warmup_steps must not be negative, got ", warmup_steps);
         require(warmup_fraction >= 0 && warmup_fraction <= 1,
                 "WarmupCosine: warmup_fraction must be from 0 to 1, got ", warmup_fraction);
-        require(warmup_steps == 0 || warmup_fraction == 0, "WarmupCosine: give warmup_steps or warmup_fraction, got ",
-                warmup_steps, " and ", warmup_fraction);
+        require(warmup_steps == 0 || warmup_fraction == 0,
+                "WarmupCosine: set either warmup_steps or warmup_fraction, got ", warmup_steps, " and ",
+                warmup_fraction);
         if (warmup_fraction == 0) return warmup_steps;
         detail::require_length("WarmupCosine", steps);
         return std::llround(warmup_fraction * static_cast<double>(steps));

@@ -120,7 +120,7 @@ struct Canvas {
 /// Calls `pixel(x, y, hits, second)` for each pixel the thing touches: of 4 by 4 samples `hits` lie inside,
 /// and `second` is the sum of the weights (0..256) of its second color there.
 template <class Pixel>
-void rasterise(const Thing& thing, int size, Pixel&& pixel) {
+void rasterize(const Thing& thing, int size, Pixel&& pixel) {
     const std::int64_t right = std::int64_t{thing.right.x} * 4096 / thing.radius;
     const std::int64_t down = std::int64_t{thing.right.y} * 4096 / thing.radius;
     const auto point = [&](std::int64_t dx, std::int64_t dy) {
@@ -147,7 +147,7 @@ void rasterise(const Thing& thing, int size, Pixel&& pixel) {
 }
 
 inline void paint_thing(Canvas& canvas, const Thing& thing) {
-    rasterise(thing, canvas.size, [&](int x, int y, int hits, int second) {
+    rasterize(thing, canvas.size, [&](int x, int y, int hits, int second) {
         auto& under = canvas.at(x, y);
         for (std::size_t c = 0; c < 3; ++c) {
             const int sum = thing.colors[0][c] * (hits * 256 - second) + thing.colors[1][c] * second;
@@ -204,7 +204,7 @@ inline Image render(const Scene& scene, int size, random::Stream& draw) {
 /// Where the object is: 255 inside, 0 outside, between on its edge.
 inline Image render_mask(const Scene& scene, int size) {
     Image mask(size, size, 1);
-    rasterise(scene.object, size,
+    rasterize(scene.object, size,
               [&](int x, int y, int hits, int) { *mask.at(x, y) = static_cast<std::uint8_t>(hits * 255 / 16); });
     return mask;
 }

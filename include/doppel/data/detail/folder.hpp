@@ -69,7 +69,7 @@ inline bool is_image(const std::filesystem::path& file, std::string_view who) {
 }
 
 /// Why a file that is no image by its content was probably meant to be one, by its name; "" when it was not.
-inline std::string left_out_because(const std::filesystem::path& file) {
+inline std::string why_skipped(const std::filesystem::path& file) {
     auto ending = file.extension().string();
     for (char& c : ending)
         if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
@@ -86,13 +86,13 @@ inline std::string left_out_because(const std::filesystem::path& file) {
 
 /// What a walk finds: images, and why other files are not among them.
 struct Found {
-    std::vector<std::string> images, left_out;
+    std::vector<std::string> images, skipped;
 
     void look_at(const std::filesystem::path& file, std::string_view who) {
         if (is_image(file, who))
             images.push_back(file.native());
-        else if (auto why = left_out_because(file); !why.empty())
-            left_out.push_back(std::move(why));
+        else if (auto why = why_skipped(file); !why.empty())
+            skipped.push_back(std::move(why));
     }
 };
 

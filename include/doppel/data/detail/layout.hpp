@@ -36,8 +36,8 @@ struct Layout {
 
 struct Loaded {
     Dataset data;
-    std::string kind;
-    std::vector<std::string> left_out{};
+    std::string format;
+    std::vector<std::string> skipped{};
 };
 
 /// train, val, validation or test, in whatever case; "" for other names.
@@ -124,8 +124,8 @@ inline Loaded load(const Part& part) {
     }
     ImageFolder images(part.path);
     const bool classes = !images.classes().empty();
-    auto left_out = images.left_out();
-    return {std::move(images), classes ? "class folders" : "flat folder", std::move(left_out)};
+    auto skipped = images.skipped();
+    return {std::move(images), classes ? "class folders" : "flat folder", std::move(skipped)};
 }
 
 }  // namespace doppel::data::detail

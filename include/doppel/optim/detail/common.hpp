@@ -125,7 +125,7 @@ inline void drop_gradients(Groups& groups) {
 }
 
 /// What a learning rate of another optimizer's size is warned of with.
-inline std::string doubt_text(const std::string& who, double peak, const char* how, const char* other) {
+inline std::string learning_rate_warning(const std::string& who, double peak, const char* how, const char* other) {
     std::ostringstream text;
     text << who << ": a learning rate that rises to " << peak << " is very " << how << "; is it one for " << other << '?';
     return text.str();
