@@ -173,7 +173,7 @@ TEST_CASE("where one side has no labels, that is said") {
     CHECK(mentions(found.split_rule, {"without labels"}));
     CHECK(found.validation.label(0) == data::unlabeled);
     found = data::open(folder / "val", folder / "train");
-    CHECK(mentions(found.split_rule, {"labels left aside"}));
+    CHECK(mentions(found.split_rule, {"labels ignored"}));
     CHECK(found.validation.classes().empty());
     CHECK(found.validation.label(0) == data::unlabeled);
 }
@@ -213,7 +213,7 @@ TEST_CASE("IDX files are recognised, as a folder and as a file") {
     CHECK(found.train.size() == 3);
     CHECK(found.train.labeled());
     CHECK(mentions(message_of([&] { data::open(folder / "train-labels-idx1-ubyte"); }),
-                   {"holds labels, expected images"}));
+                   {"contains labels, expected images"}));
     test::write_bytes(folder / "t10k-labels-idx1-ubyte", idx_labels(std::string("\1\5", 2)));
     CHECK(mentions(message_of([&] { data::open(folder.path()); }), {"class 5 is not among the 3 classes"}));
 }

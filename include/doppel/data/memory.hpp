@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A data set whose images stand in memory.
+// A data set in memory.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -14,8 +14,8 @@
 
 namespace doppel::data {
 
-/// Images with labels, as given. Without labels every image is `unlabeled`.
-/// Throws Error when there are not as many labels as images, or a label is neither an index into `classes` nor
+/// A data set of given images. Without labels every image is `unlabeled`.
+/// Throws Error if the numbers of labels and images differ, or a label is neither an index into `classes` nor
 /// `unlabeled`.
 ///
 ///     data::Dataset dots = data::Memory(images, {0, 1, 0}, {"light", "dark"});
@@ -45,7 +45,7 @@ private:
 
 static_assert(ImageSource<Memory>);
 
-/// The same data set with every image decoded once, now. Needs width * height * channels bytes an image.
+/// Decodes every image of a data set into memory, width · height · channels bytes per image.
 /// Throws what decoding throws.
 inline Memory in_memory(const Dataset& dataset) {
     std::vector<Image> images;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A data set under another list of classes.
+// A data set with labels mapped to another list of classes.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -15,7 +15,7 @@
 
 namespace doppel::data::detail {
 
-/// The images of `base`; label l is to[l] among `names`. With an empty `to`, all unlabeled.
+/// The images of `base`; label l becomes to[l], an index into `names`. With an empty `to`, all are unlabeled.
 struct Relabeled {
     Dataset base;
     std::vector<std::int64_t> to;
@@ -32,8 +32,8 @@ struct Relabeled {
 
 static_assert(ImageSource<Relabeled>);
 
-/// `other` with the labels that its class names have among `names`. Throws Error, which names `where` and the class,
-/// when an image of `other` is of another class.
+/// Maps the labels of `other` to `names` by class name. Throws Error, with `where` and the class, if an image of `other`
+/// has another class.
 inline Dataset under_classes(Dataset other, const std::vector<std::string>& names, std::string_view where) {
     const auto own = other.classes();
     if (own == names) return other;
