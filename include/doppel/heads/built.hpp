@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `build(in)` of a head returns.
+// The result of building a head.
 #pragma once
 
 #include <cstdint>
 
 namespace doppel::heads {
 
-/// A head that a spec has built, with the width of what it gives.
+/// A head's module with its output width: the result of `build(in)` of a head spec.
 template <class Module>
 struct Built {
     Module module;

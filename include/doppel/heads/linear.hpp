@@ -14,8 +14,8 @@ namespace doppel::heads {
 ///
 ///     .projector = heads::Linear{.out = 128}      // InstDisc, MoCo v1
 struct Linear {
-    std::int64_t out = 128;  ///< width of the output, ≥ 1
-    bool bias = true;
+    std::int64_t out = 128;  ///< output width, ≥ 1
+    bool bias = true;        ///< whether the layer has a bias
 
     Built<torch::nn::Linear> build(std::int64_t in) const {
         require(out >= 1, "Linear: out must be at least 1, got ", out);

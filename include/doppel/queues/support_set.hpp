@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A support set: past embeddings among which an image finds its nearest neighbor (NNCLR).
+// A support set: past embeddings, searched for the nearest neighbor of an image (NNCLR).
 #pragma once
 
 #include <doppel/core/batch.hpp>
@@ -11,20 +11,22 @@
 
 namespace doppel::queues {
 
-/// The last `capacity` target outputs of the first view, unit-norm, float32; one row an image and step. Starts with random
-/// unit rows. Unlike a Fifo of negatives it may be larger than the data set: its rows are candidates for a positive.
+/// A queue of the last `capacity` target outputs of the first view, unit-norm, float32: one row per image and step.
+/// Starts with random unit rows. Unlike a Fifo of negatives it may be larger than the data set: its rows are candidates
+/// for positives.
 /// Source: Dwibedi, Aytar, Tompson, Sermanet, Zisserman, "With a Little Help from My Friends", 2021, arXiv:2104.14548,
 /// section 3.2 and algorithm 1.
 ///
 ///     .queue = queues::SupportSet{.capacity = 16384}
 struct SupportSet {
-    std::int64_t capacity = 98304;  ///< rows, ≥ 1. Paper: 98,304 for ImageNet; small sets: a quarter to twice the images
+    std::int64_t capacity = 98304;  ///< rows, ≥ 1. Paper: 98,304 for ImageNet; small sets: 0.25 to 2 times the images
 
+    /// The support set of one method.
     class State {
     public:
         State(const SupportSet& options, std::int64_t dim) : ring_(Fifo{.capacity = options.capacity}, dim) {}
 
-        /// [K, D], float32, unit rows.
+        /// Returns the rows: [K, D], float32, unit length.
         const Tensor& read() const { return ring_.read(); }
 
         /// Writes the target outputs of the first view that has one.
@@ -33,7 +35,7 @@ struct SupportSet {
                 if (keys.defined()) return ring_.push(keys);
         }
 
-        /// Names the tensors that belong to a checkpoint.
+        /// Visits the tensors of a checkpoint by name.
         template <class Visitor>
         void state(Visitor&& visit) {
             ring_.state(visit);
