@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any description of an optimizer behind one type: what a preset holds.
+// Type-erased optimizer options.
 #pragma once
 
 #include <doppel/optim/optimizer.hpp>
@@ -10,7 +10,8 @@
 
 namespace doppel::optim {
 
-/// Builds an optimizer for parameters once they are where they will be trained.
+/// Type-erased optimizer options, as in a preset; build(parameters) creates the optimizer once the parameters are on
+/// their device.
 ///
 ///     optim::AnyOptimizerSpec spec = optim::Sgd{.weight_decay = 5e-4};
 ///     optim::AnyOptimizer optimizer = spec.build(method.trainable());
@@ -26,10 +27,10 @@ public:
     }
 
     AnyOptimizer build(const NamedParameters& parameters) const { return build_(parameters); }
-    /// One line for logs and config.json; "custom" for an optimizer that does not describe itself.
+    /// Returns one line for logs and config.json; "custom" if the options have no describe().
     const std::string& describe() const { return text_; }
-    /// A warning when a highest learning rate of `peak` looks like one for another optimizer, else "".
-    /// Throws Error where it is out of all proportion.
+    /// Returns a warning if the peak learning rate is outside the optimizer's usual range, else "".
+    /// Throws Error if it is far outside.
     std::string check_learning_rate(double peak) const { return check_ ? check_(peak) : ""; }
 
 private:
