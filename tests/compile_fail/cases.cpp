@@ -65,7 +65,7 @@ void compose() {
 #elif CASE == 15
     Method m{Recipe{.encoder = encoders::Vit{}, .loss = HidingLoss{}}};  // expect: Recipe.loss hides patches: Recipe.target must be targets::Ema
 #elif CASE == 16
-    losses::Sum s{losses::Weighted{1.0, HidingLoss{}}, losses::Weighted{1.0, HidingLoss{}}};  // expect: two parts of a Sum hide patches
+    losses::Sum s{losses::Weighted{1.0, HidingLoss{}}, losses::Weighted{1.0, HidingLoss{}}};  // expect: two parts of a Sum mask patches
 #elif CASE == 17
     losses::Sum s{losses::Weighted{1.0, loss}};  // expect: each part of a Sum must be callable as loss(Outputs)
 #endif

@@ -522,7 +522,7 @@ TEST_CASE("the variants' losses say what is wrong with their input") {
     says([&] { Supcon{}(labeled({good, good}, Tensor())); }, {"SupCon", "labels", "NtXent"});
     says([&] { Supcon{}(labeled({good, good}, at::arange(5))); }, {"SupCon", "labels", "[4]", "[5]"});
     says([&] { Supcon{}(labeled({good, good}, label.to(at::kFloat))); },
-         {"SupCon", "labels", "whole numbers", "float"});
+         {"SupCon", "labels", "integer type", "float"});
 }
 
 // ---- the presets -------------------------------------------------------------------------------------------

@@ -272,7 +272,7 @@ TEST_CASE("where no patch is hidden iBOT's loss is 0 and can be differentiated")
         REQUIRE(z.grad().defined());
         CHECK(z.grad().abs().max().item<double>() == 0);
     }
-    says([] { ibot()(Outputs{}); }, {"Ibot", "hidden patches or at least one view"});
+    says([] { ibot()(Outputs{}); }, {"Ibot", "masked patches or at least one view"});
 }
 
 TEST_CASE("iBOT's loss of outputs that say nothing, that are collapsed and that agree are known numbers") {

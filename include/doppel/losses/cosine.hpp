@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Losses that only pull together: BYOL's and SimSiam's.
+// Cosine losses without negatives: BYOL's and SimSiam's.
 #pragma once
 
 #include <doppel/core/precision.hpp>
@@ -39,10 +39,10 @@ struct ByolMse {
 ///
 ///     L = −1/N Σ_i p̂_i·ẑ_i,   x̂ = x / ‖x‖
 ///
-/// Paired symmetrically, the mean of the two directions: −1 when collapsed or perfect, 0 for unrelated vectors.
+/// Paired symmetrically, the mean of the two directions: −1 if collapsed or perfect, 0 for unrelated vectors.
 /// Shapes: p, z [N, D], any floating type, need not be normalized. Result: scalar, float32 (float64 for float64).
 /// No gradient flows into z. It has no negatives: without predictor or stop-gradient it collapses to −1.
-/// Differs: lightly calls it NegativeCosineSimilarity.
+/// Differs: lightly's name is NegativeCosineSimilarity.
 /// Throws Error for mismatched shapes.
 /// Source: Chen, He, "Exploring Simple Siamese Representation Learning", 2020, arXiv:2011.10566, equations 1 to 4.
 ///

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// NT-Xent: the normalized temperature-scaled cross entropy of SimCLR.
+// NT-Xent: the normalized temperature-scaled cross-entropy of SimCLR.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -11,7 +11,7 @@
 
 namespace doppel::losses {
 
-/// Each of the 2N projections must pick its partner among the 2N − 1 others.
+/// Classifies the partner of each of the 2N projections among the 2N − 1 others.
 ///
 ///     s_ij = ẑ_i · ẑ_j / τ,  ẑ = z / ‖z‖,  z = [z0; z1]
 ///     L = 1/(2N) Σ_i ( log Σ_{j≠i} exp s_ij − s_{i,p(i)} ),  p(i) = i ± N

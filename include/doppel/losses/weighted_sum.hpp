@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Several losses on all outputs, with weights, as one.
+// A weighted sum of losses.
 #pragma once
 
 #include <doppel/core/batch.hpp>
@@ -41,7 +41,7 @@ concept HasMask = requires(const L& l, std::int64_t side, random::Stream draw) {
 template <class L>
 concept HasPairing = requires { typename L::Pairing; };
 
-/// The first Pairing that is named, and nothing where none is.
+/// Has the first Pairing among the losses, if any.
 template <class... L>
 struct FirstPairing {};
 template <class L, class... Rest>
@@ -54,23 +54,22 @@ struct FirstPairing<L, Rest...> {
 
 }  // namespace detail
 
-/// A part of a Sum.
+/// A loss with its weight, as part of a Sum.
 template <class L>
 struct Weighted {
     double weight = 1;  ///< finite
-    L loss{};           ///< callable as loss(Outputs), giving a scalar
+    L loss{};           ///< callable as loss(Outputs), returns a scalar
 };
 
 /// Σ_i weight_i · loss_i(outputs).
 ///
-/// It has what its parts have: build, begin (warnings joined), state, commit, metrics and counters are passed on, under
-/// the parts' own names; a metric's name that was there before gets the part's number, as "entropy_1". The patches are
-/// hidden by the one part that hides some. The pairing is that of the first part that names one, and the other parts
-/// see the views that it sends; where none names one, all views go through all branches.
-/// A loss on pairs becomes a part by a lambda, [](const Outputs& out) { return loss(out.online[0], out.target[1]); }.
-/// A part of weight 0 is computed all the same, and keeps its state.
-/// Throws Error for non-finite weights, for a part that gives no scalar, and at build() for parts that keep
-/// state or counters under one name.
+/// Forwards build, begin (warnings joined), state, commit, metrics and counters to its parts, under the parts' names; a
+/// repeated metric gets the number of its part, as "entropy_1". At most one part may mask patches. The pairing is that of
+/// the first part that has one, and applies to all parts; without one, all views go through all branches.
+/// A lambda turns a pair loss into a part: [](const Outputs& out) { return loss(out.online[0], out.target[1]); }.
+/// A part of weight 0 is still computed, and its state updated.
+/// Throws Error for non-finite weights, for a part that does not return a scalar, and in build() for parts with state or
+/// counters of the same name.
 ///
 ///     .loss = losses::Sum{losses::Weighted{1.0, losses::Sigreg{}}, losses::Weighted{0.1, MyLoss{}}}
 ///     std::get<0>(method->recipe.loss.parts).loss  // a part, with its state
@@ -78,10 +77,10 @@ template <class... L>
 struct Sum : detail::FirstPairing<L...> {
     static_assert(sizeof...(L) > 0, "Sum needs at least one part, as Sum{Weighted{1.0, Sigreg{}}}");
     static_assert((detail::OnOutputs<L> && ...),
-                  "each part of a Sum must be callable as loss(Outputs), giving a Tensor; a loss on pairs becomes one "
-                  "by [](const Outputs& out) { return loss(out.online[0], out.target[1]); }");
+                  "each part of a Sum must be callable as loss(Outputs) and return a Tensor; wrap a pair loss in "
+                  "[](const Outputs& out) { return loss(out.online[0], out.target[1]); }");
     static_assert((0 + ... + static_cast<int>(detail::HasMask<L>)) <= 1,
-                  "two parts of a Sum hide patches, each its own; only one part may have mask(rows, columns, stream)");
+                  "two parts of a Sum mask patches; only one part may have mask(rows, columns, stream)");
 
     std::tuple<Weighted<L>...> parts;  ///< in the order given
 
@@ -94,8 +93,8 @@ struct Sum : detail::FirstPairing<L...> {
         });
         std::set<std::string> names, numbers;
         const auto add = [](std::set<std::string>& all, const std::string& name, const char* what) {
-            require(all.insert(name).second, "Sum: two parts keep a ", what, " under the name ", name,
-                    ", and a checkpoint could not tell them apart");
+            require(all.insert(name).second, "Sum: two parts have a ", what, " named ", name,
+                    ", expected unique names for checkpoints");
         };
         each(parts, [&](auto& part) {
             if constexpr (requires { part.loss.state(detail::NamesTensors{}); })
@@ -132,7 +131,7 @@ struct Sum : detail::FirstPairing<L...> {
         Tensor sum;
         each(parts, [&](auto& part) {
             const Tensor value = part.loss(out);
-            require(value.defined() && value.dim() == 0, "Sum: each part must give a scalar, got shape ",
+            require(value.defined() && value.dim() == 0, "Sum: each part must return a scalar, got shape ",
                     value.defined() ? value.sizes() : at::IntArrayRef{});
             sum = sum.defined() ? sum + value * part.weight : value * part.weight;
         });
@@ -148,12 +147,12 @@ struct Sum : detail::FirstPairing<L...> {
     std::vector<bool> mask(std::int64_t rows, std::int64_t columns, random::Stream draw) const
         requires(detail::HasMask<L> || ...)
     {
-        std::vector<bool> hidden;
+        std::vector<bool> masked;
         each(parts, [&](const auto& part) {
             if constexpr (requires { part.loss.mask(rows, columns, draw); })
-                hidden = part.loss.mask(rows, columns, draw);
+                masked = part.loss.mask(rows, columns, draw);
         });
-        return hidden;
+        return masked;
     }
 
     std::vector<std::pair<std::string, Tensor>> metrics() const
