@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a Vision Transformer looks: attention maps as numbers and as pictures.
+// Attention maps of Vision Transformers.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -20,21 +20,22 @@
 
 namespace doppel::eval {
 
-/// True when the encoder is a Vision Transformer, so that attention() can be asked.
+/// Returns whether the encoder is a Vision Transformer, so that attention() may be called.
 inline bool has_attention(const AnyMethod& method, Network network = Network::online) {
     return std::dynamic_pointer_cast<encoders::VitModuleImpl>(method.encoder(network)) != nullptr;
 }
 
-/// What the class token of the last block takes from each patch of some un-augmented images: [n, heads, rows, columns],
-/// float32 on the CPU, each map divided by its sum. Evaluation mode, no gradient, no change to the method.
-/// Throws Error for an encoder that is no Vision Transformer.
+/// Returns the attention of the class token over the patches in the last block, for the un-augmented images at `which`:
+/// [n, heads, rows, columns], float32 on the CPU, each map divided by its sum. Evaluation mode, no gradient, no change to
+/// the method.
+/// Throws Error if the encoder is not a Vision Transformer.
 /// Source: Caron et al., DINO, 2021, arXiv:2104.14294, section 4.2.2.
 ///
 ///     Tensor maps = eval::attention(method, images, views.plain, {0, 1, 2}, Network::target);
 inline Tensor attention(const AnyMethod& method, const data::Dataset& images, const augment::Pipeline& plain,
                         const std::vector<std::int64_t>& which, Network network = Network::online) {
     const auto vit = std::dynamic_pointer_cast<encoders::VitModuleImpl>(method.encoder(network));
-    require(vit != nullptr, "attention: the encoder is no Vision Transformer; only those have attention maps");
+    require(vit != nullptr, "attention: the encoder is not a Vision Transformer, which attention maps need");
     require(!which.empty(), "attention: needs at least one image");
     const at::NoGradGuard no_grad;
     const EvaluationMode scope(*vit);
@@ -45,7 +46,8 @@ inline Tensor attention(const AnyMethod& method, const data::Dataset& images, co
     constexpr std::size_t at_once = 64;
     for (std::size_t from = 0; from < which.size(); from += at_once) {
         const std::size_t count = std::min(at_once, which.size() - from);
-        const Tensor batch = at::empty({static_cast<std::int64_t>(count), plain.channels(), plain.size(), plain.size()});
+        const Tensor batch =
+            at::empty({static_cast<std::int64_t>(count), plain.channels(), plain.size(), plain.size()});
         for (std::size_t i = 0; i < count; ++i)
             plain(images.image(which[from + i]), random::Stream({}),
                   std::span<float>(batch.mutable_data_ptr<float>() + i * plain.values(), plain.values()));
@@ -55,12 +57,12 @@ inline Tensor attention(const AnyMethod& method, const data::Dataset& images, co
     return at::cat(parts);
 }
 
-/// The objects' share of each patch: [n, rows, columns] between 0 and 1, of a data set that has masks.
-inline Tensor patch_masks(const data::Dataset& images, const augment::Pipeline& plain, const std::vector<std::int64_t>& which,
-                          std::int64_t rows, std::int64_t columns) {
+/// Returns the share of each patch that objects cover: [n, rows, columns], 0 to 1, for a data set with masks.
+inline Tensor patch_masks(const data::Dataset& images, const augment::Pipeline& plain,
+                          const std::vector<std::int64_t>& which, std::int64_t rows, std::int64_t columns) {
     const std::int64_t size = plain.size();
     require(rows >= 1 && columns >= 1 && size % rows == 0 && size % columns == 0, "patch_masks: ", rows, " x ", columns,
-            " patches must cut views of ", size, " px evenly");
+            " patches must divide views of ", size, " px evenly");
     std::vector<Tensor> parts;
     for (const std::int64_t i : which) {
         const Image seen = plain.render(images.mask(i), random::Stream({}));
@@ -73,14 +75,14 @@ inline Tensor patch_masks(const data::Dataset& images, const augment::Pipeline& 
     return at::stack(parts);
 }
 
-/// How much of the attention falls on the objects: Σ map · mask over the patches, mean over the images, of the head with
-/// the most. Attention that is the same everywhere gives the objects' share of the images.
+/// Returns the share of attention on objects: Σ map · mask over the patches, mean over the images, for the best head.
+/// Uniform attention yields the share of the images that objects cover.
 /// maps: [n, heads, rows, columns], each with sum 1; masks: [n, rows, columns].
 inline double attention_on_objects(const Tensor& maps, const Tensor& masks) {
     require(maps.dim() == 4 && masks.dim() == 3 && masks.size(0) == maps.size(0) && masks.size(1) == maps.size(2) &&
                 masks.size(2) == maps.size(3),
-            "attention_on_objects: maps must be [n, heads, rows, columns] and masks [n, rows, columns], got ", maps.sizes(),
-            " and ", masks.sizes());
+            "attention_on_objects: maps must be [n, heads, rows, columns] and masks [n, rows, columns], got ",
+            maps.sizes(), " and ", masks.sizes());
     return (maps * masks.unsqueeze(1)).sum({2, 3}).mean(0).max().item<double>();
 }
 

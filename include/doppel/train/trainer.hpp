@@ -269,7 +269,7 @@ inline TrainResult train(AnyMethod method, const data::Dataset& images, const Pl
                 line["embedding_std"] = seen.std;
                 line["embedding_rank"] = seen.rank;
                 line["embedding_cos"] = seen.cos;
-                if (seen.says) progress.note("step " + std::to_string(step + 1) + ": " + *seen.says);
+                if (seen.warning) progress.note("step " + std::to_string(step + 1) + ": " + *seen.warning);
                 result.collapsed = watch.collapsed();
             }
             for (const auto& [name, value] : method.metrics()) line[name] = value.item<double>();
