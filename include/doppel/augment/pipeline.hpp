@@ -33,7 +33,7 @@ struct PipelineOptions {
 /// callable from several threads at once; cheap to copy.
 /// Throws Error for options out of range, and for operations that do not end in size × size pixels.
 ///
-///     augment::Pipeline view({.size = 32, .operations = {augment::RandomResizedCrop{.size = 32}, augment::Grayscale{}}});
+///     augment::Pipeline view({.size = 32, .operations = {augment::RandomResizedCrop{.size = 32}}});
 ///     view(photo, random::Stream({.seed = 1, .index = 7, .view = 0}), row);  // row: 3 · 32 · 32 floats
 class Pipeline {
 public:

@@ -15,7 +15,7 @@ struct Batch {
     std::vector<Tensor> views{};  ///< V tensors [B, C, H, W]; the first `globals` are global crops
     std::int64_t globals = 2;     ///< number of global crops; all views are global except in multi-crop
     Tensor index{};               ///< [B] int64: indices of the images in the data set
-    Tensor label{};               ///< [B] int64: class indices, −1 if unlabeled; undefined if the data set has no classes
+    Tensor label{};               ///< [B] int64: class indices, −1 if unlabeled; undefined without classes
 };
 
 /// Network outputs at the masked patches of all global views (masked image modeling), M in total. `online` is undefined
@@ -26,8 +26,8 @@ struct Patches {
     Tensor weight{};  ///< [M]: 1 / (masked patches of that view of the image · global views · images)
 };
 
-/// The inputs of a loss. The lists have one entry per view; an entry is undefined if the pairing does not send that view
-/// through that branch.
+/// The inputs of a loss. The lists have one entry per view; an entry is undefined if the pairing does not send that
+/// view through that branch.
 struct Outputs {
     std::vector<Tensor> features{};   ///< encoder, online branch [B, F]
     std::vector<Tensor> projected{};  ///< projector, online branch [B, D]

@@ -88,7 +88,8 @@ private:
             else if (scan(path, who, entered, static_cast<std::int64_t>(classes_.size())))
                 classes_.push_back(path.filename().string());
         }
-        require(direct.images.empty() || classes_.empty(), who, ": ", root.string(), " has images in the folder itself (",
+        require(direct.images.empty() || classes_.empty(), who, ": ", root.string(),
+                " has images in the folder itself (",
                 direct.images.empty() ? "" : std::filesystem::path(direct.images[0]).filename().string(),
                 ") and in subfolders (", classes_.empty() ? "" : classes_[0], "), expected one or the other");
         take(std::move(direct), unlabeled);

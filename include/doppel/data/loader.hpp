@@ -40,9 +40,9 @@ struct LoaderOptions {
 
 /// A loader of batches of views. Step s is batch s mod b of epoch s div b, where b = batches().
 /// The batch of a step is a pure function of (seed, step): neither the number of threads nor the first step of a pass
-/// changes a bit. Each image is decoded once for all its views. With `damage`, the loader substitutes the next decodable
-/// image for a damaged one (next_valid_image), with its own index and label; the random stream is that of the original
-/// position.
+/// changes a bit. Each image is decoded once for all its views. With `damage`, the loader substitutes the next
+/// decodable image for a damaged one (next_valid_image), with its own index and label; the random stream is that of the
+/// original position.
 ///
 ///     data::Loader loader(photos, views.each, {.batch_size = 256, .seed = 1, .workers = 2});
 ///     for (auto pass = loader.pass(0, 10 * loader.batches()); auto batch = pass->next();) train(*batch);

@@ -18,7 +18,7 @@
 
 namespace doppel {
 
-/// Sizes of a Vision Transformer (dimension, blocks, heads): ti 192, 12, 3; s 384, 12, 6; b 768, 12, 12; l 1024, 24, 16.
+/// Dimension, blocks and heads of a Vision Transformer: ti 192, 12, 3; s 384, 12, 6; b 768, 12, 12; l 1024, 24, 16.
 enum class VitKind { ti, s, b, l };
 
 inline std::string_view name_of(VitKind kind) {

@@ -26,8 +26,8 @@ inline bool has_attention(const AnyMethod& method, Network network = Network::on
 }
 
 /// Returns the attention of the class token over the patches in the last block, for the un-augmented images at `which`:
-/// [n, heads, rows, columns], float32 on the CPU, each map divided by its sum. Evaluation mode, no gradient, no change to
-/// the method.
+/// [n, heads, rows, columns], float32 on the CPU, each map divided by its sum. Evaluation mode, no gradient, no change
+/// to the method.
 /// Throws Error if the encoder is not a Vision Transformer.
 /// Source: Caron et al., DINO, 2021, arXiv:2104.14294, section 4.2.2.
 ///

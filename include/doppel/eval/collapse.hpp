@@ -50,8 +50,8 @@ inline Tensor feature_std(const Tensor& features) {
 ///
 ///     exp( − Σ_i p_i log p_i ),   p_i = σ_i / Σ_j σ_j,   σ the singular values of the [N, D] matrix
 ///
-/// Rows are neither centered nor normalized; the overall scale does not matter. Equal rows yield 1, an orthogonal matrix
-/// its rank, zeros 1. Result: scalar tensor, float32 (float64 for float64).
+/// Rows are neither centered nor normalized; the overall scale does not matter. Equal rows yield 1, an orthogonal
+/// matrix its rank, zeros 1. Result: scalar tensor, float32 (float64 for float64).
 /// Cost: a singular value decomposition with a device sync: for evaluations, not for each step.
 /// Source: Roy, Vetterli, "The effective rank", EUSIPCO 2007; as a measure of self-supervised features: Garrido et al.,
 /// "RankMe", 2022, arXiv:2210.02885.
@@ -69,10 +69,10 @@ inline Tensor effective_rank(const Tensor& features) {
 
 /// A monitor of the embeddings during training that reports a collapse once.
 ///
-/// A sample is the [N, D] embeddings of one batch, as unit-norm rows z: their spread std·√D (1 for uniform directions, 0
-/// for a single one) and the effective rank of the centered rows. Collapsed means a spread below 0.1, or a rank below 2
-/// (below a quarter of min(N − 1, D) if that is less), in five samples in a row. Samples are 1/50 of the run apart, at
-/// least 10 steps, so that a collapse must last a tenth of the run: networks start with a small spread.
+/// A sample is the [N, D] embeddings of one batch, as unit-norm rows z: their spread std·√D (1 for uniform directions,
+/// 0 for a single one) and the effective rank of the centered rows. Collapsed means a spread below 0.1, or a rank below
+/// 2 (below a quarter of min(N − 1, D) if that is less), in five samples in a row. Samples are 1/50 of the run apart,
+/// at least 10 steps, so that a collapse must last a tenth of the run: networks start with a small spread.
 ///
 ///     eval::CollapseWatch watch(steps);
 ///     if (watch.due(step)) if (const auto seen = watch.look(z); seen.warning) std::cerr << *seen.warning << '\n';

@@ -75,7 +75,8 @@ void each_batch(const data::Dataset& images, const augment::Pipeline& plain, con
 
 }  // namespace detail
 
-/// Returns encoder outputs in evaluation mode for un-augmented images, without gradient and without changing the method.
+/// Returns encoder outputs in evaluation mode for un-augmented images, without gradient and without changing the
+/// method.
 ///
 ///     eval::Features bank = eval::features(method, train_images, views.plain, {.network = Network::online});
 inline Features features(const AnyMethod& method, const data::Dataset& images, const augment::Pipeline& plain,

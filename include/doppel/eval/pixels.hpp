@@ -22,8 +22,8 @@ struct PixelOptions {
 
 /// Runs knn() with the normalized images, flattened to [C·H·W], as features.
 ///
-/// Memory does not grow with the number of images: queries are loaded in portions of `bytes`, and the bank is loaded once
-/// for each portion.
+/// Memory does not grow with the number of images: queries are loaded in portions of `bytes`, and the bank is loaded
+/// once for each portion.
 ///
 ///     double floor = eval::knn_pixels(train, validation, views.plain).top1;
 inline KnnResult knn_pixels(const data::Dataset& bank, const data::Dataset& queries, const augment::Pipeline& plain,

@@ -165,8 +165,8 @@ inline void write_neighbors(std::ostream& out, const NeighborSheet& neighbors) {
 /// Writes `report` as one HTML file, atomically. No scripts and no external resources: images are PNG data URIs (those
 /// above 224 pixels are shrunk, so a few hundred images take a few MB), charts inline SVG. All text is escaped.
 ///
-/// Throws Error with the path and the reason, and for a measure outside 0 to 1 or an image whose pixels do not match its
-/// size.
+/// Throws Error with the path and the reason, and for a measure outside 0 to 1 or an image whose pixels do not match
+/// its size.
 ///
 ///     eval::write_report("out/report.html", {.title = "SimCLR", .measures = eval::knn_headline({.trained = 0.71})});
 inline void write_report(const std::filesystem::path& path, const Report& report) {

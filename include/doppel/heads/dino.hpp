@@ -21,11 +21,12 @@ class DinoModule;
 /// Shapes: [B, in] → [B, K], K = out. With g = 1, its initial value, which is not trained by default, the scores are
 /// cosines in [−1, 1].
 /// Names are those of the authors' state: mlp.0.weight, mlp.2.weight, …, last_layer.weight_g [K, 1] and
-/// last_layer.weight_v [K, bottleneck]; with `norm`, BatchNorm layers are counted too. A single layer is mlp.weight there.
+/// last_layer.weight_v [K, bottleneck]; with `norm`, BatchNorm layers are counted too. A single layer is mlp.weight
+/// there.
 /// Initialization: weights of the MLP N(0, 0.02²), biases 0, v as torch's linear layers, U(±1/√bottleneck).
 /// Numerics: both lengths in float32 (float64 for float64 inputs), also under autocast; h / ‖h‖ is 0 for h = 0.
-/// Differs: the authors truncate N(0, 0.02²) at ±2, which is 100 deviations: not done here. lightly's DINOProjectionHead
-/// with batch_norm has no biases; the authors keep them.
+/// Differs: the authors truncate N(0, 0.02²) at ±2, which is 100 deviations: not done here. lightly's
+/// DINOProjectionHead with batch_norm has no biases; the authors keep them.
 /// A trained g has two dimensions, so weight decay applies to it, as in the authors' code.
 /// Throws Error for sizes below 1.
 /// Source: Caron et al., "Emerging Properties in Self-Supervised Vision Transformers", 2021, arXiv:2104.14294,

@@ -66,7 +66,7 @@ inline constexpr auto hue_fades = [] {
     std::array<std::array<std::uint8_t, 3>, 256> fades{};
     for (int hue = 0; hue < 256; ++hue)
         for (int channel = 0; channel < 3; ++channel) {
-            const int away = (hue * 6 + (3 - channel) * 510) % 1530;  // from the channel's own hue, in increasing direction
+            const int away = (hue * 6 + (3 - channel) * 510) % 1530;  // from the channel's own hue
             const int distance = std::min(away, 1530 - away);
             fades[static_cast<std::size_t>(hue)][static_cast<std::size_t>(channel)] =
                 static_cast<std::uint8_t>(std::clamp(distance - 255, 0, 255));

@@ -43,12 +43,13 @@ inline std::optional<Format> format_of(std::span<const std::uint8_t> bytes) {
 /// Returns true if the first bytes are those of a JPEG, PNG or WebP file.
 inline bool looks_like_image(std::span<const std::uint8_t> bytes) { return format_of(bytes).has_value(); }
 
-/// Decodes the bytes of a JPEG, PNG or WebP file; the format is detected from the content. `name` is for error messages.
+/// Decodes the bytes of a JPEG, PNG or WebP file; the format is detected from the content. `name` is for error
+/// messages.
 ///
 /// Returns one channel if the file is gray, three otherwise. Keeps the stored values: drops alpha without compositing
 /// (as torchvision's ImageFolder does), ignores color profiles and gamma, rounds 16 bits to 8. Converts CMYK and YCCK,
-/// taken as inverted, to RGB by Pillow's formula. JPEG uses the accurate integer DCT and smooth chroma upsampling and is
-/// bit-identical to Pillow. Applies the EXIF orientation. Of an animated PNG, decodes the first frame.
+/// taken as inverted, to RGB by Pillow's formula. JPEG uses the accurate integer DCT and smooth chroma upsampling and
+/// is bit-identical to Pillow. Applies the EXIF orientation. Of an animated PNG, decodes the first frame.
 ///
 /// Throws DamagedImage (an Error), with the name and the reason: another format, damaged or truncated data, animated
 /// WebP, more than 2^28 pixels; an Error for a format that this build does not support.
@@ -69,7 +70,8 @@ inline Image decode(std::span<const std::uint8_t> bytes, std::string_view name) 
 #if DOPPEL_JPEG
             return decode_with(detail::decode_jpeg);
 #else
-            fail("decode: ", name, ": a JPEG file, but this build has no JPEG support: install libjpeg-turbo and rebuild");
+            fail("decode: ", name,
+                 ": a JPEG file, but this build has no JPEG support: install libjpeg-turbo and rebuild");
 #endif
         case Format::png:
 #if DOPPEL_PNG

@@ -67,8 +67,8 @@ struct Taps {
     std::vector<std::int32_t> weights;  // [out, stride], fixed point, sum 2^22 up to rounding
 };
 
-/// Computes the taps of one axis. Shrinking widens the kernel by the scale (antialias); positions outside the image have
-/// no weight.
+/// Computes the taps of one axis. Shrinking widens the kernel by the scale (antialias); positions outside the image
+/// have no weight.
 inline Taps taps(Filter filter, int in, float from, float to, int out) {
     const double scale = static_cast<double>(to - from) / out, widening = std::max(scale, 1.0);
     const double support = (filter == Filter::bilinear ? 1.0 : 2.0) * widening, narrowing = 1 / widening;

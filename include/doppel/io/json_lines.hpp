@@ -66,9 +66,9 @@ inline std::vector<nlohmann::ordered_json> read_json_lines(const std::filesystem
     return values;
 }
 
-/// Appends JSON objects to a file, one per line. Each line is one write, so readers see complete lines only. A file must
-/// have one writer. An existing file is continued; a line truncated by a crash is removed. Non-finite numbers become
-/// null.
+/// Appends JSON objects to a file, one per line. Each line is one write, so readers see complete lines only. A file
+/// must have one writer. An existing file is continued; a line truncated by a crash is removed. Non-finite numbers
+/// become null.
 ///
 /// Throws Error with the path and the reason; a line that does not fit on the disk is removed again.
 ///

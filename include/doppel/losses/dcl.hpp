@@ -70,8 +70,8 @@ struct Dcl {
 /// Weights are 2 minus a von Mises-Fisher density, in (2 − N, 2), with mean 1. A weight is negative if the views of an
 /// image are much closer than those of the others.
 /// Shapes, numerics and errors as for Dcl; equal images have weight 1, so collapse yields log(2N − 2), too.
-/// The weights are constants for the gradient, as in lightly's DCLWLoss. The paper's equation has no stop-gradient; with
-/// `through_weights` the gradient flows through the weights, which pushes views apart that are already close.
+/// The weights are constants for the gradient, as in lightly's DCLWLoss. The paper's equation has no stop-gradient;
+/// with `through_weights` the gradient flows through the weights, which pushes views apart that are already close.
 /// Source: Yeh et al., 2021, arXiv:2110.06848, section 3, the weighting function and σ = 0.5.
 ///
 ///     losses::Dclw loss{.temperature = 0.1, .sigma = 0.5};

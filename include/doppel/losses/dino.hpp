@@ -27,15 +27,15 @@ namespace doppel::losses {
 ///     p = softmax((t − c) / τ_t)  or  sinkhorn(t, ε = τ_t) over the rows of all global views together
 ///
 /// No gradient flows into p. τ_t depends on the epoch (TargetTemperature); begin() warns if its length is unknown.
-/// c [1, K] is state (`loss.center`), initially zero: the loss reads c₋, commit() writes β c₋ + (1 − β) mean(t), the mean
-/// over all rows of all global views. Several forward passes before one commit() read the same c₋; each is an update.
-/// Centering::sinkhorn does not use or update it.
+/// c [1, K] is state (`loss.center`), initially zero: the loss reads c₋, commit() writes β c₋ + (1 − β) mean(t), the
+/// mean over all rows of all global views. Several forward passes before one commit() read the same c₋; each is an
+/// update. Centering::sinkhorn does not use or update it.
 /// Shapes: Outputs::online [B, K] of each view, Outputs::target [B, K] of the global ones, any floating type. Result:
 /// scalar, float32 (float64 for float64 inputs). Views that did not go through a branch are ignored.
 /// Numerics: float32, also under autocast. Uniform outputs yield ln K: 11.09 for K = 65536.
 /// metrics() of the last pass show collapse: `target_entropy`, the mean entropy of p, tends to ln K (uniform: τ_t too
-/// high) or to 0 (one class: τ_t too low, or the center too slow); `target_kl`, the mean of KL(p‖q), which is L minus that
-/// entropy, tends to 0 in both cases.
+/// high) or to 0 (one class: τ_t too low, or the center too slow); `target_kl`, the mean of KL(p‖q), which is L minus
+/// that entropy, tends to 0 in both cases.
 /// Differs: lightly's DINOLoss updates the center in the loss itself.
 /// Throws Error for options out of range, for mismatched shapes, and if there are no two views to compare.
 /// Source: Caron, Touvron, Misra, Jégou, Mairal, Bojanowski, Joulin, "Emerging Properties in Self-Supervised Vision

@@ -34,7 +34,8 @@ struct Directclr {
         detail::require_temperature("Directclr", temperature);
         require(dims >= 1, "Directclr: dims must be at least 1, got ", dims);
         detail::require_pair("Directclr", r0, r1);
-        require(r0.size(1) >= dims, "Directclr: dims is ", dims, ", but the encoder has only ", r0.size(1), " features");
+        require(r0.size(1) >= dims, "Directclr: dims is ", dims, ", but the encoder has only ", r0.size(1),
+                " features");
         require(r0.size(0) >= 2, "Directclr: needs at least 2 images for a negative, got ", r0.size(0));
         return NtXent{.temperature = temperature}(r0.narrow(1, 0, dims), r1.narrow(1, 0, dims));
     }

@@ -16,8 +16,8 @@ namespace doppel::losses {
 ///
 /// Shapes: q, k [N, D], any floating type, need not be normalized; memory [K, D] of unit rows. Result: scalar, float32
 /// (float64 for float64 inputs). No gradient flows into k and memory. Other keys of the batch are not negatives.
-/// Numerics: float32, also under autocast. Uninformative embeddings yield log(K + 1); with a queue of random rows the loss
-/// starts lower, rises while the queue fills, then falls.
+/// Numerics: float32, also under autocast. Uninformative embeddings yield log(K + 1); with a queue of random rows the
+/// loss starts lower, rises while the queue fills, then falls.
 /// Throws Error for a non-positive temperature, and for mismatched shapes.
 /// Differs: lightly's equivalent is NTXentLoss with a memory bank.
 /// Source: He, Fan, Wu, Xie, Girshick, "Momentum Contrast for Unsupervised Visual Representation Learning", 2019,

@@ -16,7 +16,8 @@ namespace doppel::losses {
 ///     n_i = m_j,  j = argmax_j ẑ_i·m_j,   x̂ = x / ‖x‖
 ///     L = 1/N Σ_i −log( exp(n_i·p̂_i/τ) / Σ_k exp(n_i·p̂_k/τ) )
 ///
-/// Paired symmetrically, the mean of the two directions: neighbors of view 1 with predictions of view 0, and vice versa.
+/// Paired symmetrically, the mean of the two directions: neighbors of view 1 with predictions of view 0 and
+/// vice versa.
 /// Shapes: p (predictions), z (projections) [N, D], any floating type, need not be normalized; memory m [K, D] of unit
 /// rows (queues::SupportSet). Result: scalar, float32 (float64 for float64 inputs). Gradients flow into p only: z
 /// selects a row of the memory. Ties go to the lowest row.

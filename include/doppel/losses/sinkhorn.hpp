@@ -22,11 +22,12 @@ struct Sinkhorn {
 ///
 ///     Q = exp((S − max S) / ε);   `iterations` times:  Q ← Q / column sums / K,  Q ← Q / row sums / B;   Q ← B · Q
 ///
-/// No gradient flows. float32 (float64 for float64 scores), also under autocast. Subtracting the largest score keeps exp()
-/// below 1 and does not change the result; scores are clamped to at most 80 ε below the largest, so that no sum is 0.
-/// No device sync.
+/// No gradient flows. float32 (float64 for float64 scores), also under autocast. Subtracting the largest score keeps
+/// exp() below 1 and does not change the result; scores are clamped to at most 80 ε below the largest, so that no sum
+/// is 0. No device sync.
 /// Throws Error for ε or iterations out of range, and for scores that are not [B, K].
-/// Source: Caron et al., SwAV, 2020, arXiv:2006.09882, section 3.1; Cuturi, "Sinkhorn distances", 2013, arXiv:1306.0895.
+/// Source: Caron et al., SwAV, 2020, arXiv:2006.09882, section 3.1; Cuturi, "Sinkhorn distances", 2013,
+/// arXiv:1306.0895.
 ///
 ///     Tensor q = losses::sinkhorn(scores, {.epsilon = 0.05});
 inline Tensor sinkhorn(const Tensor& scores, const Sinkhorn& options = {}) {

@@ -21,7 +21,7 @@ namespace doppel::losses {
 /// data sets may be partly labeled; if all classes differ, the value is NT-Xent's.
 /// Shapes: all views of a batch, online outputs V × [N, D], any floating type, need not be normalized, V ≥ 2, N ≥ 2;
 /// labels [N] of an integer type. Result: scalar, float32 (float64 for float64 inputs).
-/// Numerics: float32, also under autocast; log-sum-exp with the maximum subtracted. Uninformative embeddings give
+/// Numerics: float32, also under autocast; log-sum-exp with the maximum subtracted. Uninformative embeddings yield
 /// log(VN − 1). The minimum for a class of c images is not 0 but log(cV − 1): its positives share the sum.
 /// Accumulated gradients: positives and negatives come from the micro-batch.
 /// Differs: the paper sums over the projections, this is the mean; the authors' code multiplies it by τ/0.07.

@@ -95,7 +95,8 @@ struct Swav {
         if (writes * batch >= queue) return {};
         std::ostringstream text;
         text << "Swav: the queue of " << queue << " embeddings, written from epoch " << queue_from
-             << " on, is not full before the run ends and is never used; make it smaller, start it earlier, or disable it";
+             << " on, is not full before the run ends and is never used; make it smaller, start it earlier, or "
+                "disable it";
         return text.str();
     }
 

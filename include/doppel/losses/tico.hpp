@@ -22,8 +22,8 @@ namespace doppel::losses {
 /// inputs). No gradient flows through C.
 /// C [D, D] is state (`loss.covariance`), initially zero: the loss reads C₋, commit() writes C. Several forward passes
 /// before one commit() read the same C₋; each is an update.
-/// Numerics: float32, also under autocast. Collapsed embeddings yield ρ(1 − β) at first, rising to ρ; equal views spread
-/// evenly over D dimensions yield ρ/D in the end.
+/// Numerics: float32, also under autocast. Collapsed embeddings yield ρ(1 − β) at first, rising to ρ; equal views
+/// spread evenly over D dimensions yield ρ/D in the end.
 /// Differs: in lightly's TiCoLoss, C is an attribute that is not in checkpoints and is updated by the loss itself.
 /// Throws Error for β outside 0 … 1, a negative or non-finite ρ, and for mismatched shapes.
 /// Source: Zhu, Moraes, Karakulak, Sobol, Canziani, LeCun, "TiCo: Transformation Invariance and Covariance Contrast for

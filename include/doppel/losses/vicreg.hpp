@@ -24,8 +24,8 @@ namespace doppel::losses {
 /// Numerics: float32, also under autocast. For N < D no [D, D] matrix is computed. Collapsed embeddings yield 0.99 μ,
 /// 24.75 (Convention::paper 49.5), with a finite gradient.
 /// Accumulated gradients: covariances are the micro-batch's, so n micro-batches are not one large batch.
-/// Differs: the paper's equation 5 has no 1/D in the invariance term; the authors' code has it, as here. solo-learn sums
-/// the variance terms as in the paper, lightly's VICRegLoss takes their mean.
+/// Differs: the paper's equation 5 has no 1/D in the invariance term; the authors' code has it, as here. solo-learn
+/// sums the variance terms as in the paper, lightly's VICRegLoss takes their mean.
 /// Throws Error for a negative or non-finite weight, fewer than 2 images, and for tensors that are not [N, D]
 /// of equal shape.
 /// Source: Bardes, Ponce, LeCun, "VICReg: Variance-Invariance-Covariance Regularization for Self-Supervised Learning",

@@ -64,12 +64,12 @@ struct Weighted {
 /// Σ_i weight_i · loss_i(outputs).
 ///
 /// Forwards build, begin (warnings joined), state, commit, metrics and counters to its parts, under the parts' names; a
-/// repeated metric gets the number of its part, as "entropy_1". At most one part may mask patches. The pairing is that of
-/// the first part that has one, and applies to all parts; without one, all views go through all branches.
+/// repeated metric gets the number of its part, as "entropy_1". At most one part may mask patches. The pairing is that
+/// of the first part that has one, and applies to all parts; without one, all views go through all branches.
 /// A lambda turns a pair loss into a part: [](const Outputs& out) { return loss(out.online[0], out.target[1]); }.
 /// A part of weight 0 is still computed, and its state updated.
-/// Throws Error for non-finite weights, for a part that does not return a scalar, and in build() for parts with state or
-/// counters of the same name.
+/// Throws Error for non-finite weights, for a part that does not return a scalar, and in build() for parts with state
+/// or counters of the same name.
 ///
 ///     .loss = losses::Sum{losses::Weighted{1.0, losses::Sigreg{}}, losses::Weighted{0.1, MyLoss{}}}
 ///     std::get<0>(method->recipe.loss.parts).loss  // a part, with its state

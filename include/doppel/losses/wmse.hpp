@@ -17,8 +17,8 @@ namespace doppel::losses {
 ///     w = L⁻¹ (z − mean),   L Lᵀ = (1 − eps) Cov(z) + eps · I,   L lower triangular (Cholesky)
 ///     L_W = 1/N Σ_i ‖ ŵ0_i − ŵ1_i ‖² = 2 − 2/N Σ_i ŵ0_i·ŵ1_i,   ŵ = w / ‖w‖
 ///
-/// Mean and Cov (divided by w_size − 1) are those of a part of w_size images of one view; both views have the same parts.
-/// The value is the mean over `iterations` random partitions, drawn from torch's generator of the device.
+/// Mean and Cov (divided by w_size − 1) are those of a part of w_size images of one view; both views have the same
+/// parts. The value is the mean over `iterations` random partitions, drawn from torch's generator of the device.
 /// Shapes: z0, z1 [N, D], any floating type and device, must not be normalized; w_size divides N. Result: scalar,
 /// float32 (float64 for float64 inputs). Symmetric in the two views, so it is paired once; gradient flows into both.
 /// Numerics: whitening in float64, also under autocast; no device sync. Unrelated views yield 2, equal ones 0. With

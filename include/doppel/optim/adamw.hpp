@@ -22,7 +22,8 @@ namespace doppel::optim {
 ///
 /// with m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ). Adam (decoupled = false, torch.optim.Adam): g ← g + wd·w in place of the decay.
 /// A step skips parameters without gradient: no decay, and t does not advance. By default, biases and normalization
-/// parameters do not decay (DINO); with MoCo v3's ViT and torch all do. Weight decay may follow a schedule: step(lr, wd).
+/// parameters do not decay (DINO); with MoCo v3's ViT and torch all do. Weight decay may follow a schedule: step(lr,
+/// wd).
 /// Parameters are float32 (or float64), of one dtype on one device; state has their memory layout. No device sync.
 /// Throws Error for options out of range, for no parameters, and for a learning rate above 0.1: a step changes each
 /// weight by about lr, so such a rate is one for SGD or LARS.

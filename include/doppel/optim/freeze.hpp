@@ -15,8 +15,8 @@
 
 namespace doppel::optim {
 
-/// A rule that freezes parameters at the start of a run by dropping their gradients: they neither move nor decay, and no
-/// momentum accumulates.
+/// A rule that freezes parameters at the start of a run by dropping their gradients: they neither move nor decay, and
+/// no momentum accumulates.
 /// Source: DINO's code (freeze_last_layer = 1 epoch) and SwAV's (freeze_prototypes_niters = 313 steps), which drop the
 /// gradients, too.
 ///

@@ -102,8 +102,8 @@ struct Rule {
 
 using Rules = std::vector<Rule>;
 
-/// Groups parameters by rules. Initially each parameter has `weight_decay` and LARS adaptation, norm and bias parameters
-/// only if `norm_and_bias` is true. Rules apply in order; the last one wins.
+/// Groups parameters by rules. Initially each parameter has `weight_decay` and LARS adaptation, norm and bias
+/// parameters only if `norm_and_bias` is true. Rules apply in order; the last one wins.
 /// Throws Error for a rule that matches no parameter, and for one with both lr_scale and fixed_lr.
 ///
 ///     auto groups = optim::make_groups(method.trainable(), 1e-4, {{.matches = "predictor.", .fixed_lr = 0.05}});

@@ -16,8 +16,8 @@
 
 namespace doppel::optim {
 
-/// LARS in its four published variants. For each parameter w with gradient g, u = g + wd·w and trust ratio q (‖·‖ is the
-/// 2-norm of the parameter), starting from v = 0:
+/// LARS in its four published variants. For each parameter w with gradient g, u = g + wd·w and trust ratio q (‖·‖ is
+/// the 2-norm of the parameter), starting from v = 0:
 ///
 ///     byol      q = eta·‖w‖/‖u‖,                     v ← momentum·v + q·u,      w ← w − lr·v
 ///     simclr    q = eta·‖w‖/‖u‖,                     v ← momentum·v + lr·q·u,   w ← w − v
@@ -29,8 +29,8 @@ namespace doppel::optim {
 /// Biases and normalization parameters neither decay nor are adapted (q = 1), except with larc. Without adaptation they
 /// move with the full learning rate; Barlow Twins uses a separate one for them (`except`). With simclr, a change of the
 /// learning rate affects later gradients only, because it is part of v.
-/// A step skips parameters without gradient and their v. Parameters are float32 (or float64), of one dtype on one device.
-/// Norms stay on the device: no sync. Adapted gradients are copied once per step.
+/// A step skips parameters without gradient and their v. Parameters are float32 (or float64), of one dtype on one
+/// device. Norms stay on the device: no sync. Adapted gradients are copied once per step.
 /// Throws Error for options out of range, for no parameters, for a negative or non-finite learning rate.
 /// Differs: BYOL's code excludes parameters by name (bias, norm), here by shape; lightly's LARS is larc that excludes
 /// parameters without weight decay.

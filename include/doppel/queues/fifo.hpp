@@ -13,8 +13,8 @@
 
 namespace doppel::queues {
 
-/// A queue of the last `capacity` target outputs, unit-norm, float32. Any capacity and batch size: writing wraps around,
-/// and of a batch larger than the queue only the last rows are kept. Starts with random unit rows.
+/// A queue of the last `capacity` target outputs, unit-norm, float32. Any capacity and batch size: writing wraps
+/// around, and of a batch larger than the queue only the last rows are kept. Starts with random unit rows.
 /// The loss reads the queue without the current batch; commit() writes the batch.
 /// Source: He et al., "Momentum Contrast", 2019, arXiv:1911.05722, section 3.1.
 ///

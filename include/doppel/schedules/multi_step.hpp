@@ -23,7 +23,8 @@ struct MultiStep {
         detail::require_length("MultiStep", at.of.steps);
         double result = value;
         for (const double share : milestones) {
-            require(share >= 0 && share <= 1, "MultiStep: milestones must be shares of the run from 0 to 1, got ", share);
+            require(share >= 0 && share <= 1, "MultiStep: milestones must be shares of the run from 0 to 1, got ",
+                    share);
             if (at.step >= std::llround(share * static_cast<double>(at.of.steps))) result *= factor;
         }
         return result;

@@ -58,8 +58,8 @@ inline Direction direction(random::Stream& draw) {
     }
 }
 
-/// Draws a color of the given luma (Rec. 601). Colors are muted: vivid ones would be a shortcut for matching the views of
-/// an image without learning shapes.
+/// Draws a color of the given luma (Rec. 601). Colors are muted: vivid ones would be a shortcut for matching the views
+/// of an image without learning shapes.
 inline Color color(random::Stream& draw, int luma) {
     Color c{between(draw, -64, 64), between(draw, -64, 64), between(draw, -64, 64)};
     const int shift = luma - (77 * c[0] + 150 * c[1] + 29 * c[2]) / 256;

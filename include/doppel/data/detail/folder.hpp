@@ -24,8 +24,8 @@ struct Entry {
     bool is_folder = false;
 };
 
-/// Lists files and folders, following links, sorted by the bytes of their names. Skips hidden entries, broken links, and
-/// entries that are neither file nor folder. Throws Error, with the path, if the folder cannot be listed.
+/// Lists files and folders, following links, sorted by the bytes of their names. Skips hidden entries, broken links,
+/// and entries that are neither file nor folder. Throws Error, with the path, if the folder cannot be listed.
 inline std::vector<Entry> list(const std::filesystem::path& folder, std::string_view who) {
     std::vector<Entry> entries;
     std::error_code problem;

@@ -114,8 +114,8 @@ inline Loaded load_file(const std::filesystem::path& path) {
     fail("data: ", path.string(), " is not a data set, expected a folder of images, CIFAR-10 binaries or IDX files");
 }
 
-/// Reads a split from a file, or a folder of CIFAR-10 binaries, IDX files, or images. Of binaries and IDX files it reads
-/// the part's split, or the other one if that is missing.
+/// Reads a split from a file, or a folder of CIFAR-10 binaries, IDX files, or images. Of binaries and IDX files it
+/// reads the part's split, or the other one if that is missing.
 inline Loaded load(const Part& part) {
     if (!std::filesystem::is_directory(part.path)) return load_file(part.path);
     for (const Split split : {part.split, part.split == Split::train ? Split::test : Split::train}) {

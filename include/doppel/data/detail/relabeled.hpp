@@ -32,8 +32,8 @@ struct Relabeled {
 
 static_assert(ImageSource<Relabeled>);
 
-/// Maps the labels of `other` to `names` by class name. Throws Error, with `where` and the class, if an image of `other`
-/// has another class.
+/// Maps the labels of `other` to `names` by class name. Throws Error, with `where` and the class, if an image of
+/// `other` has another class.
 inline Dataset under_classes(Dataset other, const std::vector<std::string>& names, std::string_view where) {
     const auto own = other.classes();
     if (own == names) return other;

@@ -11,7 +11,8 @@
 
 namespace doppel::image::detail {
 
-/// Returns the orientation, 1 … 8, in a TIFF structure (EXIF 2.32, 4.6.4 A: tag 0x112, one SHORT in the first directory).
+/// Returns the orientation, 1 … 8, in a TIFF structure (EXIF 2.32, 4.6.4 A: tag 0x112, one SHORT in the first
+/// directory).
 /// Returns 1 (as stored) if there is none or the structure is damaged.
 inline int orientation(std::span<const std::uint8_t> tiff) {
     constexpr std::uint8_t prefix[] = {'E', 'x', 'i', 'f', 0, 0};  // JPEG puts it first, PNG does not

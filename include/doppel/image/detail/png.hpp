@@ -81,8 +81,8 @@ private:
         }
         return true;
     }
-    /// Runs `action`; returns false, with message_ set, if libpng failed. The longjmp skips destructors, so `action` must
-    /// own nothing; objects with destructors belong to the caller.
+    /// Runs `action`; returns false, with message_ set, if libpng failed. The longjmp skips destructors, so `action`
+    /// must own nothing; objects with destructors belong to the caller.
     template <class Action>
     bool completes(const Action& action) {
         if (setjmp(back_) != 0) return false;

@@ -10,8 +10,8 @@
 
 namespace doppel::losses::detail {
 
-/// Returns −Σ_k p_t log q_o, mean over the rows and over all pairs of a view t with p and another view o with log q: with
-/// G and V views, G·(V − 1) terms. p, log q: [B, K] per view, undefined for views without.
+/// Returns −Σ_k p_t log q_o, mean over the rows and over all pairs of a view t with p and another view o with log q:
+/// with G and V views, G·(V − 1) terms. p, log q: [B, K] per view, undefined for views without.
 /// Sums the p of each log q first, so that there is one product per view, not per pair.
 inline Tensor cross_entropy_of_views(std::string_view who, const std::vector<Tensor>& p,
                                      const std::vector<Tensor>& log_q) {

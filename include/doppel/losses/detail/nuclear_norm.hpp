@@ -65,11 +65,12 @@ public:
 ///
 ///     ‖X‖_* = Σ √λ_i(G),   ∂‖X‖_*/∂X = X G^{-1/2} = U Vᵀ,   G = Xᵀ X (or X Xᵀ when that is smaller)
 ///
-/// Zero singular values are excluded: the inverse root is a pseudo-inverse, which yields the shortest subgradient, finite
-/// also for equal rows, and zero for zeros. Equal singular values need no special case: U and V occur only together.
+/// Zero singular values are excluded: the inverse root is a pseudo-inverse, which yields the shortest subgradient,
+/// finite also for equal rows, and zero for zeros. Equal singular values need no special case: U and V occur only
+/// together.
 /// Shapes: float32 or float64 [..., N, D] → [...]. First derivatives only.
-/// Numerics: float64, in which squaring loses no precision of float32 inputs; singular values below √(max(N, D)·2⁻⁵²) of
-/// the largest count as zero (2e-7 for 128 × 128). Non-finite values yield NaN and do not throw.
+/// Numerics: float64, in which squaring loses no precision of float32 inputs; singular values below √(max(N, D)·2⁻⁵²)
+/// of the largest count as zero (2e-7 for 128 × 128). Non-finite values yield NaN and do not throw.
 /// Syncs with the device only for the status of the decomposition.
 ///
 /// Not named nuclear_norm, since argument-dependent lookup would find at::nuclear_norm too.

@@ -14,8 +14,8 @@ namespace doppel::losses::detail {
 inline void require_pair(std::string_view who, const Tensor& a, const Tensor& b) {
     require(a.defined() && a.dim() == 2, who, ": the first input must be [N, D], got ",
             a.defined() ? a.sizes() : at::IntArrayRef{});
-    require(b.defined() && b.sizes() == a.sizes(), who, ": the second input must be ", a.sizes(), " like the first, got ",
-            b.defined() ? b.sizes() : at::IntArrayRef{});
+    require(b.defined() && b.sizes() == a.sizes(), who, ": the second input must be ", a.sizes(),
+            " like the first, got ", b.defined() ? b.sizes() : at::IntArrayRef{});
     require(a.is_floating_point() && b.is_floating_point(), who, ": inputs must have floating-point values, got ",
             a.dtype(), " and ", b.dtype());
     require(a.device() == b.device(), who, ": inputs must be on one device, got ", a.device(), " and ", b.device());

@@ -36,7 +36,8 @@ inline void check(const char* who, const Groups& groups) {
             require(w.defined(), who, ": parameter ", name, " is undefined");
             require(w.scalar_type() == at::kFloat || w.scalar_type() == at::kDouble, who,
                     ": parameters must be float32 or float64, ", name, " is ", w.scalar_type());
-            require(w.is_non_overlapping_and_dense(), who, ": parameter ", name, " is a view with gaps or overlaps, expected dense memory");
+            require(w.is_non_overlapping_and_dense(), who, ": parameter ", name,
+                    " is a view with gaps or overlaps, expected dense memory");
             require(seen.insert(w.unsafeGetTensorImpl()).second, who, ": parameter ", name, " occurs twice");
             if (!first.defined()) first = w;
             require(w.device() == first.device() && w.scalar_type() == first.scalar_type(), who,
@@ -55,8 +56,8 @@ inline double decay(const Group& group, std::optional<double> scheduled) {
     return group.weight_decay > 0 ? scheduled.value_or(group.weight_decay) : 0;
 }
 
-/// Returns `t` on the device and in the memory layout of `w`: fused kernels index memory directly, so their tensors must
-/// have the layout of the parameter, which may have moved or become channels-last since the optimizer was built.
+/// Returns `t` on the device and in the memory layout of `w`: fused kernels index memory directly, so their tensors
+/// must have the layout of the parameter, which may have moved or become channels-last since the optimizer was built.
 inline Tensor with_layout_of(const Tensor& w, const Tensor& t) {
     bool same = t.device() == w.device();
     for (std::int64_t d = 0; d < w.dim(); ++d) same &= w.size(d) == 1 || t.stride(d) == w.stride(d);
