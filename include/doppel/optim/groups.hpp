@@ -64,6 +64,7 @@ struct Rule {
     Shapes shapes = Shapes::all;           ///< shapes that the rule applies to
     std::optional<double> lr_scale{};      ///< multiplies the step's learning rate, ≥ 0
     std::optional<double> fixed_lr{};      ///< constant learning rate, ≥ 0; excludes lr_scale
+    bool peak_lr = false;                  ///< constant learning rate: the optimizer's lr, the peak of a schedule
     std::optional<double> weight_decay{};  ///< ≥ 0
     std::optional<bool> adapt{};           ///< LARS adaptation
     bool frozen = false;                   ///< in no group: the optimizer does not train them
@@ -94,6 +95,7 @@ struct Rule {
         if (frozen) add("not trained");
         if (lr_scale) add("learning rate times ", *lr_scale);
         if (fixed_lr) add("learning rate ", *fixed_lr, " throughout");
+        if (peak_lr) add("peak learning rate throughout");
         if (weight_decay) add("weight decay ", *weight_decay);
         if (adapt) add(*adapt ? "adapted" : "not adapted");
         return text.str();
@@ -101,6 +103,13 @@ struct Rule {
 };
 
 using Rules = std::vector<Rule>;
+
+/// Returns the rules with fixed_lr = `lr` where peak_lr is set; `lr` is the optimizer's.
+inline Rules at_peak(Rules rules, double lr) {
+    for (Rule& rule : rules)
+        if (rule.peak_lr) rule.fixed_lr = lr;
+    return rules;
+}
 
 /// Groups parameters by rules. Initially each parameter has `weight_decay` and LARS adaptation, norm and bias
 /// parameters only if `norm_and_bias` is true. Rules apply in order; the last one wins.
