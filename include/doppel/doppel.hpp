@@ -19,6 +19,7 @@
 #include <doppel/encoders/resnet.hpp>
 #include <doppel/encoders/vit.hpp>
 #include <doppel/heads/dino.hpp>
+#include <doppel/heads/linear.hpp>
 #include <doppel/heads/mlp.hpp>
 #include <doppel/losses/barlow_twins.hpp>
 #include <doppel/losses/cosine.hpp>
@@ -68,5 +69,5 @@
 #include <doppel/queues/memory_bank.hpp>
 #include <doppel/queues/fifo.hpp>
 #include <doppel/queues/support_set.hpp>
-#include <doppel/schedules/schedule.hpp>
+#include <doppel/schedules/schedules.hpp>
 #include <doppel/train/trainer.hpp>

@@ -54,7 +54,7 @@ TEST_CASE("IDX images and labels are read, plain and gzip alike") {
     }
     const data::Idx bare(folder / "plain");
     CHECK(bare.classes().empty());
-    CHECK(bare.label(3) == data::unlabelled);
+    CHECK(bare.label(3) == data::unlabeled);
 }
 
 TEST_CASE("IDX files that are not what they must be are refused with path, value and expectation") {

@@ -93,9 +93,9 @@ double by_definition(const losses::Ibot& loss, const Outputs& out, double target
     const Rows assigned = sinkhorn_by_definition(t, target_temperature);
     double sum = 0;
     for (std::size_t m = 0; m < s.size(); ++m) {
-        std::vector<double> centerd = t[m];
-        for (std::size_t k = 0; k < centerd.size(); ++k) centerd[k] -= c[0][k];
-        const auto p = loss.centering == Centering::mean ? softmax(centerd, target_temperature) : assigned[m];
+        std::vector<double> centered = t[m];
+        for (std::size_t k = 0; k < centered.size(); ++k) centered[k] -= c[0][k];
+        const auto p = loss.centering == Centering::mean ? softmax(centered, target_temperature) : assigned[m];
         const auto q = softmax(s[m], loss.temperature);
         for (std::size_t k = 0; k < p.size(); ++k) sum -= w[0][m] * p[k] * std::log(q[k]);
     }
@@ -285,7 +285,7 @@ TEST_CASE("iBOT's loss of outputs that say nothing, that are collapsed and that 
             CHECK(loss(outputs(same, t)).item<double>() == Approx(share * std::log(k)).epsilon(1e-12));
         CHECK(loss(outputs(10 * one, one)).item<double>() == Approx(0).margin(1e-3));
         // Cross-entropy is least, the target's own entropy, where both distributions agree.
-        const Tensor p = losses::centerd(target(0), loss.patch_center, 0.07, how);
+        const Tensor p = losses::centered(target(0), loss.patch_center, 0.07, how);
         const double least = -((p * p.log()).sum(1) * weights()).sum().item<double>();
         CHECK(loss(outputs(p.log() * 0.1, target(0))).item<double>() == Approx(least).epsilon(1e-10));
         CHECK(loss(outputs(online(0), target(0))).item<double>() > least + 0.1);

@@ -633,7 +633,7 @@ TEST_CASE("SwAV's preset has the authors' numbers") {
     CHECK(small.batch_size == 64);
     CHECK(small.recipe.loss.prototypes == std::vector<std::int64_t>{64});
     CHECK(small.recipe.loss.queue == 0);
-    CHECK(small.optimizer.doubt(small.lr(at_step(100))).empty());
+    CHECK(small.optimizer.check_learning_rate(small.lr(at_step(100))).empty());
     REQUIRE(small.views.each.size() == 4);
     for (std::size_t v = 0; v < 4; ++v) {
         const std::string text = small.views.each[v].describe();

@@ -7,7 +7,7 @@
 #include <doppel/losses/barlow_twins.hpp>
 #include <doppel/losses/nt_xent.hpp>
 #include <doppel/queues/fifo.hpp>
-#include <doppel/schedules/schedule.hpp>
+#include <doppel/schedules/schedules.hpp>
 #include <doppel/targets/ema.hpp>
 #include <doppel/targets/stop_gradient.hpp>
 

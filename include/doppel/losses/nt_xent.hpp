@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// NT-Xent: the normalized temperature-scaled cross entropy of SimCLR.
+// NT-Xent: the normalized temperature-scaled cross-entropy of SimCLR.
 #pragma once
 
 #include <doppel/contracts/loss.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Several losses on all outputs, with weights, as one.
+// A weighted sum of losses.
 #pragma once
 
 #include <doppel/contracts/loss.hpp>
@@ -22,7 +22,7 @@ namespace doppel::losses {
 
 namespace detail {
 
-/// The first Pairing that is named, and nothing where none is.
+/// Has the first Pairing among the losses, if any.
 template <class... L>
 struct FirstPairing {};
 template <class L, class... Rest>
@@ -35,23 +35,22 @@ struct FirstPairing<L, Rest...> {
 
 }  // namespace detail
 
-/// A part of a Sum.
+/// A loss with its weight, as part of a Sum.
 template <class L>
 struct Weighted {
     double weight = 1;  ///< finite
-    L loss{};           ///< callable as loss(Outputs), giving a scalar
+    L loss{};           ///< callable as loss(Outputs), returns a scalar
 };
 
 /// Σ_i weight_i · loss_i(outputs).
 ///
-/// It has what its parts have: build, begin (warnings joined), state, commit, metrics and counters are passed on, under
-/// the parts' own names; a metric's name that was there before gets the part's number, as "entropy_1". The patches are
-/// masked by the one part that masks some. The pairing is that of the first part that names one, and the other parts
-/// see the views that it sends; where none names one, all views go through all branches.
-/// A loss on pairs becomes a part by a lambda, [](const Outputs& out) { return loss(out.online[0], out.target[1]); }.
-/// A part of weight 0 is computed all the same, and keeps its state.
-/// Throws Error for weights that are not finite, for a part that gives no scalar, and at build() for parts that keep
-/// state or counters under one name.
+/// Forwards build, begin (warnings joined), state, commit, metrics and counters to its parts, under the parts' names; a
+/// repeated metric gets the number of its part, as "entropy_1". At most one part may mask patches. The pairing is that
+/// of the first part that has one, and applies to all parts; without one, all views go through all branches.
+/// A lambda turns a pair loss into a part: [](const Outputs& out) { return loss(out.online[0], out.target[1]); }.
+/// A part of weight 0 is still computed, and its state updated.
+/// Throws Error for non-finite weights, for a part that does not return a scalar, and in build() for parts with state
+/// or counters of the same name.
 ///
 ///     .loss = losses::Sum{losses::Weighted{1.0, losses::Sigreg{}}, losses::Weighted{0.1, MyLoss{}}}
 ///     std::get<0>(method->recipe.loss.parts).loss  // a part, with its state
@@ -79,8 +78,8 @@ struct Sum : detail::FirstPairing<L...> {
         });
         std::set<std::string> names, numbers;
         const auto add = [](std::set<std::string>& all, const std::string& name, const char* what) {
-            require(all.insert(name).second, "Sum: two parts keep a ", what, " under the name ", name,
-                    ", and a checkpoint could not tell them apart");
+            require(all.insert(name).second, "Sum: two parts have a ", what, " named ", name,
+                    ", expected unique names for checkpoints");
         };
         each(parts, [&](auto& part) {
             if constexpr (contracts::HasState<decltype(part.loss)>)
@@ -113,7 +112,7 @@ struct Sum : detail::FirstPairing<L...> {
         Tensor sum;
         each(parts, [&](auto& part) {
             const Tensor value = part.loss(out);
-            require(value.defined() && value.dim() == 0, "Sum: each part must give a scalar, got shape ",
+            require(value.defined() && value.dim() == 0, "Sum: each part must return a scalar, got shape ",
                     value.defined() ? value.sizes() : at::IntArrayRef{});
             sum = sum.defined() ? sum + value * part.weight : value * part.weight;
         });

@@ -5,7 +5,7 @@
 #include <doppel/methods/preset.hpp>
 #include <doppel/options/groups.hpp>
 #include <doppel/options/json.hpp>
-#include <doppel/schedules/schedule.hpp>
+#include <doppel/schedules/schedules.hpp>
 
 #include <cstdint>
 #include <limits>

@@ -167,7 +167,7 @@ inline TrainResult train(AnyMethod method, const data::Dataset& images, const Pl
     if (options.channels_last) detail::lay_out_channels_last(module);
     module.train();
     auto warnings = method.begin(horizon);
-    if (auto doubt = plan.optimizer.doubt(detail::peak(plan.lr, horizon)); !doubt.empty()) warnings.push_back(std::move(doubt));
+    if (auto doubt = plan.optimizer.check_learning_rate(detail::peak(plan.lr, horizon)); !doubt.empty()) warnings.push_back(std::move(doubt));
     auto optimizer = plan.optimizer.build(method.trainable());
 
     auto identity = options.identity;
@@ -269,7 +269,7 @@ inline TrainResult train(AnyMethod method, const data::Dataset& images, const Pl
                 line["embedding_std"] = seen.std;
                 line["embedding_rank"] = seen.rank;
                 line["embedding_cos"] = seen.cos;
-                if (seen.says) progress.note("step " + std::to_string(step + 1) + ": " + *seen.says);
+                if (seen.warning) progress.note("step " + std::to_string(step + 1) + ": " + *seen.warning);
                 result.collapsed = watch.collapsed();
             }
             for (const auto& [name, value] : method.metrics()) line[name] = value.item<double>();
