@@ -11,6 +11,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <typeinfo>
 #include <utility>
 
 namespace doppel::augment {
@@ -48,6 +49,11 @@ public:
     Image made_from(const Image& source, random::Stream& stream) const { return self_->made_from(source, stream); }
     /// One word, with options in brackets; "custom" where the operation does not say.
     std::string describe() const { return self_->describe(); }
+    /// Whether the operation is a T.
+    template <class T>
+    bool is() const {
+        return self_->type() == typeid(T);
+    }
 
 private:
     struct Interface {
@@ -55,6 +61,7 @@ private:
         virtual void change(Image&, random::Stream&) const = 0;
         virtual Image made_from(const Image&, random::Stream&) const = 0;
         virtual std::string describe() const = 0;
+        virtual const std::type_info& type() const = 0;
     };
     template <class T>
     struct Model final : Interface {
@@ -75,6 +82,7 @@ private:
             else
                 return "custom";
         }
+        const std::type_info& type() const override { return typeid(T); }
         T operation;
     };
     std::shared_ptr<const Interface> self_;

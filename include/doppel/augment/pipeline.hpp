@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One way of looking at an image: operations in order, then normalization.
+// An augmentation pipeline: operations in order, then normalization.
 #pragma once
 
 #include <doppel/augment/normalize.hpp>
@@ -9,6 +9,7 @@
 #include <doppel/image/color.hpp>
 #include <doppel/image/image.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -74,6 +75,30 @@ public:
         state().table(render(source, draw), out);
     }
 
+    const std::vector<AnyOperation>& operations() const { return state().options.operations; }
+    /// Whether an operation of type T is among them.
+    template <class T>
+    bool has() const {
+        return std::any_of(operations().begin(), operations().end(), [](const auto& o) { return o.template is<T>(); });
+    }
+    /// The same pipeline with `operation` after, before or in place of each operation of type T, or without those.
+    template <class T>
+    Pipeline insert_after(const AnyOperation& operation) const {
+        return edited<T>([&](const AnyOperation& found) { return std::vector{found, operation}; });
+    }
+    template <class T>
+    Pipeline insert_before(const AnyOperation& operation) const {
+        return edited<T>([&](const AnyOperation& found) { return std::vector{operation, found}; });
+    }
+    template <class T>
+    Pipeline replace(const AnyOperation& operation) const {
+        return edited<T>([&](const AnyOperation&) { return std::vector{operation}; });
+    }
+    template <class T>
+    Pipeline remove() const {
+        return edited<T>([](const AnyOperation&) { return std::vector<AnyOperation>{}; });
+    }
+
     /// The operations and their values, for config.json: "random_resized_crop(size=32, ...) > ... > normalize(...)".
     std::string describe() const {
         std::string text;
@@ -82,6 +107,16 @@ public:
     }
 
 private:
+    template <class T, class Edit>
+    Pipeline edited(Edit&& edit) const {
+        PipelineOptions changed = state().options;
+        changed.operations.clear();
+        for (const AnyOperation& operation : operations())
+            for (auto& one : operation.template is<T>() ? edit(operation) : std::vector{operation})
+                changed.operations.push_back(one);
+        return Pipeline(std::move(changed));
+    }
+
     struct State {
         explicit State(PipelineOptions given) : options(std::move(given)), table(options.normalize) {
             detail::require_size("View", options.size);

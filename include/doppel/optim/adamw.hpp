@@ -160,7 +160,7 @@ private:
 };
 
 inline AdamW::State AdamW::build(const NamedParameters& parameters) const {
-    return State(*this, make_groups(parameters, weight_decay, except, decay_norm_and_bias));
+    return State(*this, make_groups(parameters, weight_decay, at_peak(except, lr), decay_norm_and_bias));
 }
 
 inline AdamW::State AdamW::build_groups(Groups groups) const { return State(*this, std::move(groups)); }

@@ -64,6 +64,7 @@ struct Rule {
     Shapes shapes = Shapes::all;           ///< and of which shape
     std::optional<double> lr_scale{};      ///< multiplies the step's learning rate, ≥ 0
     std::optional<double> fixed_lr{};      ///< a learning rate that follows no schedule, ≥ 0; instead of lr_scale
+    bool peak_lr = false;                  ///< the optimizer's own lr throughout, which is the peak of a preset's schedule
     std::optional<double> weight_decay{};  ///< ≥ 0
     std::optional<bool> adapt{};           ///< LARS's adaptation
     bool frozen = false;                   ///< in no group: the optimizer leaves them alone
@@ -93,6 +94,7 @@ struct Rule {
         if (frozen) say("not trained");
         if (lr_scale) say("learning rate times ", *lr_scale);
         if (fixed_lr) say("learning rate ", *fixed_lr, " throughout");
+        if (peak_lr) say("peak learning rate throughout");
         if (weight_decay) say("weight decay ", *weight_decay);
         if (adapt) say(*adapt ? "adapted" : "not adapted");
         return text.str();
@@ -100,6 +102,13 @@ struct Rule {
 };
 
 using Rules = std::vector<Rule>;
+
+/// The rules of an optimizer whose own learning rate is `lr`: those with peak_lr get it as their fixed_lr.
+inline Rules at_peak(Rules rules, double lr) {
+    for (Rule& rule : rules)
+        if (rule.peak_lr) rule.fixed_lr = lr;
+    return rules;
+}
 
 /// Groups by rules. At first each parameter has `weight_decay` and is adapted, norm and bias parameters only when
 /// `norm_and_bias` is true; then rule after rule changes what it names, so that the last one counts.

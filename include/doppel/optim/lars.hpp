@@ -180,7 +180,7 @@ private:
 };
 
 inline Lars::State Lars::build(const NamedParameters& parameters) const {
-    return State(*this, make_groups(parameters, weight_decay, except, norm_and_bias()));
+    return State(*this, make_groups(parameters, weight_decay, at_peak(except, lr), norm_and_bias()));
 }
 
 inline Lars::State Lars::build_groups(Groups groups) const { return State(*this, std::move(groups)); }

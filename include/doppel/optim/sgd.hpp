@@ -115,7 +115,7 @@ private:
 };
 
 inline Sgd::State Sgd::build(const NamedParameters& parameters) const {
-    return State(*this, make_groups(parameters, weight_decay, except, decay_norm_and_bias));
+    return State(*this, make_groups(parameters, weight_decay, at_peak(except, lr), decay_norm_and_bias));
 }
 
 inline Sgd::State Sgd::build_groups(Groups groups) const { return State(*this, std::move(groups)); }

@@ -7,6 +7,7 @@
 #include <doppel/recipe/method.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -98,6 +99,28 @@ private:
         mutable Method<R> method;
     };
     std::shared_ptr<Interface> self_;
+};
+
+/// A recipe of any type: what a preset without its type holds.
+///
+///     AnyRecipe any = Recipe{.encoder = encoders::ResNet{.depth = 18}, .loss = losses::NtXent{}};
+///     AnyMethod method = any.build({.seed = 1});
+class AnyRecipe {
+public:
+    AnyRecipe() = default;
+    template <class R>
+        requires requires { typename R::Encoder; typename R::Loss; }
+    AnyRecipe(R recipe)  // NOLINT: implicit by intent
+        : build_([recipe = std::move(recipe)](const BuildOptions& options) { return AnyMethod(Method<R>(recipe, options)); }) {}
+
+    /// Builds the method. Throws Error for an empty AnyRecipe.
+    AnyMethod build(const BuildOptions& options = {}) const {
+        require(build_ != nullptr, "AnyRecipe: holds no recipe");
+        return build_(options);
+    }
+
+private:
+    std::function<AnyMethod(const BuildOptions&)> build_{};
 };
 
 }  // namespace doppel
