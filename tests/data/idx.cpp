@@ -133,13 +133,10 @@ TEST_CASE("images and labels find one another by name") {
     }
 }
 
-TEST_CASE("Fashion-MNIST is read") {
-    const auto real = test::real_images();
-    if (!real || !fs::exists(*real / "fashion-mnist")) {
-        WARN("no fashion-mnist: set DOPPEL_TEST_DATA");
-        return;
-    }
-    const data::Idx test = data::idx_folder(*real / "fashion-mnist", data::Split::test);
+TEST_CASE("Fashion-MNIST is read", "[data]") {
+    const auto real = test::real_images("fashion-mnist");
+    if (!real) SKIP("no fashion-mnist in DOPPEL_TEST_DATA");
+    const data::Idx test = data::idx_folder(*real, data::Split::test);
     REQUIRE(test.size() == 10000);
     CHECK(test.classes().size() == 10);
     CHECK(test.label(0) == 9);

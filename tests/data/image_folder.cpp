@@ -158,13 +158,10 @@ TEST_CASE("Memory refuses labels that do not fit") {
 }
 
 #if DOPPEL_JPEG
-TEST_CASE("a folder of photographs opens with its classes") {
-    const auto real = test::real_images();
-    if (!real || !fs::exists(*real / "clothing-2k")) {
-        WARN("no clothing-2k: set DOPPEL_TEST_DATA");
-        return;
-    }
-    const data::ImageFolder photos(*real / "clothing-2k" / "validation");
+TEST_CASE("a folder of photographs opens with its classes", "[data]") {
+    const auto real = test::real_images("clothing-2k");
+    if (!real) SKIP("no clothing-2k in DOPPEL_TEST_DATA");
+    const data::ImageFolder photos(*real / "validation");
     CHECK(photos.size() == 341);
     CHECK(photos.classes().size() == 10);
     CHECK(photos.classes().front() == "dress");

@@ -239,25 +239,35 @@ TEST_CASE("what is no data set is refused in one line with its path") {
     refused(folder / "x.bin", {"4 bytes, expected a multiple of 3073"});
 }
 
-TEST_CASE("the real data sets are recognised") {
-    const auto real = test::real_images();
-    if (!real) {
-        WARN("no real images: set DOPPEL_TEST_DATA");
-        return;
-    }
-    const auto clothing = data::open(*real / "clothing-2k");
+TEST_CASE("clothing-2k is recognized as class folders", "[data]") {
+    const auto real = test::real_images("clothing-2k");
+    if (!real) SKIP("no clothing-2k in DOPPEL_TEST_DATA");
+    const auto clothing = data::open(*real);
     CHECK(clothing.format == "class folders");
     CHECK(clothing.train.size() == 1354);
     CHECK(clothing.split_rule == "validation: folder validation, 341 images");
     CHECK(clothing.validation.classes().size() == 10);
-    const auto alone = data::open(*real / "clothing-2k" / "train", {}, {.seed = 0});
+    const auto alone = data::open(*real / "train", {}, {.seed = 0});
     CHECK(alone.split_rule == "held out 135 of 1354 images: no validation split found");
-    const auto cifar = data::open(*real / "cifar10-bin-sample");
-    CHECK(cifar.split_rule == "held out 400 of 4000 images: no validation split found");
-    const auto fashion = data::open(*real / "fashion-mnist");
+}
+
+TEST_CASE("CIFAR-10's records are recognized, and a part is held out", "[data]") {
+    const auto real = test::real_images("cifar10-bin-sample");
+    if (!real) SKIP("no cifar10-bin-sample in DOPPEL_TEST_DATA");
+    CHECK(data::open(*real).split_rule == "held out 400 of 4000 images: no validation split found");
+}
+
+TEST_CASE("Fashion-MNIST is recognized with its test images", "[data]") {
+    const auto real = test::real_images("fashion-mnist");
+    if (!real) SKIP("no fashion-mnist in DOPPEL_TEST_DATA");
+    const auto fashion = data::open(*real);
     CHECK(fashion.format == "IDX files");
     CHECK(fashion.train.size() == 60000);
     CHECK(fashion.split_rule == "validation: t10k-images-idx3-ubyte.gz, 10000 images");
-    CHECK(mentions(message_of([&] { data::open(*real / "cifar10-jpeg" / "cifar10-jpeg-test.tar.gz"); }),
-                   {"unpack it first"}));
+}
+
+TEST_CASE("a packed archive is refused with what to do", "[data]") {
+    const auto real = test::real_images("cifar10-jpeg");
+    if (!real) SKIP("no cifar10-jpeg in DOPPEL_TEST_DATA");
+    CHECK(mentions(message_of([&] { data::open(*real / "cifar10-jpeg-test.tar.gz"); }), {"unpack it first"}));
 }
