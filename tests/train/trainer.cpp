@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <doppel/data/embedded.hpp>
-#include <doppel/encoders/resnet.hpp>
-#include <doppel/methods/simclr.hpp>
 #include <doppel/optim/adamw.hpp>
 #include <doppel/queues/fifo.hpp>
 #include <doppel/train/trainer.hpp>
 
-#include "support/torch_support.hpp"
+#include "support/train_support.hpp"
 
-#include <algorithm>
-#include <csignal>
-#include <limits>
+#include <cmath>
 #include <numeric>
+#include <optional>
 
 using namespace doppel;
 using namespace doppel::test;
@@ -19,403 +15,391 @@ namespace fs = std::filesystem;
 
 namespace {
 
-data::Dataset images() { return data::Embedded({.size = 16, .count = 40}); }
-
-auto preset() {
-    auto options = methods::simclr_small();
-    options.size = 12;
-    options.hidden = 16;
-    options.out = 8;
-    return methods::simclr(tiny(), options);
-}
-
-train::TrainOptions quick(const fs::path& out = {}) {
-    return {.epochs = 4, .batch_size = 8, .seed = 7, .out = out, .checkpoint_every = 1, .keep = 100, .log_every = 1, .progress = train::ProgressMode::off};
-}
-
-std::map<std::string, Tensor> state_of(const AnyMethod& method) {
-    std::map<std::string, Tensor> all;
-    for (const auto& item : method.module().named_parameters()) all[item.key()] = item.value().detach().clone();
-    for (const auto& item : method.module().named_buffers()) all[item.key()] = item.value().clone();
-    return all;
-}
-
-void check_equal(const AnyMethod& a, const AnyMethod& b) {
-    const auto left = state_of(a), right = state_of(b);
-    REQUIRE(left.size() == right.size());
-    for (const auto& [name, value] : left) {
-        INFO(name);
-        CHECK(bit_equal(value, right.at(name)));
-    }
-}
-
-AnyMethod build(std::uint64_t seed = 1) { return Method{preset().recipe, {.seed = seed}}; }
-
 /// A network with dropout: what a step gives depends on torch's generator too.
 struct DroppingImpl : TinyNetImpl {
     Tensor forward(const Tensor& x) { return at::dropout(TinyNetImpl::forward(x), 0.5, is_training()); }
 };
 TORCH_MODULE(Dropping);
 
+auto with_dropout_and_queue() {
+    return preset_of(Recipe{.encoder = [] { return Dropping(); },
+                            .projector = heads::Mlp{.hidden = {16}, .out = 8, .norm = false},
+                            .target = targets::Ema{.schedule = schedules::Cosine{0.9, 1}, .timing = targets::EmaTiming::before_forward},
+                            .queue = queues::Fifo{.capacity = 21},
+                            .loss = [](const Tensor& q, const Tensor& k, const Tensor& memory) {
+                                return -(q * k.detach()).sum(1).mean() + q.mm(memory.t()).logsumexp(1).mean();
+                            }});
+}
+
+/// A snapshot as a file, which restore() reads.
+fs::path saved(train::Trainer& trainer, const fs::path& path) {
+    io::save_safetensors(path, trainer.snapshot(), io::Checksum::crc32);
+    return path;
+}
+
+template <class R>
+void resumes_bit_for_bit(const Preset<R>& preset, std::int64_t at) {
+    TemporaryFolder folder;
+    train::Trainer whole(preset, images(), quick());
+    finish(whole);
+    for (int workers : {0, 1, 3}) {
+        auto options = quick();
+        options.workers = workers;
+        train::Trainer first(preset, images(), options);
+        while (first.step_count() < at) first.step();
+        const auto path = saved(first, folder / "checkpoint.safetensors");
+        at::manual_seed(99);
+        train::Trainer second(preset, images(), options);
+        for (auto& parameter : second.method().module().parameters()) parameter.detach().fill_(1);  // all comes from the file
+        second.restore(path);
+        CHECK(second.step_count() == at);
+        CHECK(second.resumed_at() == at);
+        finish(second);
+        check_equal(second.method(), whole.method());
+    }
+}
+
 }  // namespace
 
-TEST_CASE("a resumed run equals an uninterrupted one bit for bit, whatever the workers") {
-    const auto plan = train::plan_of(preset());
-    TemporaryFolder folder;
-    const AnyMethod whole = build();
-    train::train(whole, images(), plan, quick());
-    for (int workers : {0, 1, 3}) {
-        const auto out = folder / std::to_string(workers);
-        auto options = quick(out);
-        options.workers = workers;
-        const AnyMethod first = build();
-        train::train(first, images(), plan, options);
-        check_equal(first, whole);
-        // go on from each checkpoint on the way, as if the run had died after it
-        for (const auto& checkpoint : train::Checkpoints(out / "checkpoints", 100).list()) {
-            const auto again = folder / "again";
-            fs::remove_all(again);
-            auto resumed = quick(again);
-            resumed.resume = checkpoint.string();
-            const AnyMethod second = build(99);  // other weights: all must come from the checkpoint
-            const auto result = train::train(second, images(), plan, resumed);
-            CHECK(result.steps == 20);
-            check_equal(second, whole);
-        }
-    }
+TEST_CASE("a restored run equals an uninterrupted one bit for bit, whatever the workers") {
+    resumes_bit_for_bit(preset(), 7);
+    resumes_bit_for_bit(with_dropout_and_queue(), 11);
 }
 
-TEST_CASE("a resumed run with dropout, queue and Ema goes on bit for bit") {
-    auto base = preset();
-    const auto recipe = Recipe{.encoder = [] { return Dropping(); },
-                               .projector = heads::Mlp{.hidden = {16}, .out = 8, .norm = false},
-                               .target = targets::Ema{.schedule = schedules::Cosine{0.9, 1}, .timing = targets::EmaTiming::before_forward},
-                               .queue = queues::Fifo{.capacity = 21},
-                               .loss = [](const Tensor& q, const Tensor& k, const Tensor& memory) {
-                                   return -(q * k.detach()).sum(1).mean() + q.mm(memory.t()).logsumexp(1).mean();
-                               }};
-    const auto plan = train::plan_of(base);
-    TemporaryFolder folder;
-    at::manual_seed(11);
-    const AnyMethod whole = Method{recipe, {.seed = 1}};
-    train::train(whole, images(), plan, quick(folder / "whole"));
-    const auto middle = train::Checkpoints(folder / "whole" / "checkpoints", 100).list().at(1);
-    at::manual_seed(12);
-    const AnyMethod resumed = Method{recipe, {.seed = 2}};
-    auto options = quick(folder / "resumed");
-    options.resume = middle.string();
-    train::train(resumed, images(), plan, options);
-    check_equal(resumed, whole);
+TEST_CASE("a step reports what it did") {
+    auto described = preset();
+    described.weight_decay = schedules::Linear{.from = 0, .to = 1};
+    auto options = quick();
+    options.log_every = 3;
+    train::Trainer trainer(described, images(), options);
+    CHECK(trainer.total_steps() == 20);
+    CHECK(trainer.steps_per_epoch() == 5);
+    CHECK(trainer.images_per_step() == 8);
+    for (std::int64_t step = 1; !trainer.finished(); ++step) {
+        const auto report = trainer.step();
+        CHECK(report.step == step);
+        CHECK(trainer.step_count() == step);
+        CHECK(report.taken);
+        CHECK(report.images == 8);
+        CHECK(report.ends_epoch == (step % 5 == 0));
+        CHECK(report.lr == trainer.lr()({.step = step - 1, .of = trainer.horizon()}));
+        CHECK(report.weight_decay.value() == Approx(static_cast<double>(step - 1) / 20));
+        CHECK(std::isfinite(report.loss.item<double>()));
+        CHECK_FALSE(report.loss.requires_grad());
+        REQUIRE(report.outputs.features.size() == 2);
+        CHECK(report.outputs.features[0].sizes() == at::IntArrayRef({8, 8}));
+        CHECK(report.metrics.empty() == (step % 3 != 0 && step != 20));
+        if (!report.metrics.empty())
+            for (auto* name : {"loss", "lr", "images_per_second", "feature_std", "train_seconds"}) CHECK(report.metrics.contains(name));
+    }
+    CHECK(trainer.epoch() == 4);
+    CHECK(mentions(message_of([&] { trainer.step(); }), {"finished", "20 steps"}));
 }
 
-TEST_CASE("an interrupt ends a run after the step at hand, with a checkpoint that goes on bit for bit") {
-    const auto plan = train::plan_of(preset());
-    TemporaryFolder folder;
-    const AnyMethod whole = build();
-    train::train(whole, images(), plan, quick());
-    for (int signal : {SIGINT, SIGTERM}) {
-        const auto out = folder / std::to_string(signal);
-        const AnyMethod stopped = build();
-        train::Hooks hooks{.after_epoch = [&](std::int64_t epoch) {
-            if (epoch == 2) std::raise(signal);
-            return nlohmann::ordered_json::object();
-        }};
-        auto options = quick(out);
-        options.checkpoint_every = 100;
-        const auto result = train::train(stopped, images(), plan, options, hooks);
-        CHECK(result.signal == signal);
-        CHECK(result.steps == 10);
-        CHECK(fs::exists(result.checkpoint));
-        options.resume = "auto";
-        const AnyMethod resumed = build(5);
-        CHECK(train::train(resumed, images(), plan, options).signal == 0);
-        check_equal(resumed, whole);
-    }
+TEST_CASE("the loss in the metrics is the mean of the steps since the last time") {
+    auto options = quick();
+    options.log_every = 4;
+    train::Trainer trainer(preset(), images(), options);
+    double sum = 0;
+    for (int i = 0; i < 3; ++i) sum += trainer.step().loss.item<double>();
+    const auto report = trainer.step();
+    CHECK(report.metrics.at("loss") == Approx((sum + report.loss.item<double>()) / 4));
+}
+
+TEST_CASE("stop ends the run after the current step; the first reason counts") {
+    train::Trainer trainer(preset(), images(), quick());
+    trainer.step();
+    trainer.stop("enough");
+    trainer.stop("more than enough");
+    CHECK(trainer.finished());
+    CHECK(trainer.stopped() == "enough");
+    CHECK(mentions(message_of([&] { trainer.step(); }), {"finished", "enough"}));
 }
 
 TEST_CASE("training learns: the loss of a tiny run falls") {
-    auto options = quick();
-    options.epochs = 30;
-    TemporaryFolder folder;
-    options.out = folder.path();
-    train::train(build(), images(), train::plan_of(preset()), options);
-    const auto lines = io::read_json_lines(folder / "metrics.jsonl");
-    auto mean = [&](std::size_t from, std::size_t to) {
-        double sum = 0;
-        for (std::size_t i = from; i < to; ++i) sum += lines[i]["loss"].get<double>();
-        return sum / static_cast<double>(to - from);
-    };
-    CHECK(mean(lines.size() - 15, lines.size()) < mean(0, 15) - 0.1);
+    auto longer = preset();
+    longer.epochs = 30;
+    train::Trainer trainer(longer, images(), quick());
+    std::vector<double> losses;
+    while (!trainer.finished()) losses.push_back(trainer.step().loss.item<double>());
+    const auto mean = [](auto from, auto to) { return std::accumulate(from, to, 0.0) / static_cast<double>(to - from); };
+    CHECK(mean(losses.end() - 15, losses.end()) < mean(losses.begin(), losses.begin() + 15) - 0.1);
 }
 
-TEST_CASE("metrics.jsonl has a line each log_every steps, and none twice after resuming") {
-    const auto plan = train::plan_of(preset());
-    TemporaryFolder folder;
-    auto options = quick(folder.path());
-    options.log_every = 3;
-    train::train(build(), images(), plan, options);
-    auto steps = [&] {
-        std::vector<std::int64_t> list;
-        for (const auto& line : io::read_json_lines(folder / "metrics.jsonl")) {
-            list.push_back(line["step"].get<std::int64_t>());
-            for (auto* key : {"epoch", "loss", "lr", "images_per_second", "feature_std"}) CHECK(line[key].is_number());
+TEST_CASE("the learning rate follows the images per step that are used") {
+    for (const std::int64_t accumulate : {1, 2}) {
+        auto options = quick();
+        options.accumulate = accumulate;
+        auto other = preset();
+        other.batch_size = 10;
+        train::Trainer trainer(other, images(), options);
+        double peak = 0;
+        for (std::int64_t step = 0; step < trainer.total_steps(); ++step)
+            peak = std::max(peak, trainer.lr()({.step = step, .of = trainer.horizon()}));
+        CHECK(peak == Approx(0.4 * 10 * static_cast<double>(accumulate) / 256).epsilon(0.05));
+    }
+}
+
+namespace {
+
+/// What an optimizer was given in a step.
+struct Given {
+    double lr = 0;
+    std::optional<double> weight_decay{};
+    double longest = 0;                  // gradient
+    std::vector<std::string> without{};  // parameters without gradient
+    std::map<std::string, Tensor> gradients{};
+};
+
+/// Moves nothing, keeps what it is given.
+struct Listener {
+    double lr = 0.1;
+    std::shared_ptr<std::vector<Given>> given = std::make_shared<std::vector<Given>>();
+
+    struct State {
+        std::shared_ptr<std::vector<Given>> given;
+        optim::Groups all;
+
+        void step(double rate, std::optional<double> weight_decay = {}) {
+            Given now{.lr = rate, .weight_decay = weight_decay};
+            for (const auto& [name, w] : all.at(0).parameters) {
+                if (w.grad().defined()) {
+                    now.longest = std::max(now.longest, w.grad().norm().item<double>());
+                    now.gradients[name] = w.grad().clone();
+                } else {
+                    now.without.push_back(name);
+                }
+            }
+            given->push_back(std::move(now));
         }
-        return list;
+        void zero_grad() {
+            for (auto& [name, w] : all.at(0).parameters) Tensor(w).mutable_grad().reset();
+        }
+        void state(const optim::StateVisitor&) {}
+        const optim::Groups& groups() const { return all; }
     };
-    const std::vector<std::int64_t> expected{3, 6, 9, 12, 15, 18, 20};
-    CHECK(steps() == expected);
-    options.resume = train::Checkpoints(folder / "checkpoints", 9).list().front().string();
-    train::train(build(), images(), plan, options);
-    CHECK(steps() == expected);
-}
+    State build(const optim::NamedParameters& parameters) const { return {given, {optim::Group{.parameters = parameters}}}; }
+};
 
-TEST_CASE("the last checkpoints are kept, older ones go") {
-    TemporaryFolder folder;
-    auto options = quick(folder.path());
-    options.keep = 2;
-    train::train(build(), images(), train::plan_of(preset()), options);
-    const auto list = train::Checkpoints(folder / "checkpoints", 2).list();
-    REQUIRE(list.size() == 2);
-    CHECK(list[0].filename() == "step-00000015.safetensors");
-    CHECK(list[1].filename() == "step-00000020.safetensors");
-}
+}  // namespace
 
 TEST_CASE("accumulated gradients: n passes are one step whose gradient is their mean") {
+    const Listener one, two;
+    auto single = preset(), doubled = preset();
+    single.optimizer = one;
+    doubled.optimizer = two;
     auto options = quick();
     options.accumulate = 2;
-    options.epochs = 2;
-    const auto result = train::train(build(), images(), train::plan_of(preset()), options);
-    CHECK(result.steps == 4);  // 5 batches an epoch are 2 whole steps
+    train::Trainer passes(single, images(), quick()), steps(doubled, images(), options);
+    CHECK(steps.total_steps() == 8);  // 5 batches per epoch are 2 whole steps
+    CHECK(steps.images_per_step() == 16);
+    // Nothing moves the weights, so two steps of one trainer see what two passes of one step of the other see.
+    const auto first = passes.step(), second = passes.step(), both = steps.step();
+    CHECK(both.images == 16);
+    CHECK(both.loss.item<double>() == Approx((first.loss.item<double>() + second.loss.item<double>()) / 2));
+    REQUIRE(two.given->size() == 1);
+    REQUIRE(!two.given->front().gradients.empty());
+    for (const auto& [name, gradient] : two.given->front().gradients) {
+        INFO(name);
+        const Tensor mean = (one.given->at(0).gradients.at(name) + one.given->at(1).gradients.at(name)) / 2;
+        CHECK(largest_difference(gradient, mean) < 1e-6);
+        CHECK(mean.abs().max().item<double>() > 0);
+    }
 }
 
-TEST_CASE("a checkpoint of another run is refused with what differs") {
-    const auto plan = train::plan_of(preset());
+TEST_CASE("a preset's weight decay by schedule, clipping and freezing reach the optimizer") {
+    const Listener listener;
+    auto all = preset();
+    all.optimizer = listener;
+    all.weight_decay = schedules::Linear{.from = 0, .to = 1};
+    all.clip = {.each = 1e-3};
+    all.frozen = {{.matches = "projector.", .epochs = 1}, {.matches = "encoder.", .steps = 2}};
+    train::Trainer trainer(all, images(), quick());
+    finish(trainer);
+    REQUIRE(listener.given->size() == 20);  // 5 steps an epoch
+    for (std::size_t step = 0; step < 20; ++step) {
+        const Given& given = listener.given->at(step);
+        INFO("step " << step);
+        CHECK(given.weight_decay.value() == Approx(static_cast<double>(step) / 20));
+        CHECK(given.longest <= 1.001e-3);
+        for (const auto& name : given.without) CHECK(name.starts_with(step < 2 ? "" : "projector."));
+        CHECK(given.without.empty() == (step >= 5));
+    }
+    all.clip = {};
+    listener.given->clear();
+    train::Trainer unclipped(all, images(), quick());
+    finish(unclipped);
+    CHECK(listener.given->back().longest > 1e-3);
+}
+
+TEST_CASE("a step without a finite loss or gradients is skipped without trace, and counted") {
     TemporaryFolder folder;
-    train::train(build(), images(), plan, quick(folder.path()));
-    const auto path = train::Checkpoints(folder / "checkpoints", 9).newest()->string();
-    const auto resumed = [&](AnyMethod method, train::TrainOptions options) {
-        options.resume = path;
-        return message_of([&] { train::train(method, images(), plan, options); });
+    for (const bool only_gradient : {false, true}) {
+        train::Trainer trainer(stumbling({0, 7, 8, 19}, only_gradient), images(), quick());
+        std::vector<std::int64_t> skipped;
+        fs::path middle;
+        while (!trainer.finished()) {
+            const auto before = tensors_of(trainer.method());
+            const auto report = trainer.step();
+            if (!report.taken) {
+                skipped.push_back(report.step - 1);
+                check_equal(before, tensors_of(trainer.method()));
+            }
+            CHECK(trainer.healthy() == report.taken);
+            if (trainer.step_count() == 10) middle = saved(trainer, folder / "middle.safetensors");
+        }
+        CHECK(skipped == std::vector<std::int64_t>{0, 7, 8, 19});
+        CHECK(trainer.skipped() == 4);
+        CHECK(trainer.warnings().size() == 3);  // 7 and 8 are told once
+        CHECK(mentions(trainer.warnings().front(), {"step 1", only_gradient ? "gradients are not finite" : "loss is", "skipped"}));
+        // A run that goes on after the skipped steps ends as this one.
+        train::Trainer resumed(stumbling({0, 7, 8, 19}, only_gradient), images(), quick());
+        resumed.restore(middle);
+        finish(resumed);
+        CHECK(resumed.skipped() == 4);
+        check_equal(trainer.method(), resumed.method());
+    }
+}
+
+TEST_CASE("a step that throws leaves the run as it was before") {
+    auto left = std::make_shared<std::atomic<std::int64_t>>(8 * 9 + 3);  // in the middle of a batch
+    const auto described = with_dropout_and_queue();
+    train::Trainer whole(described, images(), quick());
+    finish(whole);
+    auto options = quick();
+    options.workers = 0;
+    train::Trainer trainer(described, Failing{images(), left}, options);
+    while (trainer.step_count() < 9) trainer.step();
+    const auto before = tensors_of(trainer.method());
+    CHECK(mentions(message_of([&] { trainer.step(); }), {"No such file"}));
+    CHECK(trainer.step_count() == 9);
+    CHECK(trainer.healthy());
+    check_equal(before, tensors_of(trainer.method()));
+    *left = 1000;  // the file is there again
+    finish(trainer);
+    check_equal(trainer.method(), whole.method());
+}
+
+TEST_CASE("a loss that throws after dropout has drawn leaves the run as it was before") {
+    struct Throws {
+        std::shared_ptr<bool> now;
+        losses::NtXent good{.temperature = 0.2};
+        Tensor operator()(const Tensor& a, const Tensor& b) const {
+            require(!*now, "the loss cannot");
+            return good(a, b);
+        }
     };
-    auto other = quick();
-    other.batch_size = 10;
-    CHECK(mentions(resumed(build(), other), {path, "another run", "batch size is 8 there and 10 here"}));
-    other = quick();
-    other.seed = 8;
-    CHECK(mentions(resumed(build(), other), {"seed is 7 there and 8 here"}));
-    const AnyMethod wider = Method{with_projector(preset().recipe, heads::Mlp{.hidden = {17}, .out = 8})};
-    CHECK(mentions(resumed(wider, quick()), {"projector.0.weight", "[16, 8] there", "[17, 8] here"}));
-    const AnyMethod deeper = Method{with_projector(preset().recipe, heads::Mlp{.hidden = {16, 16}, .out = 8})};
-    CHECK(mentions(resumed(deeper, quick()), {path, "projector."}));
-    other = quick();
-    other.resume = (folder / "nothing.safetensors").string();
-    CHECK(mentions(message_of([&] { train::train(build(), images(), plan, other); }), {"nothing.safetensors"}));
+    const auto now = std::make_shared<bool>(false);
+    const auto described = preset_of(Recipe{.encoder = [] { return Dropping(); }, .projector = heads::Mlp{.hidden = {16}, .out = 8}, .loss = Throws{now}});
+    train::Trainer whole(described, images(), quick());
+    finish(whole);
+    train::Trainer trainer(described, images(), quick());
+    while (trainer.step_count() < 6) trainer.step();
+    *now = true;
+    CHECK(message_of([&] { trainer.step(); }) == "the loss cannot");
+    *now = false;
+    finish(trainer);
+    check_equal(trainer.method(), whole.method());
 }
 
-TEST_CASE("a checkpoint of another version of the format is refused, and so are weights that are no checkpoint") {
-    const auto plan = train::plan_of(preset());
+TEST_CASE("a checkpoint of another run is refused with everything that differs, the method's options first") {
     TemporaryFolder folder;
-    train::train(build(), images(), plan, quick(folder.path()));
-    auto file = io::load_safetensors(*train::Checkpoints(folder / "checkpoints", 9).newest());
+    train::Trainer first(preset(), images(), quick());
+    first.step();
+    const auto path = saved(first, folder / "a.safetensors");
+    const auto refused = [&](auto described, const train::TrainOptions& options, const data::Dataset& data = images()) {
+        train::Trainer trainer(described, data, options);
+        const auto before = tensors_of(trainer.method());
+        const auto text = message_of([&] { trainer.restore(path); });
+        check_equal(before, tensors_of(trainer.method()));
+        CHECK(trainer.step_count() == 0);
+        return text;
+    };
+    auto other = preset();
+    other.batch_size = 10;
+    other.options["temperature"] = 0.5;
+    other.views.insert_after<augment::HorizontalFlip>(augment::Solarize{.p = 0.2});
+    auto options = quick();
+    options.seed = 8;
+    options.precision = "bf16";
+    const auto text = refused(other, options);
+    CHECK(mentions(text, {path.string(), "another run: temperature is 0.2 there and 0.5 here", "batch size is 8 there and 10 here",
+                          "seed is 7 there and 8 here", "precision is fp32 there and bf16 here", "view 1", "learning rate"}));
+    options = quick();
+    options.identity = {{"who", "me"}};
+    CHECK(mentions(refused(preset(), options), {"who is not set there and me here"}));
+    CHECK(mentions(refused(preset(), quick(), images(48)), {"training images is 40 there and 48 here"}));
+    auto shorter = preset();
+    shorter.epochs = 3;
+    CHECK(mentions(refused(shorter, quick()), {"epochs is 4 there and 3 here"}));
+    const auto with = [](heads::Mlp head) {
+        return preset_of(Recipe{.encoder = tiny(), .projector = head, .loss = losses::NtXent{.temperature = 0.2}});
+    };
+    CHECK(mentions(refused(with({.hidden = {17}, .out = 8}), quick()), {"projector.0.weight", "[16, 8] there", "[17, 8] here"}));
+    CHECK(mentions(refused(with({.hidden = {16, 16}, .out = 8}), quick()), {path.string(), "projector."}));
+    train::Trainer trainer(preset(), images(), quick());
+    CHECK(mentions(message_of([&] { trainer.restore(folder / "nothing.safetensors"); }), {"nothing.safetensors"}));
+}
+
+TEST_CASE("more epochs than the checkpoint's are allowed, and a warning says what they do to the learning rate") {
+    TemporaryFolder folder;
+    train::Trainer first(preset(), images(), quick());
+    finish(first);
+    auto longer = preset();
+    longer.epochs = 8;
+    train::Trainer trainer(longer, images(), quick());
+    trainer.restore(saved(first, folder / "a.safetensors"));
+    CHECK(trainer.step_count() == 20);
+    CHECK_FALSE(trainer.finished());
+    CHECK(mentions(trainer.warnings().back(), {"epochs raised from 4 to 8", "40 steps instead of 20", "learning rate at step 20"}));
+    finish(trainer);
+    CHECK(trainer.step_count() == 40);
+}
+
+TEST_CASE("a checkpoint of another format is refused, and so are weights that are no checkpoint") {
+    TemporaryFolder folder;
+    train::Trainer first(preset(), images(), quick());
+    auto file = first.snapshot();
     const auto refused = [&] {
         io::save_safetensors(folder / "other.safetensors", file, io::Checksum::crc32);
-        auto options = quick();
-        options.resume = (folder / "other.safetensors").string();
-        return message_of([&] { train::train(build(), images(), plan, options); });
+        return message_of([&] { first.restore(folder / "other.safetensors"); });
     };
-    file.metadata["format"] = "doppel checkpoint 1";
-    CHECK(mentions(refused(), {"other.safetensors", "'doppel checkpoint 1'", "expected 'doppel checkpoint 2'", "another version"}));
+    file.metadata["format"] = "doppel checkpoint 2";
+    CHECK(mentions(refused(), {"other.safetensors", "older doppel", "'doppel checkpoint 2'", "start a new run"}));
+    file.metadata["format"] = "doppel checkpoint 9";
+    CHECK(mentions(refused(), {"'doppel checkpoint 9'", "expected 'doppel checkpoint 3'", "another version"}));
     file.metadata.erase("format");
     CHECK(mentions(refused(), {"other.safetensors", "not a doppel checkpoint"}));
 }
 
-TEST_CASE("a refused checkpoint leaves the method as it was") {
-    const auto plan = train::plan_of(preset());
-    TemporaryFolder folder;
-    train::train(build(), images(), plan, quick(folder.path()));
-    auto options = quick();
-    options.seed = 1;
-    options.resume = train::Checkpoints(folder / "checkpoints", 9).newest()->string();
-    const AnyMethod method = build();
-    CHECK(!message_of([&] { train::train(method, images(), plan, options); }).empty());
-    check_equal(method, build());
-}
-
 TEST_CASE("dropout draws by the run's seed, whatever torch's generator did before") {
-    const auto plan = train::plan_of(preset());
     const auto trained = [&](std::uint64_t drawn_before) {
         at::manual_seed(drawn_before);
-        const AnyMethod method = Method{with_encoder(preset().recipe, [] { return Dropping(); }), {.seed = 1}};
-        train::train(method, images(), plan, quick());
-        return method;
+        train::Trainer trainer(with_dropout_and_queue(), images(), quick());
+        finish(trainer);
+        return tensors_of(trainer.method());
     };
     check_equal(trained(3), trained(4));
 }
 
 TEST_CASE("the trainer says which option cannot be") {
-    const auto plan = train::plan_of(preset());
     const auto refused = [&](auto change) {
+        auto described = preset();
         auto options = quick();
-        change(options);
-        return message_of([&] { train::train(build(), images(), plan, options); });
+        change(described, options);
+        return message_of([&] { train::Trainer(described, images(), options); });
     };
-    CHECK(mentions(refused([](auto& o) { o.epochs = 0; }), {"epochs", "0"}));
-    CHECK(mentions(refused([](auto& o) { o.batch_size = 1; }), {"batch size", "1"}));
-    CHECK(mentions(refused([](auto& o) { o.batch_size = 64; }), {"64", "40"}));
-    CHECK(mentions(refused([](auto& o) { o.accumulate = 0; }), {"accumulate", "0"}));
-}
-
-TEST_CASE("bfloat16 training on the CPU runs, with parameters and optimizer in float32") {
-    auto options = quick();
-    options.epochs = 1;
-    options.precision = Precision::bf16;
-    const AnyMethod method = build();
-    const auto result = train::train(method, images(), train::plan_of(preset()), options);
-    CHECK(std::isfinite(result.loss));
-    for (const auto& [name, value] : method.trainable()) CHECK(value.scalar_type() == at::kFloat);
-}
-
-namespace {
-
-/// NT-Xent that gives NaN at the steps in `bad`, or a gradient that is none.
-struct Stumbling {
-    std::vector<std::int64_t> bad;
-    bool only_gradient = false;
-    losses::NtXent good{.temperature = 0.2};
-    using Pairing = pairings::OneWay;
-    Tensor operator()(const Outputs& out) const {
-        const Tensor loss = good(out.online[0], out.online[1]);
-        if (std::find(bad.begin(), bad.end(), out.at.step) == bad.end()) return loss;
-        if (only_gradient) return loss + (out.online[0] * 0).abs().sqrt().sum();  // 0, with the derivative 0 · inf
-        return loss * std::numeric_limits<double>::quiet_NaN();
-    }
-};
-
-AnyMethod stumbling(std::vector<std::int64_t> bad, bool only_gradient = false) {
-    return Method{with_loss(preset().recipe, Stumbling{std::move(bad), only_gradient}), {.seed = 1}};
-}
-
-}  // namespace
-
-TEST_CASE("a step without a finite loss or gradients is skipped without trace, and counted") {
-    const auto plan = train::plan_of(preset());
-    for (const bool only_gradient : {false, true}) {
-        TemporaryFolder folder;
-        const AnyMethod method = stumbling({0, 7, 8, 19}, only_gradient);
-        const auto result = train::train(method, images(), plan, quick(folder / "run"));
-        CHECK(result.steps == 20);
-        CHECK(result.skipped == 4);
-        for (const auto& [name, value] : state_of(method)) {
-            INFO(name);
-            if (value.is_floating_point()) CHECK(at::isfinite(value).all().item<bool>());
-        }
-        const auto lines = io::read_json_lines(folder / "run" / "metrics.jsonl");
-        CHECK(lines.back()["skipped_steps"] == 4);
-        // A run that went on after the skipped steps ends as this one.
-        const AnyMethod resumed = stumbling({0, 7, 8, 19}, only_gradient);
-        auto options = quick();
-        options.resume = (folder / "run" / "checkpoints" / "step-00000010.safetensors").string();
-        CHECK(train::train(resumed, images(), plan, options).skipped == 4);
-        check_equal(method, resumed);
-    }
-}
-
-TEST_CASE("skipping every step leaves the weights as they were") {
-    std::vector<std::int64_t> all(20);
-    std::iota(all.begin(), all.end(), 0);
-    auto options = quick();
-    options.give_up_after = 100;
-    const AnyMethod method = stumbling(all);
-    CHECK(train::train(method, images(), train::plan_of(preset()), options).skipped == 20);
-    check_equal(method, stumbling({}));
-}
-
-TEST_CASE("steps in a row without a finite loss end the run with likely causes and the last good checkpoint") {
-    TemporaryFolder folder;
-    const auto plan = train::plan_of(preset());
-    std::vector<std::int64_t> late{11, 12, 13, 14, 15}, early{1, 2, 3, 4, 5};
-    const auto text = message_of([&] { train::train(stumbling(late), images(), plan, quick(folder / "late")); });
-    CHECK(mentions(text, {"not finite 5 steps in a row", "step 16", "--lr", "temperature",
-                          (folder / "late" / "checkpoints" / "step-00000010.safetensors").string()}));
-    CHECK(mentions(message_of([&] { train::train(stumbling(early), images(), plan, quick(folder / "early")); }),
-                   {"no checkpoint was written yet"}));
-}
-
-TEST_CASE("a collapsing objective is recognised while training, a sound one is not taken for one") {
-    const auto plan = train::plan_of(preset());
-    auto options = quick();
-    options.epochs = 40;
-    const AnyMethod pulled = Method{with_loss(preset().recipe, [](const Tensor& a, const Tensor& b) {
-        return (a - b).pow(2).mean() + (a - a.detach().mean(0)).pow(2).mean();  // towards one point
-    }), {.seed = 1}};
-    CHECK(train::train(pulled, images(), plan, options).collapsed);
-    CHECK(!train::train(build(), images(), plan, options).collapsed);
-}
-
-namespace {
-
-/// What an optimizer was told in a step.
-struct Told {
-    double lr = 0;
-    std::optional<double> weight_decay{};
-    double longest = 0;               // gradient
-    std::vector<std::string> without{};  // parameters without gradient
-};
-
-/// Moves nothing, keeps what it is told.
-struct Listener {
-    double lr = 0.1;
-    std::shared_ptr<std::vector<Told>> told = std::make_shared<std::vector<Told>>();
-
-    struct State {
-        std::shared_ptr<std::vector<Told>> told;
-        optim::Groups all;
-
-        void step(double rate, std::optional<double> weight_decay = {}) {
-            Told now{.lr = rate, .weight_decay = weight_decay};
-            for (const auto& [name, w] : all.at(0).parameters) {
-                if (w.grad().defined())
-                    now.longest = std::max(now.longest, w.grad().norm().item<double>());
-                else
-                    now.without.push_back(name);
-            }
-            told->push_back(std::move(now));
-        }
-        void zero_grad() { optim::detail::drop_gradients(all); }
-        void state(const optim::StateVisitor&) {}
-        const optim::Groups& groups() const { return all; }
-    };
-    State build(const optim::NamedParameters& parameters) const {
-        return {told, {optim::Group{.parameters = parameters}}};
-    }
-};
-
-}  // namespace
-
-TEST_CASE("a preset's weight decay by schedule, clipping and freezing reach the optimizer") {
-    const Listener listener;
-    auto plan = train::plan_of(preset());
-    plan.optimizer = listener;
-    plan.weight_decay = schedules::Linear{.from = 0, .to = 1};
-    plan.clip = {.each = 1e-3};
-    plan.frozen = {{.matches = "projector.", .epochs = 1}, {.matches = "encoder.", .steps = 2}};
-    train::train(build(), images(), plan, quick());
-    REQUIRE(listener.told->size() == 20);  // 5 steps an epoch
-    for (std::size_t step = 0; step < 20; ++step) {
-        const Told& told = listener.told->at(step);
-        INFO("step " << step);
-        CHECK(told.weight_decay.value() == Approx(static_cast<double>(step) / 20));
-        CHECK(told.longest <= 1.001e-3);
-        for (const auto& name : told.without) CHECK(name.starts_with(step < 2 ? "" : "projector."));
-        CHECK(told.without.empty() == (step >= 5));
-    }
-    plan.clip = {};
-    listener.told->clear();
-    train::train(build(), images(), plan, quick());
-    CHECK(listener.told->back().longest > 1e-3);
-}
-
-TEST_CASE("an optimizer that takes no weight decay by schedule says so") {
+    CHECK(mentions(refused([](auto& p, auto&) { p.epochs = 0; }), {"epochs", "0"}));
+    CHECK(mentions(refused([](auto& p, auto&) { p.batch_size = 1; }), {"batch size", "1"}));
+    CHECK(mentions(refused([](auto& p, auto&) { p.batch_size = 64; }), {"64", "40"}));
+    CHECK(mentions(refused([](auto& p, auto&) { p.lr = {}; }), {"no learning rate", "preset.lr"}));
+    CHECK(mentions(refused([](auto&, auto& o) { o.accumulate = 0; }), {"accumulate", "0"}));
+    CHECK(mentions(refused([](auto&, auto& o) { o.precision = "fp8"; }), {"precision", "fp8"}));
+    CHECK(mentions(refused([](auto&, auto& o) { o.device = "gpu"; }), {"device", "gpu"}));
+    CHECK(mentions(refused([](auto& p, auto&) {
+        p.optimizer = optim::AdamW{};
+        p.lr = 0.2;
+    }), {"AdamW", "0.2", "SGD or LARS"}));
     struct Plain {
         double lr = 0.1;
         struct State {
@@ -427,11 +411,19 @@ TEST_CASE("an optimizer that takes no weight decay by schedule says so") {
         };
         State build(const optim::NamedParameters& parameters) const { return {{optim::Group{.parameters = parameters}}}; }
     };
-    auto plan = train::plan_of(preset());
-    plan.optimizer = Plain{};
-    plan.weight_decay = schedules::Constant{0.1};
-    CHECK(mentions(message_of([&] { train::train(build(), images(), plan, quick()); }), {"weight decay", "step(lr, weight_decay)"}));
-    plan.optimizer = optim::AdamW{};
-    plan.lr = schedules::Constant{0.2};
-    CHECK(mentions(message_of([&] { train::train(build(), images(), plan, quick()); }), {"AdamW", "0.2", "SGD or LARS"}));
+    auto scheduled = preset();
+    scheduled.optimizer = Plain{};
+    scheduled.weight_decay = schedules::Constant{0.1};
+    train::Trainer trainer(scheduled, images(), quick());
+    CHECK(mentions(message_of([&] { trainer.step(); }), {"weight decay", "step(lr, weight_decay)"}));
+    CHECK_FALSE(trainer.healthy());  // it failed in the optimizer
+    CHECK(mentions(message_of([&] { trainer.snapshot(); }), {"half-way"}));
+}
+
+TEST_CASE("bfloat16 training on the CPU runs, with parameters and optimizer in float32") {
+    auto options = quick();
+    options.precision = "bf16";
+    train::Trainer trainer(preset(), images(), options);
+    CHECK(std::isfinite(trainer.step().loss.item<double>()));
+    for (const auto& [name, value] : trainer.method().trainable()) CHECK(value.scalar_type() == at::kFloat);
 }

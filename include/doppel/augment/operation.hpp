@@ -54,6 +54,12 @@ public:
     bool is() const {
         return self_->type() == typeid(T);
     }
+    /// The operation as a T, or nullptr when it is another one.
+    template <class T>
+    const T* as() const {
+        const auto* model = dynamic_cast<const Model<T>*>(self_.get());
+        return model ? &model->operation : nullptr;
+    }
 
 private:
     struct Interface {

@@ -6,13 +6,37 @@
 #include <doppel/image/image.hpp>
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace doppel::data {
+
+namespace detail {
+
+/// FNV-1a over texts, as 16 hexadecimal digits: the same on every machine.
+class Fingerprint {
+public:
+    void add(std::string_view text) {
+        for (const char c : text) mix(static_cast<unsigned char>(c));
+        mix(0);  // "ab" "c" is not "a" "bc"
+    }
+    std::string text() const {
+        std::string digits(16, '0');
+        for (std::size_t i = 0; i < 16; ++i) digits[15 - i] = "0123456789abcdef"[hash_ >> 4 * i & 15];
+        return digits;
+    }
+
+private:
+    void mix(std::uint64_t byte) { hash_ = (hash_ ^ byte) * 0x100000001B3u; }
+    std::uint64_t hash_ = 0xCBF29CE484222325u;
+};
+
+}  // namespace detail
 
 /// The label of an unlabeled image.
 inline constexpr std::int64_t unlabeled = -1;
@@ -31,6 +55,12 @@ concept ImageSource = requires(const D& d, std::int64_t i) {
 template <class D>
 concept MaskSource = ImageSource<D> && requires(const D& d, std::int64_t i) {
     { d.mask(i) } -> std::convertible_to<Image>;
+};
+
+/// A source that can tell its list of images from another one: fingerprint() changes with the images' names, sizes or order.
+template <class D>
+concept ListedSource = ImageSource<D> && requires(const D& d) {
+    { d.fingerprint() } -> std::convertible_to<std::string>;
 };
 
 /// Type-erased image source, cheap to copy (copies share the source).
@@ -53,6 +83,8 @@ public:
     bool has_masks() const { return self_ && self_->has_masks(); }
     /// Returns the object mask of image i. Throws Error if the source has no masks.
     Image mask(std::int64_t i) const { return self_->mask(i); }
+    /// Identifies the list of images; empty where the source does not tell.
+    std::string fingerprint() const { return self_ ? self_->fingerprint() : std::string{}; }
     /// Returns true if every image has a label and there are at least two classes.
     bool labeled() const {
         if (classes().size() < 2) return false;
@@ -70,6 +102,7 @@ private:
         virtual std::vector<std::string> classes() const = 0;
         virtual bool has_masks() const = 0;
         virtual Image mask(std::int64_t) const = 0;
+        virtual std::string fingerprint() const = 0;
     };
     template <class D>
     struct Model final : Interface {
@@ -85,6 +118,12 @@ private:
             else
                 fail("Dataset: this source has no masks");
         }
+        std::string fingerprint() const override {
+            if constexpr (ListedSource<D>)
+                return source.fingerprint();
+            else
+                return {};
+        }
         D source;
     };
     std::shared_ptr<const Interface> self_;
@@ -99,6 +138,14 @@ struct Subset {
     Image image(std::int64_t i) const { return base.image(indices.at(static_cast<std::size_t>(i))); }
     std::int64_t label(std::int64_t i) const { return base.label(indices.at(static_cast<std::size_t>(i))); }
     std::vector<std::string> classes() const { return base.classes(); }
+    std::string fingerprint() const {
+        const auto list = base.fingerprint();
+        if (list.empty()) return list;
+        detail::Fingerprint print;
+        print.add(list);
+        for (const auto i : indices) print.add(std::to_string(i));
+        return print.text();
+    }
 };
 
 }  // namespace doppel::data

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -35,7 +36,7 @@ struct ImageFolderOptions {
 ///     std::cout << photos.classes().at(photos.label(0)) << ' ' << photos.path(0);
 class ImageFolder {
 public:
-    explicit ImageFolder(const std::filesystem::path& root, ImageFolderOptions options = {}) {
+    explicit ImageFolder(const std::filesystem::path& root, ImageFolderOptions options = {}) : root_(root) {
         constexpr auto who = "ImageFolder";
         detail::require_folder(root, who);
         if (options.labels)
@@ -53,6 +54,17 @@ public:
     const std::vector<std::string>& classes() const { return classes_; }
     /// Returns the path of image i.
     std::filesystem::path path(std::int64_t i) const { return file(i).path; }
+    /// Changes with the files' paths below the folder, their sizes, labels and order; not with the folder's own place.
+    std::string fingerprint() const {
+        detail::Fingerprint print;
+        std::error_code missing;
+        for (const File& file : files_) {
+            print.add(std::filesystem::path(file.path).lexically_relative(root_).generic_string());
+            print.add(std::to_string(std::filesystem::file_size(file.path, missing)));
+            print.add(std::to_string(file.label));
+        }
+        return print.text();
+    }
     /// Returns the files that look like images by name but are not, with the reason: a text named .jpg, an empty file,
     /// a .heic.
     const std::vector<std::string>& skipped() const { return skipped_; }
@@ -95,6 +107,7 @@ private:
         take(std::move(direct), unlabeled);
     }
 
+    std::filesystem::path root_;
     std::vector<File> files_;
     std::vector<std::string> classes_, skipped_;
 };

@@ -51,7 +51,17 @@ constexpr GroupField<Owner, Group> group(Group Owner::*member) {
     return {member};
 }
 
-/// Has a static fields() that gives a tuple of Field and GroupField.
+/// A member that is no option: a callback, an object shared with the caller. It has no row.
+template <class Owner, class T>
+struct HiddenField {
+    T Owner::*member;
+};
+template <class Owner, class T>
+constexpr HiddenField<Owner, T> hidden(T Owner::*member) {
+    return {member};
+}
+
+/// Has a static fields() that gives a tuple of Field, GroupField and HiddenField.
 template <class O>
 concept Options = requires { std::tuple_size<decltype(O::fields())>::value; };
 

@@ -124,6 +124,9 @@ void add_rows(std::vector<Row>& rows, Owner& owner, const Field<Owner, T>& field
     rows.push_back(std::move(row));
 }
 
+template <class Owner, class T>
+void add_rows(std::vector<Row>&, Owner&, const HiddenField<Owner, T>&) {}
+
 template <class O>
 void add_all(std::vector<Row>& rows, O& object) {
     std::apply([&](const auto&... fields) { (add_rows(rows, object, fields), ...); }, O::fields());

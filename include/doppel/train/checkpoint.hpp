@@ -6,16 +6,13 @@
 #include <doppel/io/safetensors.hpp>
 #include <doppel/recipe/any_method.hpp>
 #include <doppel/optim/optimizer.hpp>
-
-#include <ATen/CPUGeneratorImpl.h>
-#include <ATen/Context.h>
+#include <doppel/train/generators.hpp>
+#include <doppel/train/identity.hpp>
 
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
-#include <map>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -23,8 +20,8 @@
 
 namespace doppel::train {
 
-/// Says in each checkpoint how its tensors and counters are to be read.
-inline constexpr const char* checkpoint_format = "doppel checkpoint 2";
+/// Format of a checkpoint: names of its tensors, counters and settings.
+inline constexpr const char* checkpoint_format = "doppel checkpoint 3";
 
 namespace detail {
 
@@ -45,7 +42,7 @@ inline std::vector<std::filesystem::path> checkpoints_in(const std::filesystem::
     return all;
 }
 
-/// A checkpoint's content. Of a damaged one the error names the newest whole one beside it.
+/// A checkpoint's content. For a damaged one, the error names the newest valid one beside it.
 inline io::TensorFile load_checkpoint(const std::filesystem::path& path) {
     try {
         return io::load_safetensors(path, io::Checksum::crc32);
@@ -71,55 +68,67 @@ void each_tensor(AnyMethod& method, optim::AnyOptimizer& optimizer, Visit&& visi
     optimizer.state([&](const std::string& name, Tensor& value) { visit("optimizer." + name, value); });
 }
 
-/// torch's generators, which drop-path and dropout draw from.
-inline std::map<std::string, at::Generator> generators(const AnyMethod& method) {
-    std::map<std::string, at::Generator> all{{"generator.cpu", at::detail::getDefaultCPUGenerator()}};
+inline Generators generators_of(const AnyMethod& method) {
     const auto parameters = method.module().parameters();
-    if (!parameters.empty() && parameters.front().is_cuda())
-        all.emplace("generator.cuda", at::globalContext().defaultGenerator(parameters.front().device()));
-    return all;
+    return Generators(parameters.empty() ? at::Device(at::kCPU) : parameters.front().device());
+}
+
+/// An entry of a checkpoint's metadata.
+inline const std::string& checkpoint_entry(const io::TensorFile& file, const std::string& who, const std::string& key) {
+    const auto found = file.metadata.find(key);
+    require(found != file.metadata.end(), who, ": not a doppel checkpoint (it lacks the entry '", key, "')");
+    return found->second;
+}
+
+inline void require_format(const io::TensorFile& file, const std::string& who) {
+    const auto& format = checkpoint_entry(file, who, "format");
+    require(format != "doppel checkpoint 2", who, ": written by an older doppel (format 'doppel checkpoint 2'); names have changed "
+            "since: start a new run, or finish this one with the version that began it");
+    require(format == checkpoint_format, who, ": has the format '", format, "', expected '", checkpoint_format,
+            "': another version of doppel wrote it; resume with that version or start a new run");
+}
+
+/// The identity that a checkpoint holds.
+inline Identity identity_in(const io::TensorFile& file) {
+    Identity found;
+    for (const auto& [name, value] : file.metadata)
+        if (name.starts_with("run.")) found[name.substr(4)] = value;
+    return found;
 }
 
 }  // namespace detail
 
 /// The state of a run as a file's content. `identity` says which run it is; restore() compares it.
-inline io::TensorFile snapshot(AnyMethod method, optim::AnyOptimizer& optimizer,
-                               const std::map<std::string, std::string>& identity) {
+inline io::TensorFile snapshot(AnyMethod method, optim::AnyOptimizer& optimizer, const Identity& identity) {
     const at::NoGradGuard no_grad;
     io::TensorFile file;
     detail::each_tensor(method, optimizer,
                         [&](const std::string& name, const Tensor& value) { file.tensors[name] = value.detach(); });
-    for (auto& [name, generator] : detail::generators(method)) {
-        const std::lock_guard lock(generator.mutex());
-        file.tensors[name] = generator.get_state();
-    }
+    for (auto& [name, state] : detail::generators_of(method).state()) file.tensors[name] = state;
     for (const auto& [name, value] : method.counters()) file.metadata["counter." + name] = std::to_string(*value);
     for (const auto& [name, value] : identity) file.metadata["run." + name] = value;
     file.metadata["format"] = checkpoint_format;
     return file;
 }
 
-/// Puts a checkpoint back into a run of the same identity. Everything is compared before anything is written.
-/// Throws Error with the path, what the file holds and what the run is.
-inline void restore(const std::filesystem::path& path, AnyMethod method, optim::AnyOptimizer& optimizer,
-                    const std::map<std::string, std::string>& identity) {
+/// Puts a checkpoint back into a run of the same identity. Compares everything before it writes anything; settings for
+/// which `may_differ(name, there, here)` is true may differ. Returns the identity that the checkpoint holds.
+/// Throws Error with the path and all that differs.
+inline Identity restore(const std::filesystem::path& path, AnyMethod method, optim::AnyOptimizer& optimizer,
+                        const Identity& identity, const MayDiffer& may_differ = {}) {
     const auto file = detail::load_checkpoint(path);
     const std::string who = "checkpoint " + path.string();
-    const auto entry = [&](const std::string& key) -> const std::string& {
-        const auto found = file.metadata.find(key);
-        require(found != file.metadata.end(), who, ": is not a doppel checkpoint (it lacks the entry '", key, "')");
-        return found->second;
-    };
-    require(entry("format") == checkpoint_format, who, ": has the format '", entry("format"), "', expected '",
-            checkpoint_format, "': another version of doppel wrote it, go on with that one or start anew");
-    for (const auto& [name, value] : identity)
-        require(entry("run." + name) == value, who, ": belongs to another run: ", name, " is ", entry("run." + name),
-                " there and ", value, " here");
+    detail::require_format(file, who);
+    const Identity there = detail::identity_in(file);
+    std::string differing;
+    for (const auto& one : differences(there, identity, may_differ)) differing += (differing.empty() ? "" : "; ") + one;
+    require(differing.empty(), who, ": belongs to another run: ", differing,
+            "; resume with the same settings, or start a new run");
     std::vector<std::pair<Tensor, Tensor>> copies;
     std::size_t known = 0;
     detail::each_tensor(method, optimizer, [&](const std::string& name, Tensor& value) {
         const auto found = file.tensors.find(name);
-        require(found != file.tensors.end(), who, ": holds no '", name,
+        require(found != file.tensors.end(), who, ": has no tensor '", name,
                 "'; it belongs to another method or architecture");
         require(found->second.sizes() == value.sizes() && found->second.dtype() == value.dtype(), who, ": '", name,
                 "' is ", found->second.dtype(), found->second.sizes(), " there and ", value.dtype(), value.sizes(),
@@ -129,7 +138,7 @@ inline void restore(const std::filesystem::path& path, AnyMethod method, optim::
     });
     std::vector<std::pair<std::int64_t*, std::int64_t>> counters;
     for (const auto& [name, value] : method.counters()) {
-        const std::string& text = entry("counter." + name);
+        const std::string& text = detail::checkpoint_entry(file, who, "counter." + name);
         std::int64_t number = -1;
         const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
         require(error == std::errc{} && end == text.data() + text.size() && number >= 0, who, ": counter ", name,
@@ -143,11 +152,11 @@ inline void restore(const std::filesystem::path& path, AnyMethod method, optim::
     const at::NoGradGuard no_grad;
     for (auto& [to, from] : copies) to.copy_(from);
     for (auto& [to, value] : counters) *to = value;
-    for (auto& [name, generator] : detail::generators(method))
-        if (const auto found = file.tensors.find(name); found != file.tensors.end()) {
-            const std::lock_guard lock(generator.mutex());
-            generator.set_state(found->second);
-        }
+    Generators::State states;
+    for (const auto& [name, tensor] : file.tensors)
+        if (name.starts_with("generator.")) states[name] = tensor;
+    detail::generators_of(method).restore(states);
+    return there;
 }
 
 /// The checkpoints of a run folder: step-00000120.safetensors; the last few are kept.

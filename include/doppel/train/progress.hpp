@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -27,6 +28,9 @@ enum class ProgressMode {
     lines,      ///< a line every `line_every` seconds and at the end of each epoch
     off,        ///< nothing at all, notes neither
 };
+
+/// The modes' names on the command line.
+constexpr std::array<std::string_view, 4> option_names(ProgressMode) { return {"auto", "bar", "lines", "off"}; }
 
 struct ProgressOptions {
     std::int64_t epochs = 1;           ///< of the whole run, >= 1

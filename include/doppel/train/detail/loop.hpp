@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loop over a Trainer's steps, with type-erased callbacks.
+#pragma once
+
+#include <doppel/train/callback.hpp>
+#include <doppel/train/trainer.hpp>
+
+#include <c10/util/Exception.h>
+
+#include <exception>
+#include <limits>
+#include <string>
+#include <vector>
+
+namespace doppel::train::detail {
+
+/// The first line of what an exception says.
+inline std::string text_of(const std::exception_ptr& problem) {
+    std::string text = "an unknown exception";
+    try {
+        std::rethrow_exception(problem);
+    } catch (const c10::Error& error) { text = error.what_without_backtrace(); } catch (const std::exception& error) {
+        text = error.what();
+    } catch (...) {}
+    return text.substr(0, text.find('\n'));
+}
+
+/// Throws `problem` again; an Error also says where to go on from.
+[[noreturn]] inline void rethrow(const std::exception_ptr& problem, const Trainer& trainer) {
+    try {
+        std::rethrow_exception(problem);
+    } catch (const Error& error) {
+        if (trainer.options().out.empty() && trainer.checkpoint().empty()) throw;
+        const auto& last = trainer.checkpoint();
+        fail(error.what(), last.empty() ? "; no checkpoint was written yet"
+                                        : "; the last good checkpoint is " + last.string() + ": --resume " + last.string());
+    }
+}
+
+inline void save_last_good_step(Trainer& trainer) {
+    const auto& options = trainer.options();
+    if (options.out.empty() || !trainer.healthy() || trainer.is_saved() || trainer.step_count() == 0) return;
+    trainer.saved(Checkpoints(std::filesystem::path(options.out) / "checkpoints", options.keep).save(trainer.step_count(), trainer.snapshot()));
+}
+
+inline TrainResult run_loop(Trainer& trainer, const std::vector<CallbackRef>& callbacks) {
+    TrainResult result{.loss = std::numeric_limits<double>::quiet_NaN(), .method = trainer.method()};
+    const auto each = [&](auto hook, auto&... arguments) {
+        for (const auto& callback : callbacks)
+            if (callback.*hook) (callback.*hook)(trainer, arguments...);
+        for (const auto& metrics : trainer.take_published())
+            for (const auto& callback : callbacks)
+                if (callback.evaluation) callback.evaluation(trainer, metrics);
+    };
+    std::exception_ptr problem;
+    try {
+        each(&CallbackRef::begin);
+        while (!trainer.finished()) {
+            const StepReport report = trainer.step();
+            if (report.metrics.contains("loss")) result.loss = report.metrics.at("loss");
+            each(&CallbackRef::step, report);
+            if (report.ends_epoch) {
+                const std::int64_t epoch = trainer.epoch();
+                each(&CallbackRef::epoch, epoch);
+            }
+        }
+    } catch (...) {
+        problem = std::current_exception();
+        result.error = text_of(problem);
+        try {
+            save_last_good_step(trainer);
+        } catch (...) {}  // the first problem counts
+    }
+    result.steps = trainer.step_count();
+    result.skipped = trainer.skipped();
+    result.seconds = trainer.seconds();
+    result.images_per_second = trainer.images_per_second();
+    result.stopped = trainer.stopped();
+    for (const auto& callback : callbacks) try {
+            if (callback.end) callback.end(trainer, result);
+        } catch (...) {
+            if (!problem) problem = std::current_exception();
+            if (result.error.empty()) result.error = text_of(problem);
+        }
+    result.checkpoint = trainer.checkpoint();
+    if (problem) rethrow(problem, trainer);
+    return result;
+}
+
+}  // namespace doppel::train::detail

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// The training loop: a Trainer's steps with callbacks, and a whole run in one call.
+#pragma once
+
+#include <doppel/train/callback.hpp>
+#include <doppel/train/callbacks/collapse_watch.hpp>
+#include <doppel/train/callbacks/give_up.hpp>
+#include <doppel/train/callbacks/metrics_log.hpp>
+#include <doppel/train/callbacks/progress_bar.hpp>
+#include <doppel/train/callbacks/save_checkpoints.hpp>
+#include <doppel/train/callbacks/stop_on_signal.hpp>
+#include <doppel/train/callbacks/tensorboard_log.hpp>
+#include <doppel/train/detail/loop.hpp>
+#include <doppel/train/trainer.hpp>
+
+#include <filesystem>
+#include <optional>
+#include <utility>
+
+namespace doppel::train {
+
+/// Takes the trainer's remaining steps and calls the callbacks, in their order, at each event. Nothing else: no files,
+/// no output but what the callbacks do.
+/// What a step or a callback throws ends the run: a checkpoint of the last good step is written where
+/// TrainOptions::out is set, all end() hooks run, then it is thrown again (an Error names the checkpoint).
+///
+///     train::Trainer trainer(preset, photos, {.seed = 1});
+///     train::run(trainer, train::CollapseWatch{}, [](train::Trainer&, const train::StepReport& r) { … });
+template <class... Callbacks>
+TrainResult run(Trainer& trainer, Callbacks&&... callbacks) {
+    return detail::run_loop(trainer, {CallbackRef(callbacks)...});
+}
+
+/// The checkpoint that TrainOptions::resume names; nothing for a new run.
+inline std::optional<std::filesystem::path> resume_point(const TrainOptions& options) {
+    if (options.resume.empty()) return std::nullopt;
+    if (options.resume == "auto") return Checkpoints(std::filesystem::path(options.out) / "checkpoints", options.keep).newest();
+    return options.resume;
+}
+
+/// run() with the shipped callbacks that the options ask for, and others.
+template <class... Callbacks>
+TrainResult run_with_logs(Trainer& trainer, Callbacks&&... callbacks) {
+    CollapseWatch collapse;  // before the logs, which write what it records
+    GiveUp give_up;
+    MetricsLog metrics;
+    TensorboardLog tensorboard;
+    ProgressBar progress;
+    SaveCheckpoints checkpoints;
+    StopOnSignal signals;  // last: a signal during another callback counts at once
+    return run(trainer, collapse, callbacks..., give_up, metrics, tensorboard, progress, checkpoints, signals);
+}
+
+/// Trains: everything that the paper fixes stands in the preset, everything else in the options. With a folder
+/// (`.out`), writes metrics.jsonl, tensorboard/ and checkpoints/ there and resumes if asked to.
+/// SIGINT and SIGTERM end it after the current step, with a checkpoint.
+/// Throws as Trainer and run() do.
+///
+///     train::TrainResult r = train::train(preset, photos, {.seed = 1, .out = "runs/mine"});
+template <class R, class Images, class... Callbacks>
+TrainResult train(const Preset<R>& preset, Images&& images, TrainOptions options = {}, Callbacks&&... callbacks) {
+    Trainer trainer(preset, std::forward<Images>(images), std::move(options));
+    if (const auto from = resume_point(trainer.options())) trainer.restore(*from);
+    return run_with_logs(trainer, std::forward<Callbacks>(callbacks)...);
+}
+
+}  // namespace doppel::train
