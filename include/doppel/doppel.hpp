@@ -15,9 +15,11 @@
 #include <doppel/data/memory.hpp>
 #include <doppel/data/open.hpp>
 #include <doppel/encoders/by_name.hpp>
+#include <doppel/encoders/custom.hpp>
 #include <doppel/encoders/resnet.hpp>
 #include <doppel/encoders/vit.hpp>
 #include <doppel/heads/dino.hpp>
+#include <doppel/heads/linear.hpp>
 #include <doppel/heads/mlp.hpp>
 #include <doppel/losses/barlow_twins.hpp>
 #include <doppel/losses/cosine.hpp>
@@ -56,7 +58,9 @@
 #include <doppel/methods/statistics_variants.hpp>
 #include <doppel/methods/swav.hpp>
 #include <doppel/methods/vicreg.hpp>
-#include <doppel/targets/target.hpp>
+#include <doppel/targets/ema.hpp>
+#include <doppel/targets/shared.hpp>
+#include <doppel/targets/stop_gradient.hpp>
 #include <doppel/optim/adamw.hpp>
 #include <doppel/optim/clip.hpp>
 #include <doppel/optim/freeze.hpp>
@@ -65,5 +69,5 @@
 #include <doppel/queues/memory_bank.hpp>
 #include <doppel/queues/fifo.hpp>
 #include <doppel/queues/support_set.hpp>
-#include <doppel/schedules/schedule.hpp>
+#include <doppel/schedules/schedules.hpp>
 #include <doppel/train/trainer.hpp>

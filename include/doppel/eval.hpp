@@ -2,6 +2,8 @@
 // Evaluation: features, k-NN, collapse measures, the report.
 #pragma once
 
+#include <doppel/eval/attention.hpp>
+#include <doppel/eval/attention_pictures.hpp>
 #include <doppel/eval/collapse.hpp>
 #include <doppel/eval/features.hpp>
 #include <doppel/eval/knn.hpp>

@@ -61,7 +61,7 @@ TEST_CASE("RandomResizedCrop's area is uniform and its aspect log-uniform") {
     CHECK(aspect == Approx(0.0).margin(0.012));  // standard error 0.0026
 }
 
-TEST_CASE("RandomResizedCrop falls back to the largest centerd part when nothing fits") {
+TEST_CASE("RandomResizedCrop falls back to the largest centered part when nothing fits") {
     const RandomResizedCrop crop{.scale = {1, 1}, .ratio = {3 / 4., 4 / 3.}};
     auto draw = stream(1);
     CHECK(crop.draw(draw, 100, 10) == image::Rect{43, 0, 13, 10});

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The examples' command line, from arguments to what a run leaves.
 #include <doppel/cli.hpp>
-#include <doppel/image/encode.hpp>
+#include <doppel/image/write_png.hpp>
 #include <doppel/methods/simclr.hpp>
 
 #include "support/torch_support.hpp"
@@ -168,9 +168,9 @@ TEST_CASE("class folders are trained on by name; a flat folder has no knn figure
     save_images(folder / "photos" / "train" / "a", 20, 90);
     save_images(folder / "photos" / "val" / "a", 4, 90);
     save_images(folder / "photos" / "val" / "b", 4, 0);
-    const auto labelled = simclr(quick(folder / "run", {"--data", (folder / "photos").string()}));
-    INFO(labelled.err);
-    REQUIRE(labelled.status == 0);
+    const auto labeled = simclr(quick(folder / "run", {"--data", (folder / "photos").string()}));
+    INFO(labeled.err);
+    REQUIRE(labeled.status == 0);
     const auto config = nlohmann::json::parse(std::ifstream(folder / "run" / "config.json"));
     CHECK(config["resolved"]["classes"] == nlohmann::json({"a", "b"}));
     CHECK(config["resolved"]["train_images"] == 40);

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Wrong compositions, one a case. The n-th line with "expect:" says what case n's first error line holds.
+// Wrong compositions and wrong uses, one a case. The n-th line with "expect:" says what case n's first error line holds.
+#include <doppel/encoders/custom.hpp>
 #include <doppel/encoders/vit.hpp>
-#include <doppel/losses/nt_xent.hpp>
+#include <doppel/heads/mlp.hpp>
+#include <doppel/losses/barlow_twins.hpp>
 #include <doppel/losses/weighted_sum.hpp>
-#include <doppel/recipe/method.hpp>
 #include <doppel/queues/fifo.hpp>
+#include <doppel/recipe/any_method.hpp>
+#include <doppel/recipe/method.hpp>
+#include <doppel/targets/ema.hpp>
 
 #include "support/torch_support.hpp"
 
@@ -22,18 +26,48 @@ struct MemoryLoss {
     Tensor operator()(const Tensor& online, const Tensor& target, const Tensor& memory) const { return (online * target).sum() + memory.sum(); }
 };
 
-struct HidingLoss {
+struct MaskingLoss {
     std::vector<bool> mask(std::int64_t, std::int64_t, random::Stream) const { return {}; }
     Tensor operator()(const Outputs& out) const { return out.online[0].sum(); }
 };
 
+/// A loss that is right but for what it has besides.
+struct PlainLoss {
+    Tensor operator()(const Tensor& online, const Tensor& target) const { return (online * target).sum(); }
+};
+struct WrongCommit : PlainLoss {
+    void commit(const Tensor&) {}
+};
+struct WrongMetrics : PlainLoss {
+    std::vector<std::pair<std::string, Tensor>> metrics() { return {}; }
+};
+struct WrongPairing : PlainLoss {
+    using Pairing = NotASpec;
+};
+struct WrongBuild : PlainLoss {
+    void build() {}
+};
+struct WrongMask {
+    std::vector<bool> mask(std::int64_t, std::int64_t) const { return {}; }
+    Tensor operator()(const Outputs& out) const { return out.online[0].sum(); }
+};
+struct TargetOfBothKinds {
+    Tensor output(const Tensor& online) const { return online; }
+    void update(const std::vector<Tensor>&, const std::vector<Tensor>&, const Progress&) {}
+};
+template <class R>
+struct PresetOf {
+    R recipe;
+};
+
 void compose() {
     [[maybe_unused]] const auto net = tiny();
-    [[maybe_unused]] const losses::NtXent loss{};
+    [[maybe_unused]] const losses::BarlowTwins loss{};
 #if CASE == 0
     Method a{Recipe{.encoder = net, .loss = loss}};
     Method b{Recipe{.encoder = net, .queue = queues::Fifo{}, .loss = MemoryLoss{}}};
-    Method c{Recipe{.encoder = encoders::Vit{}, .target = targets::Ema{}, .loss = HidingLoss{}}};
+    Method c{Recipe{.encoder = encoders::Vit{}, .target = targets::Ema{}, .loss = MaskingLoss{}}};
+    Method d{PresetOf{Recipe{.encoder = encoders::custom([] { return torch::nn::Linear(2, 2); }), .loss = loss}}, {.seed = 1}};
 #elif CASE == 1
     Method m{Recipe{.projector = heads::Mlp{}, .loss = loss}};  // expect: Recipe.encoder is missing
 #elif CASE == 2
@@ -61,12 +95,40 @@ void compose() {
 #elif CASE == 13
     Method m{Recipe{.encoder = net, .pairing = NotASpec{}, .loss = loss}};  // expect: Recipe.pairing must be callable as pairing(views, globals)
 #elif CASE == 14
-    Method m{Recipe{.encoder = net, .target = targets::Ema{}, .loss = HidingLoss{}}};  // expect: Recipe.loss hides patches: Recipe.encoder needs with_patches(images, mask)
+    Method m{Recipe{.encoder = net, .target = targets::Ema{}, .loss = MaskingLoss{}}};  // expect: Recipe.loss masks patches: Recipe.encoder needs with_patches(images, mask)
 #elif CASE == 15
-    Method m{Recipe{.encoder = encoders::Vit{}, .loss = HidingLoss{}}};  // expect: Recipe.loss hides patches: Recipe.target must be targets::Ema
+    Method m{Recipe{.encoder = encoders::Vit{}, .loss = MaskingLoss{}}};  // expect: Recipe.loss masks patches: Recipe.target must be targets::Ema
 #elif CASE == 16
-    losses::Sum s{losses::Weighted{1.0, HidingLoss{}}, losses::Weighted{1.0, HidingLoss{}}};  // expect: two parts of a Sum hide patches
+    losses::Sum s{losses::Weighted{1.0, MaskingLoss{}}, losses::Weighted{1.0, MaskingLoss{}}};  // expect: two parts of a Sum mask patches
 #elif CASE == 17
     losses::Sum s{losses::Weighted{1.0, loss}};  // expect: each part of a Sum must be callable as loss(Outputs)
+#elif CASE == 18
+    Method m{Recipe{.encoder = torch::nn::Sequential(torch::nn::Flatten()), .loss = loss}};  // expect: encoders::custom([]
+#elif CASE == 19
+    Method m{Recipe{.encoder = net, .target = TargetOfBothKinds{}, .loss = loss}};  // expect: or a policy with either output(Tensor online)
+#elif CASE == 20
+    Method m{Recipe{.encoder = net, .loss = WrongCommit{}}};  // expect: Recipe.loss: commit must be callable as commit(const Outputs&)
+#elif CASE == 21
+    Method m{Recipe{.encoder = net, .loss = WrongMetrics{}}};  // expect: Recipe.loss: metrics() must be const
+#elif CASE == 22
+    Method m{Recipe{.encoder = net, .loss = WrongPairing{}}};  // expect: Recipe.loss: its Pairing must be callable
+#elif CASE == 23
+    Method m{Recipe{.encoder = net, .loss = WrongBuild{}}};  // expect: Recipe.loss: build must be callable as build(int64_t dim)
+#elif CASE == 24
+    Method m{Recipe{.encoder = net, .loss = WrongMask{}}};  // expect: Recipe.loss: mask must be const
+#elif CASE == 25
+    Method m{NotASpec{}, {.seed = 1}};  // expect: Method takes a Recipe{...} or a preset that holds one
+#elif CASE == 26
+    Method m{PresetOf{AnyRecipe(Recipe{.encoder = net, .loss = loss})}};  // expect: AnyRecipe::build({.seed = 1}) gives the method
+#elif CASE == 27
+    Method m{PresetOf{Recipe{.encoder = net}}, {.seed = 1}};  // expect: Recipe.loss is missing
+#elif CASE == 28
+    const auto spec = encoders::custom(torch::nn::Sequential(torch::nn::Flatten()));  // expect: encoders::custom got a built module
+#elif CASE == 29
+    const auto spec = encoders::custom([] { return 3; }, 256);  // expect: encoders::custom takes a callable without arguments
+#elif CASE == 30
+    [[maybe_unused]] const targets::Ema ema{.schedule = "slow"};  // expect: AnySchedule
+#elif CASE == 31
+    AnyMethod m = Method{Recipe{.encoder = net}, {.seed = 1}};  // expect: Recipe.loss is missing
 #endif
 }

@@ -75,13 +75,10 @@ TEST_CASE("files that are no CIFAR-10 batches are refused with path and value") 
     CHECK(mentions(message_of([&] { data::Cifar10{file}; }), {file.string(), "image 1 has label 10, expected 0 to 9"}));
 }
 
-TEST_CASE("the published CIFAR-10 records are read") {
-    const auto real = test::real_images();
-    if (!real || !std::filesystem::exists(*real / "cifar10-bin-sample")) {
-        WARN("no cifar10-bin-sample: set DOPPEL_TEST_DATA");
-        return;
-    }
-    const data::Cifar10 images(*real / "cifar10-bin-sample");
+TEST_CASE("the published CIFAR-10 records are read", "[data]") {
+    const auto real = test::real_images("cifar10-bin-sample");
+    if (!real) SKIP("no cifar10-bin-sample in DOPPEL_TEST_DATA");
+    const data::Cifar10 images(*real);
     REQUIRE(images.size() == 4000);
     CHECK(images.label(0) == 6);  // the first image of data_batch_1 is a frog, the second a truck
     CHECK(images.label(1) == 9);

@@ -219,6 +219,6 @@ TEST_CASE("Embedded refuses options and indices out of range", "[embedded]") {
 TEST_CASE("Embedded serves as any data set does", "[embedded]") {
     const data::Dataset data = Embedded({.count = 30});
     CHECK(data.size() == 30);
-    CHECK(data.labelled());
+    CHECK(data.labeled());
     CHECK(data.image(2) == Embedded().image(2));
 }

@@ -54,7 +54,7 @@ TEST_CASE("IDX images and labels are read, plain and gzip alike") {
     }
     const data::Idx bare(folder / "plain");
     CHECK(bare.classes().empty());
-    CHECK(bare.label(3) == data::unlabelled);
+    CHECK(bare.label(3) == data::unlabeled);
 }
 
 TEST_CASE("IDX files that are not what they must be are refused with path, value and expectation") {
@@ -133,13 +133,10 @@ TEST_CASE("images and labels find one another by name") {
     }
 }
 
-TEST_CASE("Fashion-MNIST is read") {
-    const auto real = test::real_images();
-    if (!real || !fs::exists(*real / "fashion-mnist")) {
-        WARN("no fashion-mnist: set DOPPEL_TEST_DATA");
-        return;
-    }
-    const data::Idx test = data::idx_folder(*real / "fashion-mnist", data::Split::test);
+TEST_CASE("Fashion-MNIST is read", "[data]") {
+    const auto real = test::real_images("fashion-mnist");
+    if (!real) SKIP("no fashion-mnist in DOPPEL_TEST_DATA");
+    const data::Idx test = data::idx_folder(*real, data::Split::test);
     REQUIRE(test.size() == 10000);
     CHECK(test.classes().size() == 10);
     CHECK(test.label(0) == 9);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/data/image_folder.hpp>
 #include <doppel/data/memory.hpp>
-#include <doppel/image/encode.hpp>
+#include <doppel/image/write_png.hpp>
 
 #include "support/support.hpp"
 
@@ -50,10 +50,10 @@ TEST_CASE("folders are classes, in the order of their names, with their files at
     const data::ImageFolder flat(folder.path(), {.labels = false});
     CHECK(flat.classes().empty());
     CHECK(flat.size() == 5);
-    CHECK(flat.label(4) == data::unlabelled);
+    CHECK(flat.label(4) == data::unlabeled);
 }
 
-TEST_CASE("a folder without folders of images is an unlabelled set") {
+TEST_CASE("a folder without folders of images is an unlabeled set") {
     const test::TemporaryFolder folder;
     put(folder / "2.png");
     put(folder / "10.png");
@@ -61,8 +61,8 @@ TEST_CASE("a folder without folders of images is an unlabelled set") {
     test::write_bytes(folder / "docs/readme.txt", "text");
     const data::ImageFolder images(folder.path());
     CHECK(images.classes().empty());
-    CHECK(content(images, folder.path()) == Content{{"10.png", data::unlabelled}, {"2.png", data::unlabelled}});
-    CHECK_FALSE(data::Dataset(images).labelled());
+    CHECK(content(images, folder.path()) == Content{{"10.png", data::unlabeled}, {"2.png", data::unlabeled}});
+    CHECK_FALSE(data::Dataset(images).labeled());
 }
 
 TEST_CASE("files are recognised by content, hidden ones are left out") {
@@ -150,21 +150,18 @@ TEST_CASE("a data set in memory holds what the folder gave") {
 
 TEST_CASE("Memory refuses labels that do not fit") {
     const std::vector<Image> two(2, Image(1, 1, 1));
-    CHECK(data::Memory(two).label(1) == data::unlabelled);
-    CHECK(data::Memory(two, {1, data::unlabelled}, {"a", "b"}).label(0) == 1);
+    CHECK(data::Memory(two).label(1) == data::unlabeled);
+    CHECK(data::Memory(two, {1, data::unlabeled}, {"a", "b"}).label(0) == 1);
     CHECK(mentions(message_of([&] { data::Memory(two, {0}, {"a"}); }), {"Memory: 1 labels for 2 images"}));
     CHECK(mentions(message_of([&] { data::Memory(two, {0, 2}, {"a", "b"}); }), {"label 2", "2 classes"}));
     CHECK(mentions(message_of([&] { data::Memory(two, {0, -2}, {"a", "b"}); }), {"label -2"}));
 }
 
 #if DOPPEL_JPEG
-TEST_CASE("a folder of photographs opens with its classes") {
-    const auto real = test::real_images();
-    if (!real || !fs::exists(*real / "clothing-2k")) {
-        WARN("no clothing-2k: set DOPPEL_TEST_DATA");
-        return;
-    }
-    const data::ImageFolder photos(*real / "clothing-2k" / "validation");
+TEST_CASE("a folder of photographs opens with its classes", "[data]") {
+    const auto real = test::real_images("clothing-2k");
+    if (!real) SKIP("no clothing-2k in DOPPEL_TEST_DATA");
+    const data::ImageFolder photos(*real / "validation");
     CHECK(photos.size() == 341);
     CHECK(photos.classes().size() == 10);
     CHECK(photos.classes().front() == "dress");

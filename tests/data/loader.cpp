@@ -42,7 +42,7 @@ struct Broken {
         if (i == bad) fail("image ", i, " is damaged");
         return Image(16, 16, 3);
     }
-    std::int64_t label(std::int64_t) const { return data::unlabelled; }
+    std::int64_t label(std::int64_t) const { return data::unlabeled; }
     std::vector<std::string> classes() const { return {}; }
 };
 
@@ -167,7 +167,7 @@ TEST_CASE("the next whole image stands in for a damaged one, whatever the worker
     std::vector<Batch> expected;
     for (const int workers : {0, 1, 4}) {
         std::atomic<int> met{0};
-        auto damage = std::make_shared<data::DamagedImages>([&](const data::DamageReport&) { ++met; });
+        auto damage = std::make_shared<data::DamagedImages>([&](const data::Damage&) { ++met; });
         const Loader loader(Damaged{}, two_views(), {.batch_size = 5, .seed = 3, .workers = workers, .damage = damage});
         const auto batches = all(loader, 0, 8);  // two epochs
         if (workers == 0)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/data/memory.hpp>
 #include <doppel/data/open.hpp>
-#include <doppel/image/encode.hpp>
+#include <doppel/image/write_png.hpp>
 
 #include "support/support.hpp"
 
@@ -40,7 +40,7 @@ std::vector<int> counts(const data::Dataset& images) {
     return of;
 }
 
-data::Memory labelled(const std::vector<int>& sizes) {
+data::Memory labeled(const std::vector<int>& sizes) {
     std::vector<std::int64_t> labels;
     std::vector<std::string> classes;
     for (std::size_t c = 0; c < sizes.size(); ++c) {
@@ -54,7 +54,7 @@ data::Memory labelled(const std::vector<int>& sizes) {
 }  // namespace
 
 TEST_CASE("a tenth of each class is held out, the same for one seed, another for another") {
-    const data::Dataset whole = labelled({100, 45, 7, 1, 4});
+    const data::Dataset whole = labeled({100, 45, 7, 1, 4});
     const auto parts = data::hold_out(whole, 3);
     CHECK(parts.validation.size() == 15);
     CHECK(parts.train.size() == 142);
@@ -72,13 +72,13 @@ TEST_CASE("a tenth of each class is held out, the same for one seed, another for
 TEST_CASE("each side gets an image whenever there are two") {
     for (const auto& sizes :
          std::vector<std::vector<int>>{{2}, {1, 1}, {1, 2}, {3, 1}, {9}, {1, 1, 1, 1}, {10}, {19}}) {
-        const auto parts = data::hold_out(labelled(sizes), 0);
+        const auto parts = data::hold_out(labeled(sizes), 0);
         CHECK(parts.validation.size() == 1);
         CHECK(parts.train.size() >= 1);
     }
-    CHECK(counts(data::hold_out(labelled({1, 2}), 0).validation) == std::vector<int>{0, 1});
-    CHECK(data::hold_out(labelled({1}), 0).validation.size() == 0);
-    CHECK(data::hold_out(labelled({1}), 0).train.size() == 1);
+    CHECK(counts(data::hold_out(labeled({1, 2}), 0).validation) == std::vector<int>{0, 1});
+    CHECK(data::hold_out(labeled({1}), 0).validation.size() == 0);
+    CHECK(data::hold_out(labeled({1}), 0).train.size() == 1);
     CHECK(data::hold_out(data::Memory(std::vector<Image>(30)), 0).validation.size() == 3);
 }
 
@@ -87,24 +87,24 @@ TEST_CASE("a class-folder tree without splits gives a tenth away and says so") {
     put(folder / "cat", 30);
     put(folder / "dog", 20);
     const auto found = data::open(folder.path(), {}, {.seed = 1});
-    CHECK(found.kind == "class folders");
-    CHECK(found.how == "held out 5 of 50 images: no validation split found");
+    CHECK(found.format == "class folders");
+    CHECK(found.split_rule == "held out 5 of 50 images: no validation split found");
     CHECK(counts(found.train) == std::vector<int>{27, 18});
     CHECK(counts(found.validation) == std::vector<int>{3, 2});
-    CHECK(found.train.labelled());
+    CHECK(found.train.labeled());
 }
 
-TEST_CASE("a flat folder is an unlabelled set") {
+TEST_CASE("a flat folder is an unlabeled set") {
     const test::TemporaryFolder folder;
     put(folder.path(), 12);
     const auto found = data::open(folder.path());
-    CHECK(found.kind == "flat folder");
+    CHECK(found.format == "flat folder");
     CHECK(found.train.size() == 11);
     CHECK(found.validation.size() == 1);
-    CHECK_FALSE(found.train.labelled());
+    CHECK_FALSE(found.train.labeled());
     const test::TemporaryFolder single;
     put(single.path(), 1);
-    CHECK(mentions(data::open(single.path()).how, {"nothing held out"}));
+    CHECK(mentions(data::open(single.path()).split_rule, {"nothing held out"}));
 }
 
 TEST_CASE("folders named train, val, validation and test are splits, in whatever case") {
@@ -113,16 +113,16 @@ TEST_CASE("folders named train, val, validation and test are splits, in whatever
     put(folder / "Train/b", 2);
     put(folder / "test/b", 4);
     auto found = data::open(folder.path());
-    CHECK(found.how == "validation: folder test, 4 images");
+    CHECK(found.split_rule == "validation: folder test, 4 images");
     CHECK(counts(found.train) == std::vector<int>{3, 2});
     CHECK(counts(found.validation) == std::vector<int>{0, 4});  // class b is index 1 there too
     CHECK(found.validation.classes() == std::vector<std::string>{"a", "b"});
 
     put(folder / "VALIDATION/a", 1);
     found = data::open(folder.path());
-    CHECK(found.how == "validation: folder VALIDATION, 1 image");
+    CHECK(found.split_rule == "validation: folder VALIDATION, 1 image");
     put(folder / "extra/a", 1);
-    CHECK(mentions(data::open(folder.path()).how, {"not used: extra"}));
+    CHECK(mentions(data::open(folder.path()).split_rule, {"not used: extra"}));
     put(folder / "val/a", 1);
     CHECK(mentions(message_of([&] { data::open(folder.path()); }),
                    {folder.path().string(), "VALIDATION", "val", "one of them"}));
@@ -132,7 +132,7 @@ TEST_CASE("a train folder alone is split, a test folder alone is refused") {
     const test::TemporaryFolder folder;
     put(folder / "train/a", 10);
     put(folder / "train/b", 10);
-    CHECK(data::open(folder.path()).how == "held out 2 of 20 images: no validation split found");
+    CHECK(data::open(folder.path()).split_rule == "held out 2 of 20 images: no validation split found");
     fs::rename(folder / "train", folder / "test");
     CHECK(mentions(message_of([&] { data::open(folder.path()); }),
                    {folder.path().string(), "folder test", "no training images"}));
@@ -145,11 +145,11 @@ TEST_CASE("a validation path is used whole, or its validation split when it has 
     put(folder / "val/a", 2);
     put(other / "b", 5);
     auto found = data::open(folder.path(), other.path());
-    CHECK(found.how == "validation: " + other.path().string() + ", 5 images");
+    CHECK(found.split_rule == "validation: " + other.path().string() + ", 5 images");
     CHECK(counts(found.validation) == std::vector<int>{0, 5});
     CHECK(found.train.size() == 6);
     found = data::open(folder / "train", folder.path());
-    CHECK(found.how == "validation: folder val of " + folder.path().string() + ", 2 images");
+    CHECK(found.split_rule == "validation: folder val of " + folder.path().string() + ", 2 images");
     CHECK(found.train.size() == 6);
     CHECK(mentions(message_of([&] { data::open(folder.path(), other / "none"); }), {"no such file or folder", "none"}));
 }
@@ -170,12 +170,12 @@ TEST_CASE("where one side has no labels, that is said") {
     put(folder / "train/b", 2);
     put(folder / "val", 2);
     auto found = data::open(folder.path());
-    CHECK(mentions(found.how, {"without labels"}));
-    CHECK(found.validation.label(0) == data::unlabelled);
+    CHECK(mentions(found.split_rule, {"without labels"}));
+    CHECK(found.validation.label(0) == data::unlabeled);
     found = data::open(folder / "val", folder / "train");
-    CHECK(mentions(found.how, {"labels left aside"}));
+    CHECK(mentions(found.split_rule, {"labels ignored"}));
     CHECK(found.validation.classes().empty());
-    CHECK(found.validation.label(0) == data::unlabelled);
+    CHECK(found.validation.label(0) == data::unlabeled);
 }
 
 TEST_CASE("CIFAR-10 binaries are recognised, as a folder and as a file") {
@@ -184,11 +184,11 @@ TEST_CASE("CIFAR-10 binaries are recognised, as a folder and as a file") {
     for (int i = 0; i < 10; ++i) ten += record(i);
     test::write_bytes(folder / "data_batch_1.bin", ten);
     auto found = data::open(folder.path());
-    CHECK(found.kind == "CIFAR-10 binaries");
-    CHECK(found.how == "held out 1 of 10 images: no validation split found");
+    CHECK(found.format == "CIFAR-10 binaries");
+    CHECK(found.split_rule == "held out 1 of 10 images: no validation split found");
     test::write_bytes(folder / "test_batch.bin", record(1) + record(2));
     found = data::open(folder.path());
-    CHECK(found.how == "validation: test_batch.bin, 2 images");
+    CHECK(found.split_rule == "validation: test_batch.bin, 2 images");
     CHECK(found.train.size() == 10);
     CHECK(found.validation.label(1) == 2);
     found = data::open(folder / "data_batch_1.bin", folder.path());
@@ -204,16 +204,16 @@ TEST_CASE("IDX files are recognised, as a folder and as a file") {
     test::write_bytes(folder / "t10k-images-idx3-ubyte", idx_images(2));
     test::write_bytes(folder / "t10k-labels-idx1-ubyte", idx_labels(std::string("\1\0", 2)));
     auto found = data::open(folder.path());
-    CHECK(found.kind == "IDX files");
-    CHECK(found.how == "validation: t10k-images-idx3-ubyte, 2 images");
+    CHECK(found.format == "IDX files");
+    CHECK(found.split_rule == "validation: t10k-images-idx3-ubyte, 2 images");
     CHECK(found.train.classes().size() == 3);
     CHECK(found.validation.classes().size() == 3);
     CHECK(found.validation.label(0) == 1);
     found = data::open(folder / "train-images-idx3-ubyte");
     CHECK(found.train.size() == 3);
-    CHECK(found.train.labelled());
+    CHECK(found.train.labeled());
     CHECK(mentions(message_of([&] { data::open(folder / "train-labels-idx1-ubyte"); }),
-                   {"holds labels, expected images"}));
+                   {"contains labels, expected images"}));
     test::write_bytes(folder / "t10k-labels-idx1-ubyte", idx_labels(std::string("\1\5", 2)));
     CHECK(mentions(message_of([&] { data::open(folder.path()); }), {"class 5 is not among the 3 classes"}));
 }
@@ -239,25 +239,35 @@ TEST_CASE("what is no data set is refused in one line with its path") {
     refused(folder / "x.bin", {"4 bytes, expected a multiple of 3073"});
 }
 
-TEST_CASE("the real data sets are recognised") {
-    const auto real = test::real_images();
-    if (!real) {
-        WARN("no real images: set DOPPEL_TEST_DATA");
-        return;
-    }
-    const auto clothing = data::open(*real / "clothing-2k");
-    CHECK(clothing.kind == "class folders");
+TEST_CASE("clothing-2k is recognized as class folders", "[data]") {
+    const auto real = test::real_images("clothing-2k");
+    if (!real) SKIP("no clothing-2k in DOPPEL_TEST_DATA");
+    const auto clothing = data::open(*real);
+    CHECK(clothing.format == "class folders");
     CHECK(clothing.train.size() == 1354);
-    CHECK(clothing.how == "validation: folder validation, 341 images");
+    CHECK(clothing.split_rule == "validation: folder validation, 341 images");
     CHECK(clothing.validation.classes().size() == 10);
-    const auto alone = data::open(*real / "clothing-2k" / "train", {}, {.seed = 0});
-    CHECK(alone.how == "held out 135 of 1354 images: no validation split found");
-    const auto cifar = data::open(*real / "cifar10-bin-sample");
-    CHECK(cifar.how == "held out 400 of 4000 images: no validation split found");
-    const auto fashion = data::open(*real / "fashion-mnist");
-    CHECK(fashion.kind == "IDX files");
+    const auto alone = data::open(*real / "train", {}, {.seed = 0});
+    CHECK(alone.split_rule == "held out 135 of 1354 images: no validation split found");
+}
+
+TEST_CASE("CIFAR-10's records are recognized, and a part is held out", "[data]") {
+    const auto real = test::real_images("cifar10-bin-sample");
+    if (!real) SKIP("no cifar10-bin-sample in DOPPEL_TEST_DATA");
+    CHECK(data::open(*real).split_rule == "held out 400 of 4000 images: no validation split found");
+}
+
+TEST_CASE("Fashion-MNIST is recognized with its test images", "[data]") {
+    const auto real = test::real_images("fashion-mnist");
+    if (!real) SKIP("no fashion-mnist in DOPPEL_TEST_DATA");
+    const auto fashion = data::open(*real);
+    CHECK(fashion.format == "IDX files");
     CHECK(fashion.train.size() == 60000);
-    CHECK(fashion.how == "validation: t10k-images-idx3-ubyte.gz, 10000 images");
-    CHECK(mentions(message_of([&] { data::open(*real / "cifar10-jpeg" / "cifar10-jpeg-test.tar.gz"); }),
-                   {"unpack it first"}));
+    CHECK(fashion.split_rule == "validation: t10k-images-idx3-ubyte.gz, 10000 images");
+}
+
+TEST_CASE("a packed archive is refused with what to do", "[data]") {
+    const auto real = test::real_images("cifar10-jpeg");
+    if (!real) SKIP("no cifar10-jpeg in DOPPEL_TEST_DATA");
+    CHECK(mentions(message_of([&] { data::open(*real / "cifar10-jpeg-test.tar.gz"); }), {"unpack it first"}));
 }

@@ -19,7 +19,7 @@ using namespace doppel::test;
 using encoders::Vit;
 using encoders::VitModule;
 
-static_assert(slots::EncoderSpec<Vit> && !slots::BuiltModule<Vit>);
+static_assert(contracts::EncoderSpec<Vit> && !contracts::BuiltModule<Vit>);
 
 namespace {
 
@@ -134,8 +134,8 @@ std::pair<Tensor, Tensor> by_definition(const VitModule& net, const Tensor& imag
                                         std::int64_t patch) {
     const auto p = net->named_parameters();
     const auto norm = [&](const Tensor& x, const std::string& name) {
-        const Tensor centerd = x - x.mean(-1, true);
-        return centerd / (centerd.pow(2).mean(-1, true) + 1e-6).sqrt() * p[name + ".weight"] + p[name + ".bias"];
+        const Tensor centered = x - x.mean(-1, true);
+        return centered / (centered.pow(2).mean(-1, true) + 1e-6).sqrt() * p[name + ".weight"] + p[name + ".bias"];
     };
     const auto linear = [&](const Tensor& x, const std::string& name) {
         return x.matmul(p[name + ".weight"].t()) + p[name + ".bias"];

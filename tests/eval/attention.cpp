@@ -4,6 +4,7 @@
 #include <doppel/data/embedded.hpp>
 #include <doppel/encoders/by_name.hpp>
 #include <doppel/eval/attention.hpp>
+#include <doppel/eval/attention_pictures.hpp>
 #include <doppel/losses/nt_xent.hpp>
 
 #include "support/torch_support.hpp"

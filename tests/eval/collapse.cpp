@@ -75,7 +75,7 @@ TEST_CASE("CollapseWatch says once, after a tenth of the run, that embeddings ha
         std::vector<std::int64_t> said;
         for (std::int64_t step = 0; step < 1000; ++step)
             if (watch.due(step))
-                if (const auto seen = watch.look(embeddings_of(step)); seen.says) said.push_back(step);
+                if (const auto seen = watch.look(embeddings_of(step)); seen.warning) said.push_back(step);
         CHECK(watch.collapsed() == !said.empty());
         return said;
     };
@@ -92,7 +92,7 @@ TEST_CASE("CollapseWatch says once, after a tenth of the run, that embeddings ha
     CHECK(looks([&](std::int64_t step) { return step < 500 ? healthy : direction + 0.01 * healthy; }) == Steps{599});
 }
 
-TEST_CASE("CollapseWatch measures what feature_std and effective_rank of the centerd unit rows give") {
+TEST_CASE("CollapseWatch measures what feature_std and effective_rank of the centered unit rows give") {
     for (const auto& shape : {std::vector<std::int64_t>{12, 40}, {40, 12}}) {
         const Tensor z = normal(shape, 3), unit = z / z.norm(2, 1, true);
         const auto seen = doppel::eval::CollapseWatch(100).look(z);
@@ -103,6 +103,6 @@ TEST_CASE("CollapseWatch measures what feature_std and effective_rank of the cen
             for (std::int64_t j = 0; j < z.size(0); ++j)
                 if (i != j) cosines += at::cosine_similarity(z[i], z[j], 0).item<double>();
         CHECK(seen.cos == Approx(cosines / static_cast<double>(z.size(0) * (z.size(0) - 1))).margin(1e-6));
-        CHECK(!seen.says);
+        CHECK(!seen.warning);
     }
 }

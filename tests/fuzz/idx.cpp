@@ -12,16 +12,16 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const auto [first, second, two] = parts_of({data, size});
     const auto images = folder.file("images", first);
     const auto labels = two ? folder.file("labels", second) : std::filesystem::path();
-    reads(folder.path().string(), [&, labelled = two] {
+    reads(folder.path().string(), [&, labeled = two] {
         const data::Idx set(images, labels);
         const auto classes = static_cast<std::int64_t>(set.classes().size());
         expect(set.size() > 0, "a data set without images");
-        expect(labelled ? classes > 0 && classes <= 256 : classes == 0, "labels and classes do not fit");
+        expect(labeled ? classes > 0 && classes <= 256 : classes == 0, "labels and classes do not fit");
         // A few packed bytes can be millions of small images: the first and the last ones then.
         for (std::int64_t i = 0; i < set.size(); i += i == 100 && set.size() > 200 ? set.size() - 200 : 1) {
             expect_whole(set.image(i));
             const auto label = set.label(i);
-            expect(labelled ? label >= 0 && label < classes : label == data::unlabelled, "a label outside the classes");
+            expect(labeled ? label >= 0 && label < classes : label == data::unlabeled, "a label outside the classes");
         }
         for (const std::int64_t outside : {std::int64_t{-1}, set.size()})
             expect(!reads("Idx: index", [&] { set.image(outside); }), "an image outside the data set");

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <doppel/heads/linear.hpp>
 #include <doppel/heads/mlp.hpp>
 
 #include "support/torch_support.hpp"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reference/augment.hpp"
 
+#include <doppel/image/channels.hpp>
 #include <doppel/image/color.hpp>
 
 using namespace doppel;

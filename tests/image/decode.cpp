@@ -2,6 +2,7 @@
 #include <doppel/image/decode.hpp>
 #include <doppel/image/detail/exif.hpp>
 #include <doppel/image/encode.hpp>
+#include <doppel/image/write_png.hpp>
 
 #include "support/support.hpp"
 

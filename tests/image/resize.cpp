@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reference/augment.hpp"
 
+#include <doppel/image/crop.hpp>
+#include <doppel/image/flip.hpp>
 #include <doppel/image/resize.hpp>
 
 using namespace doppel;

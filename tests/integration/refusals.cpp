@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a user may get wrong: each ends with one clear line, an exit status below 128, and nothing half-written.
-#include <doppel/image/encode.hpp>
+#include <doppel/image/write_png.hpp>
 
 #include "child.hpp"
 

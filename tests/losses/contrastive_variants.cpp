@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SimCLR's variants: DCL, DCLW, NNCLR, ReSSL and SupCon as losses, and the presets made with them.
+#include <doppel/core/nearest.hpp>
 #include <doppel/losses/nt_xent.hpp>
 #include <doppel/methods/contrastive_variants.hpp>
 
@@ -29,7 +30,7 @@ Tensor labels() { return at::tensor({0, 1, 0, -1, -1}, at::kLong); }
 Tensor memory_of(std::int64_t rows, std::int64_t width) { return unit(chirp({rows, width}, 0.17, 0.2)); }
 
 /// What SupCon looks at.
-Outputs labelled(std::vector<Tensor> views, const Tensor& label) {
+Outputs labeled(std::vector<Tensor> views, const Tensor& label) {
     Outputs out;
     out.online = std::move(views);
     out.label = label;
@@ -241,7 +242,7 @@ TEST_CASE("the variants' losses give the values and gradients of lightly, solo-l
             equal("nnclr", (Nnclr{t}(p0, z1, memory) + Nnclr{t}(p1, z0, memory)) / 2, {p0, p1});
             equal("ressl", Ressl{t, 0.4 * t}(z0, z1, memory), {z0});
             const auto [c0, c1] = views();
-            equal("supcon", Supcon{t}(labelled({c0, c1}, labels())), {c0, c1});
+            equal("supcon", Supcon{t}(labeled({c0, c1}, labels())), {c0, c1});
         }
 }
 
@@ -261,8 +262,8 @@ TEST_CASE("the variants' losses equal their definitions, number by number, in fl
             close(Ressl{t, 0.04}(a, b, memory), ressl_by_definition(a, b, memory, t, 0.04));
             close(Ressl{0.1, t}(a, b, memory), ressl_by_definition(a, b, memory, 0.1, t));
             for (const Tensor& label : {at::arange(rows).remainder(2), at::arange(rows).remainder(3) - 1}) {
-                close(Supcon{t}(labelled({a, b}, label)), supcon_by_definition(labelled({a, b}, label), t));
-                close(Supcon{t}(labelled({a, b, c}, label)), supcon_by_definition(labelled({a, b, c}, label), t));
+                close(Supcon{t}(labeled({a, b}, label)), supcon_by_definition(labeled({a, b}, label), t));
+                close(Supcon{t}(labeled({a, b, c}, label)), supcon_by_definition(labeled({a, b, c}, label), t));
             }
         }
 }
@@ -277,8 +278,8 @@ TEST_CASE("the variants' gradients equal central differences, DCLW's through its
             [&](const Tensor& x) { return Dclw{t, 0.2, true}(y, x); },
             [&](const Tensor& x) { return Nnclr{t}(x, y, memory); },
             [&](const Tensor& x) { return Ressl{t, 0.04}(x, y, memory); },
-            [&](const Tensor& x) { return Supcon{t}(labelled({x, y}, labels())); },
-            [&](const Tensor& x) { return Supcon{t}(labelled({y, x}, labels())); }};
+            [&](const Tensor& x) { return Supcon{t}(labeled({x, y}, labels())); },
+            [&](const Tensor& x) { return Supcon{t}(labeled({y, x}, labels())); }};
         for (std::size_t i = 0; i < all.size(); ++i) {
             INFO("loss " << i << " at temperature " << t);
             const Tensor x = chirp({n, d}, 0.13, 0.9).set_requires_grad(true);
@@ -343,10 +344,10 @@ TEST_CASE("DCLW's weights have mean 1: images alike, or a wide sigma, give DCL")
     CHECK(std::abs(Dclw{0.1, 0.5}(a, b).item<double>() - Dcl{0.1}(a, b).item<double>()) > 0.1);
 }
 
-TEST_CASE("NNCLR's positive is the row that queues::nearest finds, and nothing else of the key counts") {
+TEST_CASE("NNCLR's positive is the row that nearest_rows finds, and nothing else of the key counts") {
     const Tensor p = chirp({n, d}, 0.13, 0.9, at::kFloat), z = chirp({n, d}, 0.29, 0.4, at::kFloat);
     const Tensor memory = memory_of(40, d).to(at::kFloat);
-    const Tensor near = queues::nearest(memory, z), logits = near.mm(unit(p).t()) / 0.1;
+    const Tensor near = nearest_rows(memory, z), logits = near.mm(unit(p).t()) / 0.1;
     const double value = Nnclr{0.1}(p, z, memory).item<double>();
     CHECK(value == Approx(at::cross_entropy_loss(logits, at::arange(n)).item<double>()).epsilon(1e-5));
     CHECK(Nnclr{0.1}(p, near * 7, memory).item<double>() == value);  // a row is its own neighbor
@@ -368,8 +369,8 @@ TEST_CASE("SupCon with all classes different, or without labels, is NT-Xent") {
         const double nt_xent = NtXent{t}(a, b).item<double>();
         for (const Tensor& label : {at::tensor({4, 0, 2, 9, 7}, at::kLong), at::full({n}, -1, at::kLong),
                                     at::tensor({-1, 3, -1, -7, 0}, at::kLong), at::tensor({2, 1, 0, 3, 4}, at::kInt)})
-            CHECK(Supcon{t}(labelled({a, b}, label)).item<double>() == Approx(nt_xent).epsilon(1e-12));
-        CHECK(std::abs(Supcon{t}(labelled({a, b}, labels())).item<double>() - nt_xent) > 0.01);
+            CHECK(Supcon{t}(labeled({a, b}, label)).item<double>() == Approx(nt_xent).epsilon(1e-12));
+        CHECK(std::abs(Supcon{t}(labeled({a, b}, labels())).item<double>() - nt_xent) > 0.01);
     }
 }
 
@@ -383,12 +384,12 @@ TEST_CASE("the variants' losses of uninformative and perfect embeddings are know
         CHECK(Nnclr{0.1}(ones(images), ones(images), row.expand({9, 4})).item<double>() ==
               Approx(std::log(size)).margin(1e-4));
         CHECK(Ressl{}(ones(8), ones(8), row.expand({images, 4})).item<double>() == Approx(std::log(size)).margin(1e-4));
-        CHECK(Supcon{0.1}(labelled({ones(images), ones(images)}, at::arange(images).remainder(3))).item<double>() ==
+        CHECK(Supcon{0.1}(labeled({ones(images), ones(images)}, at::arange(images).remainder(3))).item<double>() ==
               Approx(std::log(2 * size - 1)).margin(1e-4));
     }
     // four classes of three images, each class in a direction of its own: five positives share the sum
     const Tensor classes = at::eye(4, at::kDouble).repeat({3, 1}), label = at::arange(4).repeat({3});
-    CHECK(Supcon{0.01}(labelled({classes, classes}, label)).item<double>() == Approx(std::log(5.0)).epsilon(1e-12));
+    CHECK(Supcon{0.01}(labeled({classes, classes}, label)).item<double>() == Approx(std::log(5.0)).epsilon(1e-12));
     // every prediction is the neighbor of its own image
     const Tensor apart = at::eye(8, at::kDouble);
     CHECK(Nnclr{0.01}(apart, apart, apart.flip(0)).item<double>() == Approx(0).margin(1e-12));
@@ -397,7 +398,7 @@ TEST_CASE("the variants' losses of uninformative and perfect embeddings are know
 TEST_CASE("the variants do not care about lengths, the order of images and memory rows, and which view is first") {
     const Tensor a = chirp({n, d}, 0.13, 0.9), b = chirp({n, d}, 0.29, 0.4), memory = memory_of(queue, d);
     const auto values = [](const Tensor& x, const Tensor& y, const Tensor& rows, const Tensor& label) {
-        return at::stack({Dcl{}(x, y), Dclw{}(x, y), Supcon{}(labelled({x, y}, label)), Nnclr{}(x, y, rows),
+        return at::stack({Dcl{}(x, y), Dclw{}(x, y), Supcon{}(labeled({x, y}, label)), Nnclr{}(x, y, rows),
                           Ressl{}(x, y, rows)});
     };
     const Tensor start = values(a, b, memory, labels());
@@ -442,8 +443,8 @@ TEST_CASE("the variants stay finite and close at temperature 0.01 and for half-p
                   [&](const Tensor& a) { return nnclr_by_definition(a, b, memory, t); });
             close([&](const Tensor& a) { return Ressl{t, t}(a, b.to(at::kDouble), memory); },
                   [&](const Tensor& a) { return ressl_by_definition(a, b, memory, t, t); });
-            close([&](const Tensor& a) { return Supcon{t}(labelled({a, b}, label)); },
-                  [&](const Tensor& a) { return supcon_by_definition(labelled({a, b}, label), t); });
+            close([&](const Tensor& a) { return Supcon{t}(labeled({a, b}, label)); },
+                  [&](const Tensor& a) { return supcon_by_definition(labeled({a, b}, label), t); });
         }
 }
 
@@ -452,7 +453,7 @@ TEST_CASE("the variants compute in float32 under bfloat16 autocast") {
     const Tensor memory = memory_of(40, 16).to(at::kFloat);
     const auto values = [&] {
         return at::stack({Dcl{0.05}(x, y), Dclw{0.05}(x, y), Nnclr{0.05}(x, y, memory), Ressl{0.05}(x, y, memory),
-                          Supcon{0.05}(labelled({x, y}, at::arange(16).remainder(5)))});
+                          Supcon{0.05}(labeled({x, y}, at::arange(16).remainder(5)))});
     };
     const Tensor outside = values();
     const Autocast scope(at::kCPU, Precision::bf16);
@@ -467,7 +468,7 @@ TEST_CASE("the variants survive rows of zeros") {
         [&](const Tensor& x) { return Dclw{}(x, other); },
         [&](const Tensor& x) { return Nnclr{}(x, x, memory); },
         [&](const Tensor& x) { return Ressl{}(x, x, memory); },
-        [&](const Tensor& x) { return Supcon{}(labelled({x, other}, labels())); }};
+        [&](const Tensor& x) { return Supcon{}(labeled({x, other}, labels())); }};
     for (const auto& loss : all) {
         const Tensor zero = at::zeros({n, d}, at::kDouble).set_requires_grad(true), value = loss(zero);
         value.backward();
@@ -492,7 +493,7 @@ TEST_CASE("the variants' losses say what is wrong with their input") {
         says([&] { Nnclr{bad}(good, good, memory); }, {"Nnclr:", "temperature", "positive and finite"});
         says([&] { Ressl{bad}(good, good, memory); }, {"Ressl:", "temperature", "positive and finite"});
         says([&] { Ressl{0.1, bad}(good, good, memory); }, {"Ressl:", "target_temperature", "positive and finite"});
-        says([&] { Supcon{bad}(labelled({good, good}, label)); }, {"SupCon:", "temperature", "positive and finite"});
+        says([&] { Supcon{bad}(labeled({good, good}, label)); }, {"SupCon:", "temperature", "positive and finite"});
     }
     const auto pairs = [&](const std::string& who, auto&& loss) {
         says([&] { loss(wave({2, 3, 4}), good); }, {who, "first input", "[N, D]", "[2, 3, 4]"});
@@ -511,17 +512,17 @@ TEST_CASE("the variants' losses say what is wrong with their input") {
         says([&] { Nnclr{}(good, good, rows); }, {"Nnclr", "support set", "[K, 3]"});
         says([&] { Ressl{}(good, good, rows); }, {"Ressl", "queue", "[K, 3]"});
     }
-    says([&] { Supcon{}(labelled({}, label)); }, {"SupCon", "at least 2 views", "0"});
-    says([&] { Supcon{}(labelled({good}, label)); }, {"SupCon", "at least 2 views", "1"});
-    says([&] { Supcon{}(labelled({good, Tensor()}, label)); }, {"SupCon", "[4, 3]"});
-    says([&] { Supcon{}(labelled({Tensor(), good}, label)); }, {"SupCon", "[N, D]"});
-    says([&] { Supcon{}(labelled({good, wave({5, 3})}, label)); }, {"SupCon", "[4, 3]", "[5, 3]"});
-    says([&] { Supcon{}(labelled({wave({1, 3}), wave({1, 3})}, at::arange(1))); },
+    says([&] { Supcon{}(labeled({}, label)); }, {"SupCon", "at least 2 views", "0"});
+    says([&] { Supcon{}(labeled({good}, label)); }, {"SupCon", "at least 2 views", "1"});
+    says([&] { Supcon{}(labeled({good, Tensor()}, label)); }, {"SupCon", "[4, 3]"});
+    says([&] { Supcon{}(labeled({Tensor(), good}, label)); }, {"SupCon", "[N, D]"});
+    says([&] { Supcon{}(labeled({good, wave({5, 3})}, label)); }, {"SupCon", "[4, 3]", "[5, 3]"});
+    says([&] { Supcon{}(labeled({wave({1, 3}), wave({1, 3})}, at::arange(1))); },
          {"SupCon", "at least 2 images", "1"});
-    says([&] { Supcon{}(labelled({good, good}, Tensor())); }, {"SupCon", "labels", "NtXent"});
-    says([&] { Supcon{}(labelled({good, good}, at::arange(5))); }, {"SupCon", "labels", "[4]", "[5]"});
-    says([&] { Supcon{}(labelled({good, good}, label.to(at::kFloat))); },
-         {"SupCon", "labels", "whole numbers", "float"});
+    says([&] { Supcon{}(labeled({good, good}, Tensor())); }, {"SupCon", "labels", "NtXent"});
+    says([&] { Supcon{}(labeled({good, good}, at::arange(5))); }, {"SupCon", "labels", "[4]", "[5]"});
+    says([&] { Supcon{}(labeled({good, good}, label.to(at::kFloat))); },
+         {"SupCon", "labels", "integer type", "float"});
 }
 
 // ---- the presets -------------------------------------------------------------------------------------------

@@ -351,7 +351,7 @@ TEST_CASE("DINO's center is read by the loss, written by commit alone, and goes 
                         .projector = small_head,
                         .target = targets::Ema{.schedule = schedules::Constant{0.9}},
                         .loss = Dino{},
-                        .passes = {.join_views = true, .join_heads = true}};
+                        .layout = {.join_views = true, .join_heads = true}};
     Method method{recipe, {.seed = 1}};
     const auto c = [&] { return method->named_buffers()["loss.center"].clone(); };
     CHECK(c().sizes() == at::IntArrayRef({1, 12}));

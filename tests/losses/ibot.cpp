@@ -93,9 +93,9 @@ double by_definition(const losses::Ibot& loss, const Outputs& out, double target
     const Rows assigned = sinkhorn_by_definition(t, target_temperature);
     double sum = 0;
     for (std::size_t m = 0; m < s.size(); ++m) {
-        std::vector<double> centerd = t[m];
-        for (std::size_t k = 0; k < centerd.size(); ++k) centerd[k] -= c[0][k];
-        const auto p = loss.centering == Centering::mean ? softmax(centerd, target_temperature) : assigned[m];
+        std::vector<double> centered = t[m];
+        for (std::size_t k = 0; k < centered.size(); ++k) centered[k] -= c[0][k];
+        const auto p = loss.centering == Centering::mean ? softmax(centered, target_temperature) : assigned[m];
         const auto q = softmax(s[m], loss.temperature);
         for (std::size_t k = 0; k < p.size(); ++k) sum -= w[0][m] * p[k] * std::log(q[k]);
     }
@@ -119,7 +119,7 @@ auto masked(L loss) {
                   .projector = heads::Mlp{.hidden = {}, .out = 6},
                   .target = targets::Ema{.schedule = schedules::Constant{0.9}},
                   .loss = std::move(loss),
-                  .passes = {.join_views = true, .join_heads = true}};
+                  .layout = {.join_views = true, .join_heads = true}};
 }
 const Horizon horizon{.samples = 100, .steps = 100, .steps_per_epoch = 10};
 
@@ -173,8 +173,8 @@ struct Warns : NoFrills {
     std::string begin(const Horizon&) { return "Warns: careful"; }
 };
 
-static_assert(slots::MaskingLoss<Ibot> && slots::OutputsLoss<Ibot> && NamesPairing<Ibot>);
-static_assert(slots::MaskingLoss<Sum<Sigreg, Ibot>> && !slots::MaskingLoss<Sum<Sigreg, Symmetric>>);
+static_assert(contracts::MaskingLoss<Ibot> && contracts::OutputsLoss<Ibot> && NamesPairing<Ibot>);
+static_assert(contracts::MaskingLoss<Sum<Sigreg, Ibot>> && !contracts::MaskingLoss<Sum<Sigreg, Symmetric>>);
 static_assert(std::same_as<Sum<Sigreg, Symmetric, Ibot>::Pairing, pairings::Symmetric>);
 static_assert(std::same_as<Sum<Sum<Sigreg>, Sum<Sigreg, Ibot>>::Pairing, pairings::GlobalToAll>);
 static_assert(!NamesPairing<Sum<Sigreg, TicoPart>>);
@@ -259,7 +259,7 @@ TEST_CASE("iBOT's center is the target's alone, is read by the loss and written 
     CHECK(largest_difference(last.patch_center, once) < 1e-15);
 }
 
-TEST_CASE("where no patch is hidden iBOT's loss is 0 and can be differentiated") {
+TEST_CASE("where no patch is masked iBOT's loss is 0 and can be differentiated") {
     for (const auto type : {at::kDouble, at::kFloat, at::kHalf}) {
         const Tensor z = leaf(wave({4, 5}) * std::numeric_limits<double>::infinity(), type);
         Outputs out;
@@ -272,7 +272,7 @@ TEST_CASE("where no patch is hidden iBOT's loss is 0 and can be differentiated")
         REQUIRE(z.grad().defined());
         CHECK(z.grad().abs().max().item<double>() == 0);
     }
-    says([] { ibot()(Outputs{}); }, {"Ibot", "hidden patches or at least one view"});
+    says([] { ibot()(Outputs{}); }, {"Ibot", "masked patches or at least one view"});
 }
 
 TEST_CASE("iBOT's loss of outputs that say nothing, that are collapsed and that agree are known numbers") {
@@ -285,7 +285,7 @@ TEST_CASE("iBOT's loss of outputs that say nothing, that are collapsed and that 
             CHECK(loss(outputs(same, t)).item<double>() == Approx(share * std::log(k)).epsilon(1e-12));
         CHECK(loss(outputs(10 * one, one)).item<double>() == Approx(0).margin(1e-3));
         // Cross-entropy is least, the target's own entropy, where both distributions agree.
-        const Tensor p = losses::centerd(target(0), loss.patch_center, 0.07, how);
+        const Tensor p = losses::centered(target(0), loss.patch_center, 0.07, how);
         const double least = -((p * p.log()).sum(1) * weights()).sum().item<double>();
         CHECK(loss(outputs(p.log() * 0.1, target(0))).item<double>() == Approx(least).epsilon(1e-10));
         CHECK(loss(outputs(online(0), target(0))).item<double>() > least + 0.1);
@@ -480,8 +480,8 @@ TEST_CASE("a sum of losses passes on what its parts have") {
     CHECK(Sum{Weighted{1.0, Scaled{}}, Weighted{1.0, hides}}.mask(6, 5, draw) == hides.mask(6, 5, draw));
     // What no part has the sum has not.
     using Plain = Sum<NoFrills, Ibot>;
-    static_assert(!losses::detail::HasCounters<Plain> && !losses::detail::HasMetrics<Plain>);
-    static_assert(!losses::detail::HasState<Sum<NoFrills, Sigreg>> && losses::detail::HasState<Plain>);
+    static_assert(!contracts::HasCounters<Plain> && !contracts::HasMetrics<Plain>);
+    static_assert(!contracts::HasState<Sum<NoFrills, Sigreg>> && contracts::HasState<Plain>);
 }
 
 TEST_CASE("a sum of losses says what is wrong with its parts") {
@@ -545,7 +545,7 @@ TEST_CASE("a sum of losses trains in a method: state, counters, metrics and mask
     CHECK(!plain->named_children().contains("loss"));
 }
 
-TEST_CASE("the preset of iBOT is DINO with hidden patches, and with KoLeo where it is wanted") {
+TEST_CASE("the preset of iBOT is DINO with masked patches, and with KoLeo where it is wanted") {
     const encoders::Vit vit{.kind = VitKind::ti, .patch = 4, .image_size = 12, .dim = 24, .depth = 2, .heads = 3};
     auto o = methods::ibot_small();
     o.hidden = 16;

@@ -497,8 +497,8 @@ TEST_CASE("the losses say what is wrong with their input") {
         says([&] { loss(unseen); }, {who, "one view"});
         says([&] { loss(outputs(good, Tensor(), index)); }, {who, "memory bank", "queues::MemoryBank"});
         says([&] { loss(outputs(good, wave({3}), index)); }, {who, "memory bank"});
-        says([&] { loss(outputs(good, memory, Tensor())); }, {who, "images' numbers"});
-        says([&] { loss(outputs(good, memory, at::arange(3))); }, {who, "images' numbers"});
+        says([&] { loss(outputs(good, memory, Tensor())); }, {who, "indices of the images"});
+        says([&] { loss(outputs(good, memory, at::arange(3))); }, {who, "indices of the images"});
     };
     instances("InstanceSoftmax", [](const Outputs& out) { return InstanceSoftmax{}(out); });
     instances("InstanceNce", [](const Outputs& out) { return nce(0.07)(out); });

@@ -40,7 +40,71 @@ double by_definition(const Tensor& a, const Tensor& b, double temperature) {
     return sum / static_cast<double>(rows);
 }
 
+/// One pool of V views by the definition, one number at a time.
+double pool_by_definition(const std::vector<Tensor>& views, double temperature) {
+    std::vector<Rows> z;
+    for (const Tensor& view : views) z.push_back(numbers(unit(view)));
+    const std::size_t n = z[0].size();
+    double sum = 0;
+    for (std::size_t v = 0; v < z.size(); ++v)
+        for (std::size_t i = 0; i < n; ++i) {
+            double total = 0, partners = 0;
+            for (std::size_t w = 0; w < z.size(); ++w)
+                for (std::size_t j = 0; j < n; ++j) {
+                    if (v == w && i == j) continue;
+                    double dot = 0;
+                    for (std::size_t d = 0; d < z[v][i].size(); ++d) dot += z[v][i][d] * z[w][j][d];
+                    total += std::exp(dot / temperature);
+                    if (i == j) partners += dot / temperature;
+                }
+            sum += std::log(total) - partners / static_cast<double>(z.size() - 1);
+        }
+    return sum / static_cast<double>(z.size() * n);
+}
+
+Outputs outputs_of(const std::vector<Tensor>& views) {
+    Outputs out;
+    out.online = out.target = views;
+    return out;
+}
+
 }  // namespace
+
+TEST_CASE("NtXent of more than two views equals its definition, number by number, in float64") {
+    for (const double temperature : {0.1, 0.5, 2.0})
+        for (const std::size_t count : {std::size_t{3}, std::size_t{4}})
+            for (const std::int64_t n : {2, 5}) {
+                std::vector<Tensor> views;
+                for (std::size_t v = 0; v < count; ++v) views.push_back(chirp({n, 7}, 0.3 + 0.1 * static_cast<double>(v), 0.2));
+                INFO(count << " views of " << n << " images at " << temperature);
+                CHECK(NtXent{temperature}(outputs_of(views)).item<double>() ==
+                      Approx(pool_by_definition(views, temperature)).epsilon(1e-10));
+            }
+    // Two views are the pair, bit for bit, and the pool's definition agrees with it.
+    const Tensor a = chirp({5, 7}, 0.9, 0), b = chirp({5, 7}, 1.3, 0.1);
+    CHECK(NtXent{0.2}(outputs_of({a, b})).item<double>() == NtXent{0.2}(a, b).item<double>());
+    CHECK(NtXent{0.2}(a, b).item<double>() == Approx(pool_by_definition({a, b}, 0.2)).epsilon(1e-10));
+}
+
+TEST_CASE("NtXent of more than two views: gradients, collapse, the order of the views, and what it refuses") {
+    std::vector<Tensor> views;
+    for (int v = 0; v < 3; ++v) views.push_back(chirp({4, 5}, 0.3 + 0.1 * v, 0.2).requires_grad_());
+    NtXent{0.5}(outputs_of(views)).backward();
+    const auto value = [&](const Tensor& x) { return NtXent{0.5}(outputs_of({x, views[1].detach(), views[2].detach()})); };
+    CHECK(largest_difference(views[0].grad(), numeric_gradient(value, views[0].detach().clone())) < 1e-7);
+    const double as_given = NtXent{0.5}(outputs_of(views)).item<double>();
+    CHECK(NtXent{0.5}(outputs_of({views[2], views[0], views[1]})).item<double>() == Approx(as_given).epsilon(1e-12));
+    const Tensor same = at::ones({4, 5}, at::kDouble);
+    CHECK(NtXent{0.5}(outputs_of({same, same, same})).item<double>() == Approx(std::log(3 * 4 - 1)));
+    // A view that did not go through a branch takes no part.
+    CHECK(NtXent{0.5}(outputs_of({views[0], Tensor{}, views[1], views[2]})).item<double>() == Approx(as_given).epsilon(1e-12));
+    CHECK(mentions(message_of([&] { NtXent{}(outputs_of({views[0], Tensor{}})); }), {"NtXent", "2 views", "got 1"}));
+    CHECK(mentions(message_of([&] { NtXent{}(outputs_of({same, same, same.slice(0, 0, 3)})); }), {"NtXent", "[4, 5]", "[3, 5]"}));
+    // Rows against a target network's columns: no gradient asked of them, and they do not equal the rows.
+    Outputs out = outputs_of(views);
+    for (Tensor& t : out.target) t = (t * 2 + 1).detach();
+    CHECK(std::abs(NtXent{0.5}(out).item<double>() - as_given) > 1e-3);
+}
 
 TEST_CASE("NtXent equals its definition, number by number, in float64") {
     for (double temperature : {0.01, 0.1, 0.5, 2.0})

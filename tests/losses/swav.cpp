@@ -616,8 +616,8 @@ TEST_CASE("SwAV's preset has the authors' numbers") {
     CHECK(loss.assignment.iterations == 3);
     CHECK(loss.queue == 3840);
     CHECK(loss.queue_from == 15);
-    CHECK(preset.recipe.passes.join_views);
-    CHECK(preset.recipe.passes.join_heads);
+    CHECK(preset.recipe.layout.join_views);
+    CHECK(preset.recipe.layout.join_heads);
     CHECK(preset.recipe.projector.hidden == std::vector<std::int64_t>{2048});
     CHECK(preset.recipe.projector.out == 128);
     CHECK(preset.recipe.projector.bias == heads::Bias::always);
@@ -633,7 +633,7 @@ TEST_CASE("SwAV's preset has the authors' numbers") {
     CHECK(small.batch_size == 64);
     CHECK(small.recipe.loss.prototypes == std::vector<std::int64_t>{64});
     CHECK(small.recipe.loss.queue == 0);
-    CHECK(small.optimizer.doubt(small.lr(at_step(100))).empty());
+    CHECK(small.optimizer.check_learning_rate(small.lr(at_step(100))).empty());
     REQUIRE(small.views.each.size() == 4);
     for (std::size_t v = 0; v < 4; ++v) {
         const std::string text = small.views.each[v].describe();

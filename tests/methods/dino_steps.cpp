@@ -185,7 +185,7 @@ TEST_CASE("DINO's values are the authors', for ViTs and ResNets") {
     CHECK(preset.lr(at_share(0)) == 0);
     CHECK(preset.lr(at_share(0.1)) == Approx(5e-4 * 2));
     CHECK(preset.lr(at_share(1)) == Approx(1e-6));
-    CHECK(preset.optimizer.doubt(5e-4 * 2).empty());
+    CHECK(preset.optimizer.check_learning_rate(5e-4 * 2).empty());
     CHECK(preset.clip.each == 3);
     CHECK(preset.clip.global == 0);
     const auto& recipe = preset.recipe;
@@ -212,7 +212,7 @@ TEST_CASE("DINO's values are the authors', for ViTs and ResNets") {
     const auto resnet = methods::dino(encoders::ResNet{.depth = 50}, methods::dino_resnet());
     CHECK(resnet.optimizer.describe() == "SGD, momentum 0.9, weight decay 0.0001, not on biases and normalization");
     CHECK(resnet.lr(at_share(0.1)) == Approx(0.03 * 2));
-    CHECK(resnet.optimizer.doubt(0.06).empty());
+    CHECK(resnet.optimizer.check_learning_rate(0.06).empty());
     for (std::size_t v = 0; v < resnet.views.each.size(); ++v)
         CHECK(mentions(resnet.views.each[v].describe(), {v < 2 ? "scale=[0.14, 1]" : "scale=[0.05, 0.14]"}));
 

@@ -105,7 +105,7 @@ TEST_CASE("the schedules, optimizers and views of Barlow Twins and VICReg are th
         CHECK(preset.epochs == 100);
         CHECK(preset.batch_size == 256);
         CHECK(preset.optimizer.describe().find("LARS") == 0);
-        CHECK(preset.optimizer.doubt(0.2).empty());
+        CHECK(preset.optimizer.check_learning_rate(0.2).empty());
     };
     check(methods::barlow_twins(tiny()), "barlow_twins");
     check(methods::vicreg(tiny()), "vicreg");
@@ -114,7 +114,7 @@ TEST_CASE("the schedules, optimizers and views of Barlow Twins and VICReg are th
         CHECK(preset.batch_size == 64);
         CHECK(preset.lr(at_share(0.05)) == Approx(2));
         CHECK(preset.recipe.projector.out == 512);
-        CHECK(preset.optimizer.doubt(2).empty());
+        CHECK(preset.optimizer.check_learning_rate(2).empty());
     };
     small(methods::barlow_twins(tiny(), methods::barlow_twins_small()));
     small(methods::vicreg(tiny(), methods::vicreg_small()));

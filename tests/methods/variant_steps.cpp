@@ -229,7 +229,7 @@ TEST_CASE("the optimizers and schedules of the statistics presets are the author
     CHECK(lejepa.lr(at_share(1)) == Approx(5e-7));
     const auto sane = [](const auto& preset, double warmup) {
         INFO(preset.name);
-        CHECK(preset.optimizer.doubt(preset.lr(at_share(warmup))).empty());
+        CHECK(preset.optimizer.check_learning_rate(preset.lr(at_share(warmup))).empty());
         CHECK(preset.batch_size == 64);
     };
     sane(methods::tico(tiny(), methods::tico_small()), 0.1);

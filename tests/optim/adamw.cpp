@@ -171,7 +171,7 @@ TEST_CASE("AdamW says which option or parameter is wrong") {
     const auto says = [&](const AdamW& spec) { return message_of([&] { spec.build(one); }); };
     CHECK(says({}) == "");
     CHECK(says({.lr = -1}) == "AdamW: learning rate must be from 0 to 0.1, got -1");
-    CHECK(says({.lr = 0.45}) == "AdamW: learning rate must be from 0 to 0.1, got 0.45; is it one for SGD or LARS?");
+    CHECK(says({.lr = 0.45}) == "AdamW: learning rate must be from 0 to 0.1, got 0.45; is it meant for SGD or LARS?");
     CHECK(says({.beta1 = 1}) == "AdamW: beta1 must be from 0 to below 1, got 1");
     CHECK(says({.beta2 = -0.5}) == "AdamW: beta2 must be from 0 to below 1, got -0.5");
     CHECK(says({.eps = 0}) == "AdamW: eps must be finite and above 0, got 0");
@@ -190,5 +190,5 @@ TEST_CASE("AdamW says which option or parameter is wrong") {
     const Tensor w = at::ones({2, 2});
     w.mutable_grad() = at::ones({2, 2}).to_sparse();
     CHECK(message_of([&] { AdamW{}.build({{"embedding", w}}).step(0.1); }) ==
-          "AdamW: the gradient of embedding must be dense, it is sparse");
+          "AdamW: the gradient of embedding is sparse, expected a dense one");
 }

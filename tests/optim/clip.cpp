@@ -80,5 +80,5 @@ TEST_CASE("Clipping says what is wrong") {
     const Tensor w = at::ones({2, 2});
     w.mutable_grad() = at::ones({2, 2}).to_sparse();
     CHECK(message_of([&] { clip_each({{.parameters = {{"table", w}}}}, 1); }) ==
-          "clip_each: the gradient of table must be dense, it is sparse");
+          "clip_each: the gradient of table is sparse, expected a dense one");
 }

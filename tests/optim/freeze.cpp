@@ -48,12 +48,12 @@ TEST_CASE("a freeze lasts its epochs or its steps, whichever is longer, and name
 
 TEST_CASE("a learning rate of another optimizer's size is doubted, or refused where it would ruin the run") {  // pitfall 20
     const optim::AnyOptimizerSpec sgd = optim::Sgd{}, adamw = optim::AdamW{}, lars = optim::Lars{};
-    CHECK(sgd.doubt(0.2).empty());
-    CHECK(adamw.doubt(1e-3).empty());
-    CHECK(lars.doubt(4.8).empty());
-    CHECK(mentions(sgd.doubt(1.5e-4), {"SGD", "0.00015", "AdamW"}));
-    CHECK(mentions(sgd.doubt(12), {"SGD", "12", "LARS"}));
-    CHECK(mentions(lars.doubt(1.5e-4), {"LARS", "AdamW"}));
-    CHECK(mentions(adamw.doubt(0.05), {"AdamW", "0.05", "SGD"}));
-    CHECK(mentions(message_of([&] { adamw.doubt(0.3); }), {"AdamW", "0.3", "SGD or LARS"}));
+    CHECK(sgd.check_learning_rate(0.2).empty());
+    CHECK(adamw.check_learning_rate(1e-3).empty());
+    CHECK(lars.check_learning_rate(4.8).empty());
+    CHECK(mentions(sgd.check_learning_rate(1.5e-4), {"SGD", "0.00015", "AdamW"}));
+    CHECK(mentions(sgd.check_learning_rate(12), {"SGD", "12", "LARS"}));
+    CHECK(mentions(lars.check_learning_rate(1.5e-4), {"LARS", "AdamW"}));
+    CHECK(mentions(adamw.check_learning_rate(0.05), {"AdamW", "0.05", "SGD"}));
+    CHECK(mentions(message_of([&] { adamw.check_learning_rate(0.3); }), {"AdamW", "0.3", "SGD or LARS"}));
 }

@@ -295,5 +295,5 @@ TEST_CASE("Lars says which option or parameter is wrong") {
     const Tensor w = at::ones({2, 2});
     w.mutable_grad() = at::ones({2, 2}).to_sparse();
     CHECK(message_of([&] { Lars{}.build({{"embedding", w}}).step(0.1); }) ==
-          "Lars: the gradient of embedding must be dense, it is sparse");
+          "Lars: the gradient of embedding is sparse, expected a dense one");
 }

@@ -52,23 +52,6 @@ TEST_CASE("a Fifo queue says which capacity it was given") {
     CHECK(mentions(message_of([] { queues::Fifo{.capacity = 0}.build(8); }), {"Fifo", "capacity", "0"}));
 }
 
-TEST_CASE("the nearest row of a support set is the one of the largest cosine, and carries no gradient") {
-    const Tensor memory = wave({7, 4}, 0.7, 0, at::kFloat), unit = memory / memory.norm(2, 1, true);
-    const Tensor keys = (wave({5, 4}, 1.3, 2, at::kFloat) * 50).requires_grad_();
-    const Tensor found = queues::nearest(unit, keys);
-    CHECK_FALSE(found.requires_grad());
-    for (std::int64_t i = 0; i < 5; ++i) {
-        std::int64_t best = 0;
-        double highest = -2;
-        for (std::int64_t j = 0; j < 7; ++j) {
-            const double cosine = at::cosine_similarity(keys[i], memory[j], 0).item<double>();
-            if (cosine > highest) highest = cosine, best = j;
-        }
-        CHECK(bit_equal(found[i], unit[best]));
-    }
-    CHECK(mentions(message_of([&] { queues::nearest(unit, keys.narrow(1, 0, 3)); }), {"nearest", "[7, 4]", "[5, 3]"}));
-}
-
 TEST_CASE("a support set takes the first view's targets alone, one row an image") {
     auto set = queues::SupportSet{.capacity = 6}.build(4);
     const Tensor before = set.read().clone(), first = wave({4, 4}, 0.7, 1, at::kFloat), second = wave({4, 4}, 0.9, 5, at::kFloat);

@@ -3,9 +3,13 @@
 #include <doppel/recipe/any_method.hpp>
 #include <doppel/recipe/method.hpp>
 
+#include <doppel/heads/mlp.hpp>
+#include <doppel/losses/barlow_twins.hpp>
 #include <doppel/losses/nt_xent.hpp>
 #include <doppel/queues/fifo.hpp>
-#include <doppel/schedules/schedule.hpp>
+#include <doppel/schedules/schedules.hpp>
+#include <doppel/targets/ema.hpp>
+#include <doppel/targets/stop_gradient.hpp>
 
 #include "support/torch_support.hpp"
 
@@ -120,7 +124,7 @@ auto dino() {
                   .projector = heads::Mlp{.hidden = {16}, .out = 24},
                   .target = targets::Ema{.schedule = schedules::Cosine{.from = 0.9, .to = 1}},
                   .loss = DinoLike{},
-                  .passes = {.join_views = true}};
+                  .layout = {.join_views = true}};
 }
 auto swav() { return Recipe{.encoder = tiny(), .projector = projector(), .loss = SwavLike{}}; }
 auto mmcr() {
@@ -128,7 +132,7 @@ auto mmcr() {
 }
 auto supcon() { return Recipe{.encoder = tiny(), .projector = projector(), .loss = SupconLike{}}; }
 auto lambda() {
-    return with_loss(simclr(), [](const Tensor& a, const Tensor& b) { return (a - b).pow(2).mean(); });
+    return simclr().with_loss([](const Tensor& a, const Tensor& b) { return (a - b).pow(2).mean(); });
 }
 
 void step(AnyMethod method, torch::optim::Optimizer& optimizer, const Batch& batch) {
@@ -325,13 +329,13 @@ TEST_CASE("several forward passes before one commit count as one step and write 
 
 TEST_CASE("no gradient reaches a target: SimSiam's target outputs and MoCo's keys") {
     bool target_has_gradient = true;
-    auto recipe = with_loss(simsiam(), [&](const Tensor& p, const Tensor& z) {
+    auto recipe = simsiam().with_loss([&](const Tensor& p, const Tensor& z) {
         target_has_gradient = z.requires_grad();
         return -at::cosine_similarity(p, z).mean();
     });
     Method{recipe}->forward(batch_of(6));
     CHECK(!target_has_gradient);
-    auto shared = with_target(recipe, targets::Shared{});
+    auto shared = recipe.with_target(targets::Shared{});
     Method{shared}->forward(batch_of(6));
     CHECK(target_has_gradient);
 }
@@ -350,22 +354,26 @@ TEST_CASE("pairing decides what each branch sees before the forward pass") {
             if (z.defined()) sum = sum.defined() ? sum + z.sum() : z.sum();
         return sum;
     };
-    const auto recipe = with_loss(byol(), look);
-    Method{with_pairing(recipe, pairings::OneWay{})}->forward(batch_of(6));
+    const auto recipe = byol().with_loss(look);
+    Method{recipe.with_pairing(pairings::OneSided{})}->forward(batch_of(6));
     CHECK(online == std::vector<bool>{true, false});
     CHECK(target == std::vector<bool>{false, true});
-    Method{with_pairing(recipe, pairings::GlobalToAll{})}->forward(batch_of(6, 0, 2));
+    Method{recipe.with_pairing(pairings::GlobalToAll{})}->forward(batch_of(6, 0, 2));
     CHECK(online == std::vector<bool>{true, true, true, true});
-    CHECK(target == std::vector<bool>{true, true, false, false});  // pitfall 25: the teacher never sees local crops
+    CHECK(target == std::vector<bool>{true, true, false, false});  // the teacher never sees local crops
 }
 
 TEST_CASE("pairings give the terms of their papers") {
     using pairings::Pair;
-    CHECK((pairings::OneWay{}(2, 2) == std::vector<Pair>{{0, 1}}));
+    CHECK((pairings::OneSided{}(2, 2) == std::vector<Pair>{{0, 1}}));
     CHECK((pairings::Symmetric{}(2, 2) == std::vector<Pair>{{0, 1}, {1, 0}}));
     CHECK(pairings::AllPairs{}(3, 3).size() == 6);
+    CHECK((pairings::EachPairOnce{}(3, 3) == std::vector<Pair>{{0, 1}, {0, 2}, {1, 2}}));
+    for (const bool symmetric : {false, true})
+        CHECK((pairings::Directions{.symmetric = symmetric}(2, 2) ==
+               (symmetric ? pairings::Symmetric{}(2, 2) : pairings::OneSided{}(2, 2))));
     const auto terms = pairings::GlobalToAll{}(10, 2);
-    CHECK(terms.size() == 2 * (10 - 1));  // pitfall 25
+    CHECK(terms.size() == 2 * (10 - 1));
     for (const auto& pair : terms) {
         CHECK(pair.online != pair.target);
         CHECK(pair.target < 2);
@@ -383,7 +391,7 @@ TEST_CASE("views of one size pass together when joined: one BatchNorm batch a si
 
 TEST_CASE("the loss computes in float32 although the network runs in bfloat16") {
     at::ScalarType seen = at::kDouble, product = at::kDouble;
-    Method method{with_loss(simclr(), [&](const Tensor& a, const Tensor& b) {
+    Method method{simclr().with_loss([&](const Tensor& a, const Tensor& b) {
         seen = a.scalar_type();
         product = a.mm(b.t()).scalar_type();
         return (a - b).pow(2).mean();
@@ -396,26 +404,160 @@ TEST_CASE("the loss computes in float32 although the network runs in bfloat16") 
 }
 
 TEST_CASE("a user's head may be a callable; its output width is found by trial") {
-    Method method{with_projector(simclr(), [](std::int64_t in) { return torch::nn::Linear(in, 5); })};
+    Method method{simclr().with_projector([](std::int64_t in) { return torch::nn::Linear(in, 5); })};
     CHECK(method->embedding_dim() == 5);
     CHECK(method->feature_dim() == 8);
     CHECK(method->forward(batch_of(4)).dim() == 0);
 }
 
 TEST_CASE("what only running can show is said in one line") {
-    const auto narrow = with_predictor(byol(), heads::Mlp{.hidden = {4}, .out = 7});
+    const auto narrow = byol().with_predictor(heads::Mlp{.hidden = {4}, .out = 7});
     CHECK(mentions(message_of([&] { Method{narrow}; }), {"Recipe.predictor", "7", "12"}));
-    CHECK(mentions(message_of([&] { Method{with_projector(simclr(), heads::Mlp{.out = 0})}; }), {"Mlp", "out", "0"}));
-    Method vector{with_loss(simclr(), [](const Tensor& a, const Tensor& b) { return (a - b).pow(2).mean(1); })};
+    CHECK(mentions(message_of([&] { Method{simclr().with_projector(heads::Mlp{.out = 0})}; }), {"Mlp", "out", "0"}));
+    Method vector{simclr().with_loss([](const Tensor& a, const Tensor& b) { return (a - b).pow(2).mean(1); })};
     CHECK(mentions(message_of([&] { vector->forward(batch_of(6)); }), {"Recipe.loss", "scalar", "[6]"}));
     Method one_view{simclr()};
     Batch batch = batch_of(6);
     batch.views.pop_back();
     CHECK(mentions(message_of([&] { one_view->forward(batch); }), {"Recipe.pairing", "view 1", "has 1"}));
     const auto shared_net = std::make_shared<TinyNetImpl>(8);
-    CHECK(mentions(message_of([&] { Method{with_encoder(byol(), [&] { return shared_net; })}; }), {"Ema", "share", "new module"}));
-    const auto too_fast = with_target(byol(), targets::Ema{.schedule = schedules::Constant{1.5}});
+    CHECK(mentions(message_of([&] { Method{byol().with_encoder([&] { return shared_net; })}; }), {"Recipe.target", "share", "new module"}));
+    const auto too_fast = byol().with_target(targets::Ema{.schedule = schedules::Constant{1.5}});
     Method wild{too_fast};
     wild->forward(batch_of(6));
     CHECK(mentions(message_of([&] { wild->commit(); }), {"Ema", "between 0 and 1", "1.5"}));
+}
+
+TEST_CASE("a pair loss whose pairing leaves views of the batch unseen is refused at the first forward pass") {
+    const auto paired = Recipe{.encoder = tiny(), .projector = projector(), .loss = losses::BarlowTwins{}};
+    Method once{paired};
+    CHECK(mentions(message_of([&] { once->forward(batch_of(6, 0, 3)); }), {"Recipe.pairing", "2 of the batch's 5 views", "EachPairOnce"}));
+    CHECK(once->last().empty());
+    CHECK(Method{paired.with_pairing(pairings::EachPairOnce{})}->forward(batch_of(6, 0, 3)).dim() == 0);
+    Method both{byol()};
+    CHECK(mentions(message_of([&] { both->forward(batch_of(6, 0, 1)); }), {"2 of the batch's 3 views"}));
+}
+
+TEST_CASE("NtXent takes two views as a pair and more as one pool, unless the recipe pairs them") {
+    const Batch two = batch_of(6), five = batch_of(6, 0, 3);
+    const auto online_of = [](Method<decltype(simclr())>& method) { return method->last().back().online; };
+    Method method{simclr(), {.seed = 1}};
+    const double pair = method->forward(two).item<double>();
+    auto z = online_of(method);
+    CHECK(pair == losses::NtXent{0.5}(z[0], z[1]).item<double>());
+    method->discard();
+    const double pool = method->forward(five).item<double>();
+    z = online_of(method);
+    REQUIRE(z.size() == 5);
+    Outputs all;
+    all.online = all.target = z;
+    CHECK(pool == losses::NtXent{0.5}(all).item<double>());
+
+    Method paired{simclr().with_pairing(pairings::EachPairOnce{}), {.seed = 1}};
+    double mean = 0;
+    for (std::size_t a = 0; a < 5; ++a)
+        for (std::size_t b = a + 1; b < 5; ++b) mean += losses::NtXent{0.5}(z[a], z[b]).item<double>() / 10;
+    CHECK(paired->forward(five).item<double>() == Approx(mean).epsilon(1e-5));
+}
+
+TEST_CASE("an optimizer step without commit() is told at the next forward pass") {
+    AnyMethod method = Method{moco(), {.seed = 1}};
+    auto optimizer = sgd(method);
+    const auto pass = [&] {
+        optimizer.zero_grad();
+        method.forward(batch_of(6)).backward();
+    };
+    const auto forgotten = [&] { return message_of([&] { method.forward(batch_of(6)); }); };
+    pass();
+    pass();  // accumulates
+    optimizer.step();
+    CHECK(mentions(forgotten(), {"weights have changed", "commit()", "discard()", "skip()"}));
+    method.commit();
+    pass();
+    optimizer.step();
+    method.skip();
+    pass();
+    optimizer.step();
+    method.module().eval();
+    CHECK(forgotten() == "");  // evaluation between a step and its commit
+    method.module().train();
+    CHECK(forgotten() != "");
+    method.discard();
+    CHECK(forgotten() == "");
+}
+
+TEST_CASE("a target policy of one's own takes the place of the shipped ones") {
+    struct EveryThird {  // a hard copy now and then
+        std::shared_ptr<int> begun = std::make_shared<int>(0);
+        void begin(const Horizon& run) { *begun += static_cast<int>(run.steps); }
+        void update(const std::vector<Tensor>& target, const std::vector<Tensor>& online, const Progress& at) {
+            if (at.step % 3 == 2)
+                for (std::size_t i = 0; i < target.size(); ++i) target[i].copy_(online[i]);
+        }
+    };
+    const EveryThird policy;
+    AnyMethod method = Method{byol().with_target(policy), {.seed = 1}};
+    method.begin({.samples = 100, .steps = 7});
+    CHECK(*policy.begun == 7);
+    auto optimizer = sgd(method);
+    const Tensor start = state_of(method).at("target.encoder.conv.weight").clone();
+    for (int i = 0; i < 3; ++i) {
+        CHECK(bit_equal(state_of(method).at("target.encoder.conv.weight"), start));
+        step(method, optimizer, batch_of(6, i));
+    }
+    const auto state = state_of(method);
+    CHECK(!bit_equal(state.at("encoder.conv.weight"), start));
+    for (const char* name : {"encoder.conv.weight", "encoder.bn.bias", "projector.0.weight"})
+        CHECK(bit_equal(state.at(std::string("target.") + name), state.at(name)));
+
+    struct Half {  // one network: half of the gradient
+        Tensor output(const Tensor& online) const { return (online + online.detach()) / 2; }
+    };
+    Method half{simclr().with_target(Half{}), {.seed = 1}};
+    Method shared{simclr(), {.seed = 1}};
+    CHECK(half->forward(batch_of(6)).item<double>() == Approx(shared->forward(batch_of(6)).item<double>()));
+    CHECK(names_of(half).count("target.encoder.conv.weight") == 0);
+}
+
+TEST_CASE("with_loss and its siblings change one slot and keep the others") {
+    auto recipe = moco();
+    recipe.layout = {.join_views = false, .bn_groups = 3, .shuffle_target = true};
+    const auto other = recipe.with_encoder([] { return TinyNet(4); })
+                           .with_projector(None{})
+                           .with_predictor(heads::Linear{.out = 4})
+                           .with_pairing(pairings::Directions{.symmetric = true})
+                           .with_loss(ByolMse{})
+                           .with_queue(None{})
+                           .with_target(targets::Ema{.schedule = 0.5});
+    CHECK(other.layout.bn_groups == 3);
+    CHECK(other.layout.shuffle_target);
+    CHECK(other.target.schedule({}) == 0.5);
+    CHECK(other.pairing.symmetric);
+    CHECK(other.with_layout({.join_views = true}).layout.join_views);
+    CHECK(Method{other}->embedding_dim() == 4);
+    const auto same = recipe.with_loss(recipe.loss);
+    static_assert(std::same_as<decltype(same), const decltype(recipe)>);
+    CHECK(same.queue.capacity == 20);
+}
+
+TEST_CASE("a method is made of a recipe, of a preset, or of a recipe of any kind") {
+    struct Preset {
+        std::string name = "mine";
+        decltype(moco()) recipe = moco();
+    };
+    const Preset preset;
+    Method from_recipe{preset.recipe, {.seed = 3}}, from_preset{preset, {.seed = 3}}, unseeded{preset};
+    static_assert(std::same_as<decltype(from_recipe), decltype(from_preset)>);
+    const std::vector<AnyRecipe> recipes{preset.recipe, simclr()};
+    AnyMethod erased = recipes[0].build({.seed = 3});
+    const auto state = state_of(from_recipe);
+    for (const auto& [name, value] : state) {
+        CHECK(bit_equal(state_of(from_preset).at(name), value));
+        CHECK(bit_equal(state_of(erased).at(name), value));
+        CHECK(!state_of(erased).at(name).is_alias_of(value));
+    }
+    CHECK(bit_equal(state_of(unseeded).at("encoder.conv.weight"), state_of(recipes[0].build()).at("encoder.conv.weight")));
+    CHECK(names_of(recipes[1].build()).count("queue.rows") == 0);
+    Method copy = from_recipe;
+    CHECK(copy.get() == from_recipe.get());
 }

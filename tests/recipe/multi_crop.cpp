@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Views of two sizes through a method: which passes they take, which meet, and patches that are hidden.
+// Views of two sizes through a method: which passes they take, which meet, and patches that are masked.
 #include <doppel/views/views.hpp>
 #include <doppel/data/embedded.hpp>
 #include <doppel/data/loader.hpp>
 #include <doppel/encoders/by_name.hpp>
+#include <doppel/heads/mlp.hpp>
 #include <doppel/losses/detail/cross_views.hpp>
 #include <doppel/recipe/method.hpp>
+#include <doppel/targets/ema.hpp>
 
 #include "support/torch_support.hpp"
 
@@ -51,8 +53,8 @@ struct Watching {
     }
 };
 
-/// Hides the first `count` patches of even images.
-struct Hiding : Watching {
+/// Masks the first `count` patches of even images.
+struct Masking : Watching {
     std::int64_t count = 3;
     std::vector<bool> mask(std::int64_t rows, std::int64_t columns, random::Stream draw) const {
         std::vector<bool> all(static_cast<std::size_t>(rows * columns));
@@ -67,13 +69,13 @@ const encoders::Vit vit{.kind = VitKind::ti, .patch = 4, .image_size = 12, .dim 
 
 }  // namespace
 
-TEST_CASE("one encoder pass a resolution, one head pass over all views; the target sees the global views alone") {  // pitfall 25
+TEST_CASE("one encoder pass a resolution, one head pass over all views; the target sees the global views alone") {
     const auto recipe = Recipe{.encoder = [] { return CountingNet(); },
                                .projector = [](std::int64_t in) { return CountingHead(in); },
                                .predictor = [](std::int64_t in) { return CountingHead(in); },
                                .target = targets::Ema{},
                                .loss = Watching{},
-                               .passes = {.join_views = true, .join_heads = true}};
+                               .layout = {.join_views = true, .join_heads = true}};
     Method method{recipe, {.seed = 1}};
     const Batch batch = batch_of(4, 0, 3);
     method->begin({.samples = 100, .steps = 10});
@@ -110,7 +112,7 @@ TEST_CASE("one head pass gives each view its own rows") {
                          .loss = Watching{}};
     const Batch batch = batch_of(4, 0, 2);
     const auto outputs_of = [&](bool join) {
-        recipe.passes.join_heads = join;
+        recipe.layout.join_heads = join;
         recipe.loss.seen = std::make_shared<Outputs>();
         Method method{recipe, {.seed = 1}};
         method->forward(batch);
@@ -121,7 +123,7 @@ TEST_CASE("one head pass gives each view its own rows") {
         CHECK(largest_difference(apart.online[v], together.online[v]) < 1e-6);
         CHECK(largest_difference(apart.features[v], together.features[v]) == 0);
     }
-    recipe.passes = {.bn_groups = 2, .join_heads = true};
+    recipe.layout = {.bn_groups = 2, .join_heads = true};
     CHECK(mentions(message_of([&] { Method{recipe}; }), {"join_heads", "bn_groups", "2"}));
 }
 
@@ -137,7 +139,7 @@ TEST_CASE("a pairing in the recipe goes before that of a loss on all outputs, an
     all->begin({.samples = 100, .steps = 10});
     all->forward(batch_of(4, 0, 1));
     CHECK(all->recipe.loss.seen->target[2].defined());
-    Method one{Recipe{.encoder = tiny(), .target = targets::Ema{}, .pairing = pairings::OneWay{}, .loss = Watching{}}, {.seed = 1}};
+    Method one{Recipe{.encoder = tiny(), .target = targets::Ema{}, .pairing = pairings::OneSided{}, .loss = Watching{}}, {.seed = 1}};
     one->begin({.samples = 100, .steps = 10});
     one->forward(batch_of(4, 0, 1));
     CHECK(!one->recipe.loss.seen->target[0].defined());
@@ -145,7 +147,7 @@ TEST_CASE("a pairing in the recipe goes before that of a loss on all outputs, an
     CHECK(!one->recipe.loss.seen->online[1].defined());
 }
 
-TEST_CASE("cross-entropy between views: globals times (views − 1) terms, never a view with itself") {  // pitfall 25
+TEST_CASE("cross-entropy between views: globals times (views − 1) terms, never a view with itself") {
     const std::int64_t rows = 3, classes = 4;
     std::vector<Tensor> p, log_q;
     for (int v = 0; v < 4; ++v) {
@@ -182,12 +184,12 @@ TEST_CASE("the loader makes any number of views of any size, the global ones fir
     }
 }
 
-TEST_CASE("hidden patches: the online branch does not see them, the target does, both speak of the same places") {
+TEST_CASE("masked patches: the online branch does not see them, the target does, both speak of the same places") {
     auto recipe = Recipe{.encoder = vit,
                          .projector = heads::Mlp{.hidden = {}, .out = 6},
                          .target = targets::Ema{},
-                         .loss = Hiding{},
-                         .passes = {.join_views = true, .join_heads = true}};
+                         .loss = Masking{},
+                         .layout = {.join_views = true, .join_heads = true}};
     Method method{recipe, {.seed = 3}};
     method->begin({.samples = 100, .steps = 10});
     Batch batch = batch_of(6, 0, 1);
@@ -200,30 +202,30 @@ TEST_CASE("hidden patches: the online branch does not see them, the target does,
     CHECK(places < 3 * 12);
     CHECK(seen.patches.online.sizes() == at::IntArrayRef({places, 6}));
     CHECK(seen.patches.target.sizes() == at::IntArrayRef({places, 6}));
-    // 1 / (3 hidden patches · 2 global views · 6 images)
+    // 1 / (3 masked patches · 2 global views · 6 images)
     CHECK(largest_difference(seen.patches.weight, at::full({places}, 1 / 36.0)) < 1e-7);
-    // Both networks start alike: they differ only by what is hidden.
+    // Both networks start alike: they differ only by what is masked.
     CHECK(largest_difference(seen.patches.online, seen.patches.target) > 1e-3);
     loss.backward();
 
-    // What lies under the hidden patches does not reach the online branch's patches, but does reach the target's.
+    // What lies under the masked patches does not reach the online branch's patches, but does reach the target's.
     for (auto& item : method->named_parameters())
         if (item.key() == "encoder.mask_token" || item.key() == "target.encoder.mask_token") CHECK(item.value().abs().max().item<float>() == 0);
     Batch changed = batch_of(6, 0, 1);
     for (std::size_t v = 0; v < 2; ++v) changed.views[v] = changed.views[v].clone();
-    for (std::size_t v = 0; v < 2; ++v) changed.views[v].slice(2, 0, 4).add_(1);  // the first row of patches: the hidden ones
+    for (std::size_t v = 0; v < 2; ++v) changed.views[v].slice(2, 0, 4).add_(1);  // the first row of patches: the masked ones
     method->discard();
     method->forward(changed);
     const Outputs& after = *method->recipe.loss.seen;
     CHECK(largest_difference(after.patches.online, seen.patches.online) < 1e-6);
     CHECK(largest_difference(after.patches.target, seen.patches.target) > 1e-3);
-    // Where nothing was hidden the image is seen whole, and local views always are.
+    // Where nothing was masked the image is seen whole, and local views always are.
     CHECK(largest_difference(after.online[2], seen.online[2]) == 0);
     CHECK(largest_difference(after.online[0], seen.online[0]) > 1e-3);
 }
 
 TEST_CASE("masks follow from seed and step, and no mask at all leaves the patches out") {
-    auto recipe = Recipe{.encoder = vit, .target = targets::Ema{}, .loss = Hiding{}};
+    auto recipe = Recipe{.encoder = vit, .target = targets::Ema{}, .loss = Masking{}};
     const auto places = [&](std::uint64_t seed, std::int64_t step) {
         recipe.loss.seen = std::make_shared<Outputs>();
         Method method{recipe, {.seed = seed}};
@@ -249,20 +251,20 @@ TEST_CASE("masks follow from seed and step, and no mask at all leaves the patche
     struct Short : Watching {
         std::vector<bool> mask(std::int64_t, std::int64_t, random::Stream) const { return {true}; }
     };
-    Method wrong{with_loss(recipe, Short{}), {.seed = 1}};
+    Method wrong{recipe.with_loss(Short{}), {.seed = 1}};
     wrong->begin({.samples = 100, .steps = 10});
     CHECK(mentions(message_of([&] { wrong->forward(batch_of(4)); }), {"mask()", "3 x 3", "gave 1"}));
-    recipe.passes.bn_groups = 2;
-    CHECK(mentions(message_of([&] { Method{recipe}; }), {"hides patches", "bn_groups"}));
+    recipe.layout.bn_groups = 2;
+    CHECK(mentions(message_of([&] { Method{recipe}; }), {"masks patches", "bn_groups"}));
     // An encoder that is chosen by name has patches or says that it has none.
-    auto chosen = with_encoder(recipe, encoders::ByName(encoders::ResNet{.depth = 18, .stem = Stem::cifar, .width = 0.125}));
-    chosen.passes.bn_groups = 1;
+    auto chosen = recipe.with_encoder(encoders::ByName(encoders::ResNet{.depth = 18, .stem = Stem::cifar, .width = 0.125}));
+    chosen.layout.bn_groups = 1;
     Method none{chosen};
     none->begin({.samples = 100, .steps = 10});
     CHECK(mentions(message_of([&] { none->forward(batch_of(4)); }), {"no patches", "Vision Transformer"}));
 }
 
-TEST_CASE("a Vision Transformer hides patches behind its mask token and keeps their positions") {
+TEST_CASE("a Vision Transformer masks patches behind its mask token and keeps their positions") {
     at::manual_seed(1);
     auto module = vit.build();
     const at::NoGradGuard no_grad;
@@ -271,11 +273,11 @@ TEST_CASE("a Vision Transformer hides patches behind its mask token and keeps th
     const Tensor images = wave({2, 3, 12, 12}, 0.37, 0.1, at::kFloat);
     Tensor mask = at::zeros({2, 9}, at::kBool);
     mask[0][4] = true;
-    const auto whole = module->with_patches(images, {}), hidden = module->with_patches(images, mask);
+    const auto whole = module->with_patches(images, {}), masked = module->with_patches(images, mask);
     CHECK(at::equal(whole.features, module->forward(images)));
     CHECK(at::equal(whole.patches, module->tokens(images).slice(1, 1)));
-    CHECK(largest_difference(whole.features[1], hidden.features[1]) == 0);
-    CHECK(largest_difference(whole.features[0], hidden.features[0]) > 1e-4);
+    CHECK(largest_difference(whole.features[1], masked.features[1]) == 0);
+    CHECK(largest_difference(whole.features[0], masked.features[0]) > 1e-4);
     // By hand: an image whose projection at the place is the token.
     auto plain_spec = vit;
     plain_spec.mask_token = false;

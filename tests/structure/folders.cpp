@@ -262,7 +262,7 @@ std::vector<std::string> problems_of(const Tree& tree, const std::vector<Excepti
 }  // namespace
 
 TEST_CASE("Every header keeps the rules of its room") {
-    const Tree tree = read_tree(DOPPEL_SOURCE_DIR);
+    const Tree tree = read_tree(test::source_folder());
     CHECK(tree.rooms.size() >= 10);
     CHECK(tree.headers.size() >= 50);
     for (const auto& problem : problems_of(tree, exceptions)) FAIL_CHECK(problem);

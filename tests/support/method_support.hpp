@@ -2,7 +2,10 @@
 // What tests of whole training steps share: weights by formula, a step of SGD, fixtures of three steps.
 #pragma once
 
+#include <doppel/heads/mlp.hpp>
 #include <doppel/recipe/any_method.hpp>
+#include <doppel/targets/ema.hpp>
+#include <doppel/targets/stop_gradient.hpp>
 
 #include "support/torch_support.hpp"
 

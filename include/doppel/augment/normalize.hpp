@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From bytes to the numbers a network sees.
+// Converts 8-bit images to normalized floats.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -14,7 +14,7 @@
 
 namespace doppel::augment {
 
-/// (x/255 − mean) / std for each channel; a one-channel view uses the first entry.
+/// (x/255 − mean) / std for each channel; one-channel images use the first entry.
 struct Normalize {
     /// Mean of each channel on the scale 0 … 1.
     std::array<double, 3> mean{0.485, 0.456, 0.406};
@@ -42,10 +42,10 @@ struct Normalize {
 inline constexpr Normalize imagenet_normalize{};
 inline constexpr Normalize swav_normalize{.std = {0.228, 0.224, 0.225}};
 inline constexpr Normalize cifar10_normalize{.mean = {0.4914, 0.4822, 0.4465}, .std = {0.2023, 0.1994, 0.2010}};
-/// Inputs stay in [0, 1].
+/// Keeps inputs in [0, 1].
 inline constexpr Normalize unit_normalize{.mean = {0, 0, 0}, .std = {1, 1, 1}};
 
-/// The 256 values of each channel, computed once.
+/// A lookup table of the 256 normalized values of each channel.
 class NormalizeTable {
 public:
     explicit NormalizeTable(const Normalize& by) {
@@ -56,10 +56,10 @@ public:
                                 static_cast<float>(by.std[c]);
     }
 
-    /// Writes planes [channels, height, width]; `out` must have exactly that many places.
+    /// Writes planes [channels, height, width] to `out`, which must have exactly that size.
     void operator()(const Image& image, std::span<float> out) const {
         require(out.size() == image.pixels.size(), "Normalize: the image has ", image.pixels.size(),
-                " values, got room for ", out.size());
+                " values, got space for ", out.size());
         const std::size_t channels = static_cast<std::size_t>(image.channels), pixels = out.size() / channels;
         const std::uint8_t* in = image.pixels.data();
         if (channels == 1) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an augmentation operation is, and any of them behind one type.
+// The concept of an augmentation operation, and its type-erased form.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -16,24 +16,24 @@
 
 namespace doppel::augment {
 
-/// The closed interval [low, high] a parameter is drawn from.
+/// A closed interval [low, high] that a parameter is drawn from.
 struct Range {
     double low = 0, high = 1;
     bool operator==(const Range&) const = default;
 };
 
-/// Changes an image in place with random numbers from its view's stream; any callable of this form is one.
+/// A callable that changes an image in place, with random numbers from the stream of its view.
 /// Must be callable from several threads at once.
 ///
-/// Optional members: `void check() const` throws when an option is wrong; `std::string describe() const`;
-/// `Image made_from(const Image&, random::Stream&) const` does the same without changing its source, which
-/// spares the copy of a large photograph when the operation comes first.
+/// Optional members: `void check() const` throws Error if an option is invalid; `std::string describe() const`;
+/// `Image made_from(const Image&, random::Stream&) const` returns the changed image and leaves its source unchanged,
+/// which saves the copy of a large photograph if the operation comes first.
 template <class T>
 concept Operation = std::copy_constructible<T> && requires(const T& operation, Image& image, random::Stream& stream) {
     operation(image, stream);
 };
 
-/// Any Operation behind one type, cheap to copy (copies share it).
+/// Type-erased operation, cheap to copy (copies share it).
 ///
 ///     augment::AnyOperation dark = [](Image& image, random::Stream&) { image::brightness(image, 0.5); };
 class AnyOperation {
@@ -47,9 +47,9 @@ public:
 
     void operator()(Image& image, random::Stream& stream) const { self_->change(image, stream); }
     Image made_from(const Image& source, random::Stream& stream) const { return self_->made_from(source, stream); }
-    /// One word, with options in brackets; "custom" where the operation does not say.
+    /// Returns the name with options in parentheses; "custom" if the operation has no describe().
     std::string describe() const { return self_->describe(); }
-    /// Whether the operation is a T.
+    /// Returns whether the operation is a T.
     template <class T>
     bool is() const {
         return self_->type() == typeid(T);
@@ -100,7 +100,7 @@ inline std::ostream& operator<<(std::ostream& out, const Range& range) {
     return out << '[' << range.low << ", " << range.high << ']';
 }
 
-/// "name(key=value, key=value)".
+/// Returns "name(key=value, key=value)".
 template <class... Pairs>
 std::string called(std::string_view name, const Pairs&... pairs) {
     std::ostringstream text;

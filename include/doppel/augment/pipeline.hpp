@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// An augmentation pipeline: operations in order, then normalization.
+// A view pipeline: operations in order, then normalization.
 #pragma once
 
 #include <doppel/augment/normalize.hpp>
 #include <doppel/augment/operation.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/random.hpp>
-#include <doppel/image/color.hpp>
+#include <doppel/image/channels.hpp>
 #include <doppel/image/image.hpp>
 
 #include <algorithm>
@@ -20,38 +20,38 @@
 namespace doppel::augment {
 
 struct PipelineOptions {
-    /// Side in pixels of what the operations end in, ≥ 1.
+    /// Side in pixels of the operations' result, ≥ 1.
     int size = 224;
-    /// Applied from first to last.
+    /// Operations, applied from first to last.
     std::vector<AnyOperation> operations{};
-    /// After the operations.
+    /// Normalization after the operations.
     Normalize normalize = imagenet_normalize;
-    /// 3 (gray becomes three equal channels) or 1 (RGB becomes luma), before the operations.
+    /// Channels, converted before the operations: 3 (gray becomes three equal channels) or 1 (RGB becomes luma).
     int channels = 3;
 };
 
-/// Makes a network's input of an image: [channels, size, size] floats. A pure function of the image and the stream,
+/// Converts an image to a network input, [channels, size, size] floats. A pure function of the image and the stream,
 /// callable from several threads at once; cheap to copy.
-/// Errors: an option out of range; operations that do not end in size × size pixels.
+/// Throws Error for options out of range, and for operations that do not end in size × size pixels.
 ///
-///     augment::Pipeline view({.size = 32, .operations = {augment::RandomResizedCrop{.size = 32}, augment::Grayscale{}}});
+///     augment::Pipeline view({.size = 32, .operations = {augment::RandomResizedCrop{.size = 32}}});
 ///     view(photo, random::Stream({.seed = 1, .index = 7, .view = 0}), row);  // row: 3 · 32 · 32 floats
 class Pipeline {
 public:
     Pipeline() = default;
     explicit Pipeline(PipelineOptions options) : state_(std::make_shared<State>(std::move(options))) {}
 
-    /// Side of the result in pixels; 0 for a default-constructed view.
+    /// Returns the side of the result in pixels; 0 for a default-constructed pipeline.
     int size() const { return state_ ? state_->options.size : 0; }
     int channels() const { return state_ ? state_->options.channels : 0; }
-    /// Floats of one result.
+    /// Returns the number of floats per result.
     std::size_t values() const {
         const auto side = static_cast<std::size_t>(size());
         return static_cast<std::size_t>(channels()) * side * side;
     }
     Normalize normalize() const { return state().options.normalize; }
 
-    /// The 8-bit image before normalization.
+    /// Returns the 8-bit image before normalization.
     Image render(const Image& source, random::Stream draw) const {
         const auto& [size, operations, normalize, channels] = state().options;
         Image result;
@@ -69,19 +69,20 @@ public:
         return result;
     }
 
-    /// Planes [channels, size, size], normalized, into `out`, which has exactly that many places.
+    /// Writes normalized planes [channels, size, size] to `out`, which must have exactly that size.
     void operator()(const Image& source, random::Stream draw, std::span<float> out) const {
-        require(out.size() == values(), "Pipeline: needs room for ", values(), " values, got ", out.size());
+        require(out.size() == values(), "Pipeline: needs space for ", values(), " values, got ", out.size());
         state().table(render(source, draw), out);
     }
 
+    /// Returns the operations in order.
     const std::vector<AnyOperation>& operations() const { return state().options.operations; }
-    /// Whether an operation of type T is among them.
+    /// Returns whether the pipeline has an operation of type T.
     template <class T>
     bool has() const {
         return std::any_of(operations().begin(), operations().end(), [](const auto& o) { return o.template is<T>(); });
     }
-    /// The same pipeline with `operation` after, before or in place of each operation of type T, or without those.
+    /// Returns the pipeline with `operation` after, before or in place of each operation of type T, or without them.
     template <class T>
     Pipeline insert_after(const AnyOperation& operation) const {
         return edited<T>([&](const AnyOperation& found) { return std::vector{found, operation}; });
@@ -99,7 +100,8 @@ public:
         return edited<T>([](const AnyOperation&) { return std::vector<AnyOperation>{}; });
     }
 
-    /// The operations and their values, for config.json: "random_resized_crop(size=32, ...) > ... > normalize(...)".
+    /// Returns the operations and their options, for config.json:
+    /// "random_resized_crop(size=32, ...) > ... > normalize(...)".
     std::string describe() const {
         std::string text;
         for (const auto& operation : state().options.operations) text += operation.describe() + " > ";
@@ -119,7 +121,7 @@ private:
 
     struct State {
         explicit State(PipelineOptions given) : options(std::move(given)), table(options.normalize) {
-            detail::require_size("View", options.size);
+            detail::require_size("Pipeline", options.size);
             require(options.channels == 1 || options.channels == 3, "Pipeline: channels must be 1 or 3, got ",
                     options.channels);
         }
@@ -127,7 +129,7 @@ private:
         NormalizeTable table;
     };
     const State& state() const {
-        require(state_ != nullptr, "Pipeline: this one was default-constructed and does nothing");
+        require(state_ != nullptr, "Pipeline: is empty (default-constructed); construct it from PipelineOptions");
         return *state_;
     }
     std::shared_ptr<const State> state_;

@@ -109,8 +109,8 @@ inline data::Splits open_data(const Common& o) {
     const std::int64_t held_out = std::max<std::int64_t>(o.images / 4, 2);
     return {.train = data::Embedded({.size = size, .count = o.images}),
             .validation = data::Embedded({.size = size, .count = held_out, .first = std::int64_t{1} << 40}),
-            .kind = "embedded",
-            .how = "images that doppel draws itself, ten kinds of objects"};
+            .format = "embedded",
+            .split_rule = "images that doppel draws itself, ten kinds of objects"};
 }
 
 /// The side of the views when --size does not say: by the first whole image. Throws when there is none.

@@ -126,7 +126,7 @@ inline nlohmann::ordered_json baselines(Job& job) {
 /// Trains, evaluates, writes everything into the run folder. Gives the exit status: 0, or 130 / 143 after Ctrl-C / SIGTERM.
 inline int execute(Job& job) {
     const auto& out = job.options.out;
-    const bool labelled = job.data.train.labelled() && job.data.validation.labelled();
+    const bool labelled = job.data.train.labeled() && job.data.validation.labeled();
     const auto lock = detail::prepare_folder(job);
     say_plan(job, labelled);
 
@@ -242,7 +242,7 @@ int run(int argc, char** argv, const About& about, Defaults defaults, Make make)
         auto options = defaults_for(32);
         if (const auto status = detail::parse(argc, argv, about, common, options)) return *status;
         Job run{.about = about, .data = open_data(common), .skipped = std::make_shared<Skipped>(common.strict)};
-        run.skipped->left_out(run.data.left_out);
+        run.skipped->left_out(run.data.skipped);
         require(run.data.train.size() >= 2, "--data: ", common.data, " has one image, expected at least two to train on");
         run.size = size_for(common, run.data.train, run.skipped->train.get());
         options = defaults_for(run.size);  // what the command line does not say follows from the size
@@ -303,8 +303,8 @@ int run(int argc, char** argv, const About& about, Defaults defaults, Make make)
                               {"device", run.options.device.str()},
                               {"precision", std::string(name_of(run.options.precision))},
                               {"threads", at::get_num_threads()},
-                              {"data_kind", run.data.kind},
-                              {"data_split", run.data.how},
+                              {"data_kind", run.data.format},
+                              {"data_split", run.data.split_rule},
                               {"train_images", run.data.train.size()},
                               {"validation_images", run.data.validation.size()},
                               {"classes", run.data.train.classes()}};

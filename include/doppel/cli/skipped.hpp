@@ -26,7 +26,7 @@ class Skipped {
 public:
     explicit Skipped(bool strict) {
         if (strict) return;
-        const auto say_first = [this](const data::DamageReport& report) {
+        const auto say_first = [this](const data::Damage& report) {
             if (++said_ <= 3)
                 say("left out, a damaged image: {}", report.reason);
             else if (said_ == 4)

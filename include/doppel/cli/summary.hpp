@@ -6,12 +6,13 @@
 #include <doppel/cli/say.hpp>
 #include <doppel/core/version.hpp>
 #include <doppel/eval/attention.hpp>
+#include <doppel/eval/attention_pictures.hpp>
 #include <doppel/eval/features.hpp>
 #include <doppel/eval/knn.hpp>
 #include <doppel/eval/report.hpp>
 #include <doppel/io/json_lines.hpp>
-#include <doppel/image/color.hpp>
-#include <doppel/image/encode.hpp>
+#include <doppel/image/channels.hpp>
+#include <doppel/image/write_png.hpp>
 #include <doppel/image/resize.hpp>
 #include <doppel/io/safetensors.hpp>
 
@@ -44,7 +45,7 @@ inline void say_plan(const Job& job, bool labelled) {
         encoder_text(job), static_cast<double>(parameter_count(*job.method.encoder(Network::online))) / 1e6,
         job.options.device.str(), name_of(job.options.precision));
     say("data: {} training and {} validation images{}{}", train.size(), job.data.validation.size(),
-        classes > 0 ? fmt::format(", {} classes", classes) : "", job.data.how.empty() ? "" : " (" + job.data.how + ")");
+        classes > 0 ? fmt::format(", {} classes", classes) : "", job.data.split_rule.empty() ? "" : " (" + job.data.split_rule + ")");
     if (!labelled) say("there are no labels for k-NN, so there will be no knn_* figures");
     say("run folder: {}", job.options.out.string());
 }
@@ -141,7 +142,7 @@ inline std::vector<std::int64_t> examples_of(const data::Dataset& images, const 
 inline std::string label_of(const data::Dataset& images, std::int64_t i) {
     const auto label = images.label(i);
     const auto classes = images.classes();
-    return label == data::unlabelled || label >= static_cast<std::int64_t>(classes.size())
+    return label == data::unlabeled || label >= static_cast<std::int64_t>(classes.size())
                ? ""
                : classes[static_cast<std::size_t>(label)];
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a step gets (Batch) and what a loss may look at (Outputs).
+// A training batch, and the network outputs that losses and queues read.
 #pragma once
 
 #include <doppel/core/training_step.hpp>
@@ -13,21 +13,21 @@ namespace doppel {
 /// One training batch: V views of the same B images.
 struct Batch {
     std::vector<Tensor> views{};  ///< V tensors [B, C, H, W]; the first `globals` are global crops
-    std::int64_t globals = 2;     ///< how many of the views are global crops (all of them, but for multi-crop)
-    Tensor index{};               ///< [B] int64: the images' numbers in the data set
-    Tensor label{};               ///< [B] int64: class indices, -1 where unlabelled; undefined when there are none
+    std::int64_t globals = 2;     ///< number of global crops; all views are global except in multi-crop
+    Tensor index{};               ///< [B] int64: indices of the images in the data set
+    Tensor label{};               ///< [B] int64: class indices, −1 if unlabeled; undefined without classes
 };
 
-/// What the network makes of patches that the online branch did not see (masked image modelling): M of them, from all
-/// global views. No view at all has some where `online` is undefined.
+/// Network outputs at the masked patches of all global views (masked image modeling), M in total. `online` is undefined
+/// if no view is masked.
 struct Patches {
-    Tensor online{};  ///< projector's (or predictor's) outputs at the masked patches [M, D], float32
-    Tensor target{};  ///< the target branch's at the same places of the whole image [M, D], float32
-    Tensor weight{};  ///< [M]: 1 / (masked patches of the same view of the image · global views · images)
+    Tensor online{};  ///< online branch, which sees the masked view [M, D], float32
+    Tensor target{};  ///< target branch at the same positions of the unmasked view [M, D], float32
+    Tensor weight{};  ///< [M]: 1 / (masked patches of that view of the image · global views · images)
 };
 
-/// Everything a loss may look at. The lists have one entry a view; an entry is undefined where the
-/// pairing does not send that view through that branch.
+/// The inputs of a loss. The lists have one entry per view; an entry is undefined if the pairing does not send that
+/// view through that branch.
 struct Outputs {
     std::vector<Tensor> features{};   ///< encoder, online branch [B, F]
     std::vector<Tensor> projected{};  ///< projector, online branch [B, D]
@@ -36,8 +36,8 @@ struct Outputs {
     Tensor memory{};                  ///< the queue as it was before this batch [K, D]; undefined without a queue
     Tensor index{}, label{};          ///< as in Batch
     std::int64_t globals = 2;         ///< as in Batch: views 0 … globals − 1 are global crops
-    Patches patches{};                ///< for a loss that masks patches
-    Progress at{};                    ///< the step this is
+    Patches patches{};                ///< for losses that mask patches
+    Progress at{};                    ///< current training step
 };
 
 }  // namespace doppel

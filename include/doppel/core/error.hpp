@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One exception type for everything a user can put right: options, shapes, files.
+// The exception type for errors that a user can fix: options, shapes, files.
 #pragma once
 
 #include <sstream>
@@ -11,7 +11,7 @@ namespace doppel {
 
 namespace detail {
 
-/// Control characters, which names and values from files may hold, become '?'.
+/// Replaces control characters, which file names and values from files may contain, by '?'.
 inline std::string one_line(std::string text) {
     for (char& c : text)
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '?';
@@ -20,18 +20,18 @@ inline std::string one_line(std::string text) {
 
 }  // namespace detail
 
-/// What doppel throws when an option, a shape, a file or an image is not what it must be.
-/// The text is one line: who complains, what was given, what was expected.
+/// An invalid option, shape, file or image.
+/// The message is one line: where, what is wrong, what was given, what was expected.
 struct Error : std::runtime_error {
     explicit Error(std::string text) : std::runtime_error(detail::one_line(std::move(text))) {}
 };
 
-/// The bytes of an image that are not a whole one. The only Error that a loader may step over (data/damaged_images.hpp).
+/// An image that cannot be decoded: the only Error that a loader can skip (data/damaged_images.hpp).
 struct DamagedImage : Error {
     using Error::Error;
 };
 
-/// Joins the parts with operator<< and throws them as an Error.
+/// Concatenates the parts with operator<< and throws the result as an Error.
 ///
 ///     fail("NtXent: temperature must be > 0, got ", temperature);
 template <class... Parts>
@@ -41,7 +41,7 @@ template <class... Parts>
     throw Error(text.str());
 }
 
-/// fail(parts...) unless `holds`.
+/// Calls fail(parts...) unless `holds`.
 template <class... Parts>
 void require(bool holds, const Parts&... parts) {
     if (!holds) [[unlikely]]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Torch's modules, as far as doppel uses them: what encoders, heads and methods include. All of torch/nn.h costs every
-// file that includes it 8 seconds; include <torch/torch.h> yourself for layers that are not here.
+// The torch modules that doppel uses. All of torch/nn.h would add 8 seconds to every file that includes it; for other
+// layers include <torch/torch.h>.
 #pragma once
 
 #include <doppel/core/tensor.hpp>

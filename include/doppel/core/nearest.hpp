@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which of some rows is most like another row.
+// Nearest neighbor by cosine similarity.
 #pragma once
 
 #include <doppel/core/precision.hpp>
@@ -7,9 +7,9 @@
 
 namespace doppel {
 
-/// Of `rows` [K, D], unit rows, the one of the largest cosine to each row of `keys` [N, D], of any length and floating
-/// type: [N, D], of the type of `rows`, without gradient. Of equally near ones the first. Compares in float32, or in
-/// float64 where either is, whatever autocast says.
+/// Returns, for each row of `keys` [N, D], the row of `rows` [K, D] with the largest cosine similarity: [N, D], in the
+/// dtype of `rows`, without gradient. `rows` must have unit length; `keys` may have any length and floating dtype. Ties
+/// go to the lowest row. Compares in float32, or in float64 if either input is, also under autocast.
 ///
 ///     const Tensor positives = nearest_rows(memory, keys);
 inline Tensor nearest_rows(const Tensor& rows, const Tensor& keys) {

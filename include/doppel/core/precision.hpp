@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the network computes, and in which precision.
+// Device and precision of the network.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -14,7 +14,7 @@
 namespace doppel {
 
 /// Precision of the network's forward and backward pass. Parameters, losses, normalization statistics,
-/// EMA copies and queues stay float32 under each of them.
+/// EMA copies and queues are always float32.
 enum class Precision {
     fp32,  ///< everything in float32
     bf16,  ///< convolutions and matrix products in bfloat16, by autocast
@@ -28,7 +28,7 @@ inline Precision precision_from(std::string_view name) {
     fail("precision must be fp32 or bf16, got '", name, "'");
 }
 
-/// The device that a name means: "cpu", "cuda", "cuda:1", or "auto" (CUDA when a device is there).
+/// Parses a device name: "cpu", "cuda", "cuda:1", or "auto" (CUDA if available).
 inline at::Device device_from(const std::string& name) {
     if (name == "cpu") return at::kCPU;
     if (name == "auto") return at::hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0 ? at::kCUDA : at::kCPU;
@@ -42,10 +42,10 @@ inline at::Device device_from(const std::string& name) {
     return {at::kCUDA, static_cast<at::DeviceIndex>(index)};
 }
 
-/// Switches autocast on or off for a scope, and puts back what was there, also when the scope throws.
+/// Switches autocast on or off for a scope and restores the previous setting, also if the scope throws.
 ///
-///     Autocast scope(at::kCUDA, Precision::bf16);   // network
-///     Autocast island(at::kCUDA, Precision::fp32);  // loss: float32 whatever is around it
+///     Autocast scope(at::kCUDA, Precision::bf16);    // network
+///     Autocast float32(at::kCUDA, Precision::fp32);  // loss: float32 inside any other scope
 class Autocast {
 public:
     Autocast(at::DeviceType device, Precision precision)

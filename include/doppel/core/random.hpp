@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counter-based random numbers: a draw depends on where it is used, never on who drew before.
+// Counter-based random numbers: a draw depends on its address only, never on earlier draws.
 #pragma once
 
 #include <array>
@@ -11,8 +11,17 @@
 
 namespace doppel::random {
 
-/// What a stream is for. Two purposes never share a number, even under one seed.
-enum class Purpose : std::uint32_t { weights = 1, order = 2, view = 3, scene = 4, split = 5, shuffle = 6, mask = 7, user = 1000 };
+/// The purpose of a stream. Streams of different purposes are independent, even with the same seed.
+enum class Purpose : std::uint32_t {
+    weights = 1,
+    order = 2,
+    view = 3,
+    scene = 4,
+    split = 5,
+    shuffle = 6,
+    mask = 7,
+    user = 1000
+};
 
 /// Philox4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 /// A bijection of a 128-bit counter under a 64-bit key.
@@ -28,10 +37,10 @@ constexpr std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> count
     return counter;
 }
 
-/// One independent stream for each (seed, purpose, epoch, index, view), the same on every machine,
-/// whatever the number of threads. Streams of different addresses never overlap.
+/// An independent stream for each (seed, purpose, epoch, index, view): the same on every machine and for any number of
+/// threads. Streams with different addresses never overlap.
 ///
-/// Ranges: index < 2^48, view < 2^16, epoch < 2^32; 2^34 draws a stream.
+/// Ranges: index < 2^48, view < 2^16, epoch < 2^32; 2^34 draws per stream.
 ///
 ///     random::Stream draw({.seed = 1, .epoch = 3, .index = 17, .view = 1});
 ///     double area = draw.uniform(0.08, 1.0);
@@ -50,7 +59,7 @@ public:
                    static_cast<std::uint32_t>(at.index >> 32) << 16 | static_cast<std::uint32_t>(at.view & 0xFFFF),
                    static_cast<std::uint32_t>(at.epoch), 0} {}
 
-    /// 32 random bits.
+    /// Returns 32 random bits.
     std::uint32_t bits() {
         if (used_ == 4) {
             block_ = philox(counter_, {key_[0], key_[1]});
@@ -60,16 +69,16 @@ public:
         return block_[used_++];
     }
 
-    /// Uniform in [0, 1), with 53 random bits.
+    /// Returns a uniform number in [0, 1) with 53 random bits.
     double uniform() {
         const std::uint64_t high = bits(), low = bits();
         return static_cast<double>((high << 32 | low) >> 11) * 0x1p-53;
     }
 
-    /// Uniform in [from, to).
+    /// Returns a uniform number in [from, to).
     double uniform(double from, double to) { return from + (to - from) * uniform(); }
 
-    /// Uniform integer in [0, n), n ≥ 1; without bias.
+    /// Returns a uniform integer in [0, n), n ≥ 1, without bias.
     std::uint64_t below(std::uint64_t n) {
         const std::uint64_t limit = UINT64_MAX - UINT64_MAX % n;
         for (;;) {
@@ -78,16 +87,16 @@ public:
         }
     }
 
-    /// True with probability p.
+    /// Returns true with probability p.
     bool chance(double p) { return uniform() < p; }
 
-    /// Standard normal (Box–Muller, one of the pair).
+    /// Returns a standard normal number (Box–Muller, one of the pair).
     double normal() {
         const double radius = std::sqrt(-2 * std::log(1 - uniform()));
         return radius * std::cos(2 * std::numbers::pi * uniform());
     }
 
-    /// Fisher–Yates: shuffles a random-access range in place.
+    /// Shuffles a random-access range in place (Fisher–Yates).
     template <class Range>
     void shuffle(Range& items) {
         for (std::size_t left = items.size(); left > 1; --left) std::swap(items[left - 1], items[below(left)]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Torch's CPU generator under a seed for a scope, and as it was afterwards.
+// Seeds torch's CPU generator for a scope.
 #pragma once
 
 #include <doppel/core/tensor.hpp>
@@ -12,7 +12,7 @@
 
 namespace doppel {
 
-/// Inside the scope torch's default CPU generator draws from `seed`; afterwards it goes on where it was.
+/// Seeds torch's default CPU generator with `seed` for a scope and restores its state afterwards.
 ///
 ///     { const SeedScope seed(1); net = Net(16); }   // the same weights each time
 class SeedScope {

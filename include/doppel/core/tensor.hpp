@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Torch for tensors only: what losses, queues and evaluation include.
+// Torch's tensors without its modules.
 #pragma once
 
 #include <ATen/ATen.h>

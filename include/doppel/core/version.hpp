@@ -3,7 +3,7 @@
 
 namespace doppel {
 
-/// doppel's version, as in CMakeLists.txt.
+/// The version of doppel, as in CMakeLists.txt.
 inline constexpr const char* version = "0.1.0";
 
 }  // namespace doppel

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// CIFAR-10 as its authors publish it: binary batches.
+// CIFAR-10 in its binary version.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -20,10 +20,10 @@ namespace doppel::data {
 
 namespace detail {
 
-/// A label, then 32 × 32 bytes each of red, green, blue.
+/// A record: a label, then 32 × 32 bytes each of red, green, blue.
 inline constexpr std::size_t cifar_pixels = 32 * 32, cifar_record = 1 + 3 * cifar_pixels;
 
-/// data_batch_*.bin or test_batch.bin; nothing when there are none.
+/// Returns the files data_batch_*.bin or test_batch.bin of a folder.
 inline std::vector<std::filesystem::path> cifar_files(const std::filesystem::path& folder, Split split) {
     std::vector<std::filesystem::path> files;
     for (const auto& [path, is_folder] : list(folder, "Cifar10")) {
@@ -34,14 +34,14 @@ inline std::vector<std::filesystem::path> cifar_files(const std::filesystem::pat
     return files;
 }
 
-/// The lines of batches.meta.txt, or the published names when there is no such file.
+/// Returns the lines of batches.meta.txt, or the published names if there is no such file.
 inline std::vector<std::string> cifar_classes(const std::filesystem::path& folder) {
     const auto path = folder / "batches.meta.txt";
     std::error_code ignored;
     if (!std::filesystem::exists(path, ignored))
         return {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};
     std::vector<std::string> names(1);
-    for (const auto byte : image::detail::read_whole(path, "Cifar10")) {
+    for (const auto byte : image::detail::read_file(path, "Cifar10")) {
         if (byte == '\n')
             names.emplace_back();
         else if (byte != '\r')
@@ -55,10 +55,10 @@ inline std::vector<std::string> cifar_classes(const std::filesystem::path& folde
 }  // namespace detail
 
 /// CIFAR-10 in memory: 32 × 32 RGB images of ten classes. `path` is a folder with data_batch_*.bin (train) and
-/// test_batch.bin (test), or one such file, of which `split` then says nothing.
-/// Names come from batches.meta.txt beside the batches, else they are the published ones.
+/// test_batch.bin (test), or one such file (`split` is then ignored).
+/// Class names come from batches.meta.txt in the same folder, if present.
 ///
-/// Throws Error, with the path: no such files, a length that is no multiple of 3,073 bytes, a label above 9.
+/// Throws Error, with the path: no such files, a length that is not a multiple of 3,073 bytes, a label above 9.
 /// Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
 ///
 ///     data::Cifar10 train("cifar-10-batches-bin"), test("cifar-10-batches-bin", data::Split::test);
@@ -97,7 +97,7 @@ private:
     }
 
     void append(const std::filesystem::path& file) {
-        const auto bytes = image::detail::read_whole(file, "Cifar10");
+        const auto bytes = image::detail::read_file(file, "Cifar10");
         require(!bytes.empty() && bytes.size() % detail::cifar_record == 0, "Cifar10: ", file.string(), ": ",
                 bytes.size(), " bytes, expected a multiple of ", detail::cifar_record);
         for (std::size_t at = 0; at < bytes.size(); at += detail::cifar_record)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a data set is to the rest of the library: numbered images with labels.
+// The concept of a data set (numbered images with labels), its type-erased form, and subsets.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -38,11 +38,11 @@ private:
 
 }  // namespace detail
 
-/// The label of an image that has none.
-inline constexpr std::int64_t unlabelled = -1;
+/// The label of an unlabeled image.
+inline constexpr std::int64_t unlabeled = -1;
 
-/// Numbered images. `image(i)` must be callable from several threads at once and give the same
-/// pixels each time; `label(i)` is an index into `classes()` or `unlabelled`.
+/// A source of numbered images. `image(i)` must be callable from several threads at once and return the same pixels
+/// each time; `label(i)` returns an index into `classes()`, or `unlabeled`.
 template <class D>
 concept ImageSource = requires(const D& d, std::int64_t i) {
     { d.size() } -> std::convertible_to<std::int64_t>;
@@ -51,7 +51,7 @@ concept ImageSource = requires(const D& d, std::int64_t i) {
     { d.classes() } -> std::convertible_to<std::vector<std::string>>;
 };
 
-/// A source that also says where the objects are: mask(i) is as large as image(i), one channel, 255 inside.
+/// A source with object masks: mask(i) has the size of image(i), one channel, 255 inside the object.
 template <class D>
 concept MaskSource = ImageSource<D> && requires(const D& d, std::int64_t i) {
     { d.mask(i) } -> std::convertible_to<Image>;
@@ -63,7 +63,7 @@ concept ListedSource = ImageSource<D> && requires(const D& d) {
     { d.fingerprint() } -> std::convertible_to<std::string>;
 };
 
-/// Any ImageSource behind one type, cheap to copy (copies share the source).
+/// Type-erased image source, cheap to copy (copies share the source).
 ///
 ///     data::Dataset photos = data::ImageFolder("photos/train");
 ///     Image first = photos.image(0);
@@ -79,17 +79,17 @@ public:
     Image image(std::int64_t i) const { return self_->image(i); }
     std::int64_t label(std::int64_t i) const { return self_->label(i); }
     std::vector<std::string> classes() const { return self_ ? self_->classes() : std::vector<std::string>{}; }
-    /// Whether mask(i) can be asked: the source is a MaskSource.
+    /// Returns whether the source is a MaskSource, so that mask(i) may be called.
     bool has_masks() const { return self_ && self_->has_masks(); }
-    /// Where the objects of image i are; Error without masks.
+    /// Returns the object mask of image i. Throws Error if the source has no masks.
     Image mask(std::int64_t i) const { return self_->mask(i); }
-    /// What tells this list of images from another one; empty where the source does not say.
+    /// Identifies the list of images; empty where the source does not tell.
     std::string fingerprint() const { return self_ ? self_->fingerprint() : std::string{}; }
-    /// True when every image has a label and there are at least two classes.
-    bool labelled() const {
+    /// Returns true if every image has a label and there are at least two classes.
+    bool labeled() const {
         if (classes().size() < 2) return false;
         for (std::int64_t i = 0; i < size(); ++i)
-            if (label(i) == unlabelled) return false;
+            if (label(i) == unlabeled) return false;
         return !empty();
     }
 
@@ -129,17 +129,17 @@ private:
     std::shared_ptr<const Interface> self_;
 };
 
-/// The images of `whole` that `indices` names, in that order.
+/// The images of `base` at `indices`, in that order.
 struct Subset {
-    Dataset whole;
+    Dataset base;
     std::vector<std::int64_t> indices;
 
     std::int64_t size() const { return static_cast<std::int64_t>(indices.size()); }
-    Image image(std::int64_t i) const { return whole.image(indices.at(static_cast<std::size_t>(i))); }
-    std::int64_t label(std::int64_t i) const { return whole.label(indices.at(static_cast<std::size_t>(i))); }
-    std::vector<std::string> classes() const { return whole.classes(); }
+    Image image(std::int64_t i) const { return base.image(indices.at(static_cast<std::size_t>(i))); }
+    std::int64_t label(std::int64_t i) const { return base.label(indices.at(static_cast<std::size_t>(i))); }
+    std::vector<std::string> classes() const { return base.classes(); }
     std::string fingerprint() const {
-        const auto list = whole.fingerprint();
+        const auto list = base.fingerprint();
         if (list.empty()) return list;
         detail::Fingerprint print;
         print.add(list);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The data set that needs no files: ten kinds of painted objects, rendered on demand.
+// A data set that needs no files: ten kinds of objects, rendered on demand.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -14,20 +14,20 @@
 namespace doppel::data {
 
 struct EmbeddedOptions {
-    /// Width and height in pixels, 8 to 4096; default 32. Another size shows the same scenes.
+    /// Width and height in pixels, 8 to 4096; default 32. The size does not change the scenes.
     int size = 32;
     /// Number of images, at least 1; default 4000.
     std::int64_t count = 4000;
-    /// Another seed gives other scenes; default 1.
+    /// Seed of the scenes; default 1.
     std::uint64_t seed = 1;
     /// Index of the first scene, at least 0; default 0. Disjoint ranges share no scene.
     std::int64_t first = 0;
 };
 
-/// Images whose kind is a shape together with its surface: a striped disc, a checked square, a dotted triangle …
-/// What does not tell the kind: colors (two random ones, a dark and a light), position, scale, rotation,
-/// background (two-color gradient, texture, clutter), light (brightness, contrast, direction) and noise.
-/// Crops, flips, color jitter and gray leave the kind to be seen.
+/// Images of objects in ten classes, each a shape with a surface: a striped disc, a checked square, a dotted triangle …
+/// Independent of the class: colors (two random ones, a dark and a light one), position, scale, rotation, background
+/// (two-color gradient, texture, clutter), light (brightness, contrast, direction) and noise.
+/// Crops, flips, color jitter and grayscale keep the class recognizable.
 ///
 /// image(i): RGB [size, size, 3]; label(i): 0 to 9, uniformly drawn. Image i is a pure function of
 /// (seed, first + i) in integer arithmetic: the same bytes on every machine, from any thread.
@@ -41,7 +41,7 @@ public:
                 options.size);
         require(options.count >= 1, "Embedded: count must be at least 1, got ", options.count);
         require(options.first >= 0, "Embedded: first must be at least 0, got ", options.first);
-        constexpr auto scenes = std::int64_t{1} << 48;  // as many as a random::Stream can number
+        constexpr auto scenes = std::int64_t{1} << 48;  // the range of an index of random::Stream
         require(options.first < scenes && options.count <= scenes - options.first,
                 "Embedded: first + count must be at most 2^48, got ", options.first, " + ", options.count);
     }
@@ -55,12 +55,12 @@ public:
         const auto scene = detail::draw_scene(draw);
         return detail::render(scene, options_.size, draw);
     }
-    /// The kind of object i: an index into classes().
+    /// Returns the class of image i: an index into classes().
     std::int64_t label(std::int64_t i) const {
         auto draw = stream(i);
         return detail::draw_kind(draw);
     }
-    /// Where the object of image i is, [size, size, 1]: 255 inside, 0 outside, between on its edge.
+    /// Returns the object mask of image i, [size, size, 1]: 255 inside, 0 outside, in between on the edge.
     Image mask(std::int64_t i) const {
         auto draw = stream(i);
         return detail::render_mask(detail::draw_scene(draw), options_.size);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// IDX files, the form of MNIST and its kin.
+// IDX files, the format of MNIST and Fashion-MNIST.
 #pragma once
 
 #include <doppel/core/error.hpp>
 #include <doppel/data/dataset.hpp>
 #include <doppel/data/detail/idx_files.hpp>
-#include <doppel/data/detail/inflated.hpp>
+#include <doppel/data/detail/gzip_file.hpp>
 #include <doppel/data/split.hpp>
 #include <doppel/image/image.hpp>
 
@@ -24,14 +24,14 @@ namespace doppel::data {
 
 namespace detail {
 
-/// An array of bytes with N dimensions: magic number (0, 0, 8 for unsigned bytes, N), N sizes, the bytes.
+/// An array of bytes with N dimensions. In the file: magic number (0, 0, 8 for unsigned bytes, N), N sizes, the bytes.
 template <std::size_t N>
 struct IdxArray {
     std::array<std::size_t, N> sizes{};
     std::vector<std::uint8_t> bytes;
 
     explicit IdxArray(const std::filesystem::path& path) {
-        Inflated file(path, "Idx");
+        GzipFile file(path, "Idx");
         const auto head = file.read(4 + 4 * N);
         require(head.size() == 4 + 4 * N, "Idx: ", path.string(), ": ", head.size(), " bytes, expected a header of ",
                 4 + 4 * N);
@@ -56,8 +56,8 @@ struct IdxArray {
         bytes = file.read(total);
         require(bytes.size() == total, "Idx: ", path.string(), ": ", bytes.size(), " bytes after the header, expected ",
                 shape, " = ", total);
-        require(file.read(1).empty(), "Idx: ", path.string(), ": more bytes after the header than ", shape, " = ",
-                total);
+        require(file.read(1).empty(), "Idx: ", path.string(), ": more bytes after the header than expected, ", shape,
+                " = ", total);
     }
 
     static std::string hexadecimal(std::size_t value) {
@@ -69,11 +69,11 @@ struct IdxArray {
 
 }  // namespace detail
 
-/// Gray images in memory from an IDX file, plain or gzip, with the labels of another; unlabelled without. The classes
-/// are "0" to the highest label.
+/// Gray images in memory from an IDX file, plain or gzip, with labels from a second file; unlabeled without one. The
+/// classes are "0" to the highest label.
 ///
-/// Throws Error, with the path, the value and what was expected: magic number, sizes, length, damaged gzip data,
-/// another number of labels than images.
+/// Throws Error, with the path, the value and what was expected, for a wrong magic number, size or length, damaged gzip
+/// data, and a number of labels other than that of the images.
 /// Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits", file formats.
 ///
 ///     data::Idx digits("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz");
@@ -104,7 +104,7 @@ public:
     }
     std::int64_t label(std::int64_t i) const {
         const std::size_t at = checked(i);
-        return labels_.empty() ? unlabelled : labels_[at];
+        return labels_.empty() ? unlabeled : labels_[at];
     }
     const std::vector<std::string>& classes() const { return classes_; }
 
@@ -122,9 +122,9 @@ private:
 
 static_assert(ImageSource<Idx>);
 
-/// The train or test files of a folder, found by name: train-images-idx3-ubyte and train-labels-idx1-ubyte, for test
-/// t10k or test in place of train; `.` or `_` for a hyphen and .gz at the end make no difference.
-/// Throws Error, with the path, when the images are not there or several files could be meant.
+/// Opens the train or test files of a folder, found by name: train-images-idx3-ubyte and train-labels-idx1-ubyte, with
+/// t10k or test in place of train; `.` or `_` may replace a hyphen, and the names may end in .gz.
+/// Throws Error, with the path, if the images are missing or the choice is ambiguous.
 ///
 ///     data::Dataset test = data::idx_folder("fashion-mnist", data::Split::test);
 inline Idx idx_folder(const std::filesystem::path& folder, Split split = Split::train) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A folder of photographs, with or without a folder for each class.
+// A folder of images, with or without a folder per class.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -20,17 +20,17 @@
 namespace doppel::data {
 
 struct ImageFolderOptions {
-    bool labels = true;  ///< folders are classes; false: all images below the folder, unlabelled
+    bool labels = true;  ///< folders are classes; false: all images in the tree, unlabeled
 };
 
-/// The JPEG, PNG and WebP files below a folder, in the order of their paths' bytes, decoded when asked for.
+/// The JPEG, PNG and WebP files in a folder tree, sorted by the bytes of their paths, decoded on demand.
 ///
-/// Folders that hold images, at any depth, are classes; labels are indices of their sorted names. Where there are none,
-/// the images in the folder itself form an unlabelled set. Files are recognised by their first bytes, not by name;
-/// hidden ones and other files are left out. Links are followed, none in a circle.
+/// Each subfolder that contains images, at any depth, is a class; labels are indices into the sorted folder names.
+/// Without such subfolders, the images in the folder itself form an unlabeled data set. Files are recognized by their
+/// first bytes, not by name; hidden files and other files are skipped. Symbolic links are followed, loops are not.
 ///
-/// Throws Error, with the path: no such folder, no image in it, images both beside and inside its folders, a file or
-/// folder that cannot be read; `image` throws what image::read throws.
+/// Throws Error, with the path: no such folder, no image in it, images both in the folder itself and in subfolders, a
+/// file or folder that cannot be read. `image` throws as image::read does.
 ///
 ///     data::ImageFolder photos("photos/train");
 ///     std::cout << photos.classes().at(photos.label(0)) << ' ' << photos.path(0);
@@ -42,9 +42,9 @@ public:
         if (options.labels)
             scan_classes(root, who);
         else
-            scan(root, who, detail::Entered{}, unlabelled);
+            scan(root, who, detail::Entered{}, unlabeled);
         require(!files_.empty(), who, ": no JPEG, PNG or WebP image in ", root.string(),
-                left_out_.empty() ? "" : " (" + left_out_.front() + ")");
+                skipped_.empty() ? "" : " (" + skipped_.front() + ")");
         std::sort(files_.begin(), files_.end(), [](const File& a, const File& b) { return a.path < b.path; });
     }
 
@@ -52,7 +52,7 @@ public:
     Image image(std::int64_t i) const { return image::read(file(i).path); }
     std::int64_t label(std::int64_t i) const { return file(i).label; }
     const std::vector<std::string>& classes() const { return classes_; }
-    /// Where image i stands.
+    /// Returns the path of image i.
     std::filesystem::path path(std::int64_t i) const { return file(i).path; }
     /// Changes with the files' paths below the folder, their sizes, labels and order; not with the folder's own place.
     std::string fingerprint() const {
@@ -65,8 +65,9 @@ public:
         }
         return print.text();
     }
-    /// Files that were probably meant to be images, with what is wrong: a text named .jpg, an empty file, a .heic.
-    const std::vector<std::string>& left_out() const { return left_out_; }
+    /// Returns the files that look like images by name but are not, with the reason: a text named .jpg, an empty file,
+    /// a .heic.
+    const std::vector<std::string>& skipped() const { return skipped_; }
 
 private:
     struct File {
@@ -76,7 +77,7 @@ private:
 
     const File& file(std::int64_t i) const { return files_.at(static_cast<std::size_t>(i)); }
 
-    /// Takes the images below `folder`; true when there are some.
+    /// Adds the images of the tree at `folder`; returns whether there are any.
     bool scan(const std::filesystem::path& folder, const char* who, detail::Entered entered, std::int64_t label) {
         detail::Found found;
         detail::collect_images(folder, entered, found, who);
@@ -86,28 +87,29 @@ private:
 
     void take(detail::Found found, std::int64_t label) {
         for (auto& path : found.images) files_.push_back({std::move(path), label});
-        for (auto& why : found.left_out) left_out_.push_back(std::move(why));
+        for (auto& why : found.skipped) skipped_.push_back(std::move(why));
     }
 
     void scan_classes(const std::filesystem::path& root, const char* who) {
         detail::Entered entered;
         entered.first(root);
-        detail::Found beside;
+        detail::Found direct;
         for (const auto& [path, is_folder] : detail::list(root, who)) {  // sorted, so labels follow the names
             if (!is_folder)
-                beside.look_at(path, who);
+                direct.add(path, who);
             else if (scan(path, who, entered, static_cast<std::int64_t>(classes_.size())))
                 classes_.push_back(path.filename().string());
         }
-        require(beside.images.empty() || classes_.empty(), who, ": ", root.string(), " has images beside its folders (",
-                beside.images.empty() ? "" : std::filesystem::path(beside.images[0]).filename().string(),
-                ") and in them (", classes_.empty() ? "" : classes_[0], "), expected one or the other");
-        take(std::move(beside), unlabelled);
+        require(direct.images.empty() || classes_.empty(), who, ": ", root.string(),
+                " has images in the folder itself (",
+                direct.images.empty() ? "" : std::filesystem::path(direct.images[0]).filename().string(),
+                ") and in subfolders (", classes_.empty() ? "" : classes_[0], "), expected one or the other");
+        take(std::move(direct), unlabeled);
     }
 
     std::filesystem::path root_;
     std::vector<File> files_;
-    std::vector<std::string> classes_, left_out_;
+    std::vector<std::string> classes_, skipped_;
 };
 
 static_assert(ImageSource<ImageFolder>);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batches of views, made ahead by threads.
+// A multi-threaded loader of batches of views.
 #pragma once
 
 #include <doppel/augment/pipeline.hpp>
@@ -26,22 +26,23 @@
 namespace doppel::data {
 
 struct LoaderOptions {
-    std::int64_t batch_size = 256;  ///< images a batch, ≥ 1
+    std::int64_t batch_size = 256;  ///< images per batch, ≥ 1
     std::uint64_t seed = 0;         ///< seed of order and views
-    int workers = 1;                ///< threads that make batches; 0: the thread that asks
-    int prefetch = 3;               ///< batches being made or waiting, ≥ 1
-    bool shuffle = true;            ///< a new order each epoch; false: the data set's order
-    bool drop_last = true;          ///< leave out an epoch's last batch when it is smaller
-    bool pinned = false;            ///< page-locked memory, for copies to a GPU that overlap
-    std::int64_t multiple = 1;      ///< batches an epoch are a multiple of this (accumulated gradients), ≥ 1
-    std::int64_t globals = 2;       ///< passed on in Batch
-    std::shared_ptr<DamagedImages> damage{};  ///< where damaged images are noted; none: they end the pass
+    int workers = 1;                ///< worker threads; 0: load in the calling thread
+    int prefetch = 3;               ///< batches being loaded or ready, ≥ 1
+    bool shuffle = true;            ///< shuffle each epoch; false: the data set's order
+    bool drop_last = true;          ///< drop the last batch of an epoch if it is smaller
+    bool pinned = false;            ///< page-locked memory, for asynchronous copies to a GPU
+    std::int64_t multiple = 1;      ///< batches per epoch are a multiple of this (gradient accumulation), ≥ 1
+    std::int64_t globals = 2;       ///< Batch::globals
+    std::shared_ptr<DamagedImages> damage{};  ///< records damaged images and skips them; null: they throw
 };
 
-/// Cuts a data set into batches of views. Step s is batch s mod b of epoch s div b, where b = batches().
-/// What a step holds is a pure function of (seed, step): neither the number of threads nor where a pass starts
-/// changes a bit of it. An image is decoded once for all its views. With `damage`, the next whole image stands in for a
-/// damaged one (next_valid_image): its own number and label, views drawn for the place.
+/// A loader of batches of views. Step s is batch s mod b of epoch s div b, where b = batches().
+/// The batch of a step is a pure function of (seed, step): neither the number of threads nor the first step of a pass
+/// changes a bit. Each image is decoded once for all its views. With `damage`, the loader substitutes the next
+/// decodable image for a damaged one (next_valid_image), with its own index and label; the random stream is that of the
+/// original position.
 ///
 ///     data::Loader loader(photos, views.each, {.batch_size = 256, .seed = 1, .workers = 2});
 ///     for (auto pass = loader.pass(0, 10 * loader.batches()); auto batch = pass->next();) train(*batch);
@@ -55,15 +56,15 @@ public:
         require(options_.batch_size >= 1, "Loader: batch size must be at least 1, got ", options_.batch_size);
         require(options_.workers >= 0, "Loader: workers must be at least 0, got ", options_.workers);
         require(options_.prefetch >= 1, "Loader: prefetch must be at least 1, got ", options_.prefetch);
-        require(!views_.empty(), "Loader: there are no views");
+        require(!views_.empty(), "Loader: got no views, expected at least one");
         require(!dataset_.empty(), "Loader: the data set is empty");
         require(options_.multiple >= 1, "Loader: multiple must be at least 1, got ", options_.multiple);
-        require(!options_.drop_last || dataset_.size() >= options_.batch_size * options_.multiple, "a step takes ",
+        require(!options_.drop_last || dataset_.size() >= options_.batch_size * options_.multiple, "a step needs ",
                 options_.batch_size * options_.multiple, " images (batch size ", options_.batch_size,
-                "), the data set has only ", dataset_.size());
+                "), the data set has only ", dataset_.size(), "; choose a smaller batch size");
     }
 
-    /// Batches an epoch.
+    /// Returns the number of batches per epoch.
     std::int64_t batches() const {
         const std::int64_t all = options_.drop_last ? dataset_.size() / options_.batch_size
                                                     : (dataset_.size() + options_.batch_size - 1) / options_.batch_size;
@@ -71,7 +72,7 @@ public:
     }
     const LoaderOptions& options() const { return options_; }
 
-    /// The images of an epoch in the order in which they come.
+    /// Returns the indices of the images of an epoch, in order.
     std::vector<std::int64_t> order(std::int64_t epoch) const {
         std::vector<std::int64_t> images(static_cast<std::size_t>(dataset_.size()));
         std::iota(images.begin(), images.end(), 0);
@@ -84,13 +85,13 @@ public:
     }
 
     class Pass;
-    /// The batches of steps [first, last), in order. The Loader must outlive the pass.
+    /// Starts loading the batches of steps [first, last). The Loader must outlive the pass.
     std::unique_ptr<Pass> pass(std::int64_t first, std::int64_t last) const {
         return std::make_unique<Pass>(*this, first, last);
     }
 
 private:
-    /// A batch being made.
+    /// A batch being loaded.
     struct Slot {
         Batch batch;
         std::shared_ptr<const std::vector<std::int64_t>> order;
@@ -111,7 +112,7 @@ private:
         if (classes_) slot.batch.label = at::empty({slot.count}, at::kLong);
     }
 
-    /// Makes rows [from, to) of a batch.
+    /// Fills rows [from, to) of a batch.
     void fill(Slot& slot, std::int64_t from, std::int64_t to) const {
         auto* indices = slot.batch.index.mutable_data_ptr<std::int64_t>();
         auto* labels = classes_ ? slot.batch.label.mutable_data_ptr<std::int64_t>() : nullptr;
@@ -141,7 +142,7 @@ private:
     bool classes_;
 };
 
-/// A running sequence of batches; its threads end with it.
+/// A running sequence of batches; owns the worker threads.
 class Loader::Pass {
 public:
     Pass(const Loader& loader, std::int64_t first, std::int64_t last) : loader_(loader), opened_(first), last_(last) {
@@ -158,7 +159,7 @@ public:
     Pass(const Pass&) = delete;
     Pass& operator=(const Pass&) = delete;
 
-    /// The next batch, or nothing after the last. Throws what making it threw (a missing or damaged file).
+    /// Returns the next batch, or nothing after the last. Rethrows errors of the workers (a missing or damaged file).
     std::optional<Batch> next() {
         std::unique_lock lock(mutex_);
         if (threads_.empty()) {
@@ -181,7 +182,7 @@ public:
     }
 
 private:
-    /// Images that a thread takes at once.
+    /// Images that a worker claims at a time.
     static constexpr std::int64_t grain = 8;
 
     void open_next() {
@@ -196,7 +197,7 @@ private:
         ++opened_;
     }
 
-    /// A batch that still has rows to give out, opening a new one when there is room.
+    /// Returns a batch with unclaimed rows, opening a new one if prefetch allows; null otherwise.
     Slot* unclaimed() {
         for (auto& slot : window_)
             if (slot->claimed < slot->count) return slot.get();
@@ -214,7 +215,7 @@ private:
             const std::int64_t from = slot->claimed, to = std::min(from + grain, slot->count);
             slot->claimed = to;
             lock.unlock();
-            room_.notify_one();  // there may be more for another thread
+            room_.notify_one();  // another thread may claim the next rows
             std::exception_ptr error;
             try {
                 loader_.fill(*slot, from, to);
@@ -229,7 +230,7 @@ private:
     const Loader& loader_;
     std::mutex mutex_;
     std::condition_variable room_, ready_;
-    std::deque<std::unique_ptr<Slot>> window_;  // in the order of their steps
+    std::deque<std::unique_ptr<Slot>> window_;  // in order of their steps
     std::shared_ptr<const std::vector<std::int64_t>> order_;
     std::int64_t order_epoch_ = -1, opened_, last_;
     bool stop_ = false;

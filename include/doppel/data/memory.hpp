@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A data set whose images stand in memory.
+// A data set in memory.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -14,9 +14,9 @@
 
 namespace doppel::data {
 
-/// Images with labels, as given. Without labels every image is `unlabelled`.
-/// Throws Error when there are not as many labels as images, or a label is neither an index into `classes` nor
-/// `unlabelled`.
+/// A data set of given images. Without labels every image is `unlabeled`.
+/// Throws Error if the numbers of labels and images differ, or a label is neither an index into `classes` nor
+/// `unlabeled`.
 ///
 ///     data::Dataset dots = data::Memory(images, {0, 1, 0}, {"light", "dark"});
 class Memory {
@@ -24,11 +24,11 @@ public:
     explicit Memory(std::vector<Image> images, std::vector<std::int64_t> labels = {},
                     std::vector<std::string> classes = {})
         : images_(std::move(images)), labels_(std::move(labels)), classes_(std::move(classes)) {
-        if (labels_.empty()) labels_.assign(images_.size(), unlabelled);
+        if (labels_.empty()) labels_.assign(images_.size(), unlabeled);
         require(labels_.size() == images_.size(), "Memory: ", labels_.size(), " labels for ", images_.size(),
                 " images");
         for (const auto label : labels_)
-            require(label == unlabelled || (label >= 0 && label < static_cast<std::int64_t>(classes_.size())),
+            require(label == unlabeled || (label >= 0 && label < static_cast<std::int64_t>(classes_.size())),
                     "Memory: label ", label, " is not an index into the ", classes_.size(), " classes");
     }
 
@@ -45,7 +45,7 @@ private:
 
 static_assert(ImageSource<Memory>);
 
-/// The same data set with every image decoded once, now. Needs width * height * channels bytes an image.
+/// Decodes every image of a data set into memory, width · height · channels bytes per image.
 /// Throws what decoding throws.
 inline Memory in_memory(const Dataset& dataset) {
     std::vector<Image> images;

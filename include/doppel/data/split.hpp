@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two parts of a data set: to learn from, and to judge by.
+// Splits a data set into training and validation images.
 #pragma once
 
 #include <doppel/core/random.hpp>
@@ -14,7 +14,7 @@
 
 namespace doppel::data {
 
-/// The parts in which published data sets come.
+/// The splits of published data sets.
 enum class Split { train, test };
 
 /// Two disjoint parts of one data set, each in the data set's order.
@@ -22,20 +22,20 @@ struct HeldOut {
     Subset train, validation;
 };
 
-/// Holds a tenth of the images out, rounded down but at least one, so that each class gives a tenth of its own to
-/// within one image; a class of one image keeps it. Which images depends on the labels and the seed alone. Of one image
-/// nothing is held out.
+/// Holds out a tenth of the images, rounded down but at least one, stratified: each class contributes a tenth of its
+/// images to within one; a class of one image keeps it. The choice depends on labels and seed only. Nothing is held out
+/// of a single image.
 ///
 ///     auto [train, validation] = data::hold_out(photos, 1);
-inline HeldOut hold_out(const Dataset& whole, std::uint64_t seed) {
+inline HeldOut hold_out(const Dataset& images, std::uint64_t seed) {
     struct Class {
         std::vector<std::int64_t> images;
         std::size_t take = 0;
     };
     std::map<std::int64_t, Class> by_label;
-    for (std::int64_t i = 0; i < whole.size(); ++i) by_label[whole.label(i)].images.push_back(i);
+    for (std::int64_t i = 0; i < images.size(); ++i) by_label[images.label(i)].images.push_back(i);
 
-    const auto size = static_cast<std::size_t>(whole.size());
+    const auto size = static_cast<std::size_t>(images.size());
     std::size_t left = size < 2 ? 0 : std::max<std::size_t>(size / 10, 1);
     std::vector<Class*> order;
     for (auto& [label, group] : by_label) {
@@ -46,7 +46,7 @@ inline HeldOut hold_out(const Dataset& whole, std::uint64_t seed) {
         left -= group.take;
         order.push_back(&group);
     }
-    // What rounding left goes to the classes that lost most by it; one-image classes give only when no other is there.
+    // The remainder goes to the classes that lost most by rounding; one-image classes contribute only if alone.
     std::stable_sort(order.begin(), order.end(), [](const Class* a, const Class* b) {
         const bool single = a->images.size() == 1, other_single = b->images.size() == 1;
         return single != other_single ? other_single : a->images.size() % 10 > b->images.size() % 10;
@@ -56,7 +56,7 @@ inline HeldOut hold_out(const Dataset& whole, std::uint64_t seed) {
         ++order[i]->take;
     }
 
-    HeldOut parts{{whole, {}}, {whole, {}}};
+    HeldOut parts{{images, {}}, {images, {}}};
     for (const auto& [label, group] : by_label)
         for (std::size_t i = 0; i < group.images.size(); ++i)
             (i < group.take ? parts.validation : parts.train).indices.push_back(group.images[i]);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a method changes about the encoder that it is given.
+// Changes options of the shipped encoders.
 #pragma once
 
 #include <variant>
 
 namespace doppel::encoders {
 
-/// Calls change(options) with the options of an encoder, where it has some: those of a ResNet or ViT, also in an Any.
-/// Encoders of one's own are left alone.
+/// Calls change(options) with the options of an encoder: the ResNet or Vit inside a ByName, any other encoder itself.
+/// Whether it has an option is for `change` to test, as below.
 ///
 ///     encoders::adjust(encoder, [](auto& net) { if constexpr (requires { net.drop_path; }) net.drop_path = 0.1; });
 template <class Encoder, class Change>
@@ -18,7 +18,7 @@ void adjust(Encoder& encoder, Change&& change) {
         change(encoder);
 }
 
-/// Whether a ResNet's blocks start as the identity; other encoders are left alone.
+/// Sets whether the blocks of a ResNet start as the identity; other encoders are not modified.
 template <class Encoder>
 void zero_init_residual(Encoder& encoder, bool value) {
     adjust(encoder, [value](auto& net) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// An encoder by its name: what a command line chooses.
+// Encoders by name, for command lines.
 #pragma once
 
+#include <doppel/contracts/encoder.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/encoders/module.hpp>
 #include <doppel/encoders/resnet.hpp>
@@ -19,7 +20,7 @@
 
 namespace doppel::encoders {
 
-/// One of the shipped encoders, so that a program for all of them is compiled once.
+/// A shipped encoder chosen at run time, so that a program for all of them is compiled once.
 ///
 ///     encoders::ByName encoder = encoders::from_name("vit_ti4", 32);
 ///     Recipe{.encoder = encoder, ...}
@@ -41,7 +42,7 @@ public:
 };
 
 namespace detail {
-/// The number that all of `text` is; false when it is none.
+/// Parses all of `text` as a number; returns false if it is not one.
 template <class Number>
 bool read_number(std::string_view text, Number& value) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -49,24 +50,26 @@ bool read_number(std::string_view text, Number& value) {
 }
 }  // namespace detail
 
-/// The encoder that a name means: resnet18, resnet34, resnet50, resnet101, with a width as in resnet18x0.25; vit_ti16,
-/// vit_s16, vit_b16, vit_l16, the number being the side of a patch, with a number of blocks as in vit_ti8d4. `image_size` is the side of the views.
-/// Throws Error for other names, with what they may be, and for a patch that does not divide the side.
-inline ByName from_name(std::string_view name, std::int64_t image_size, std::int64_t channels = 3, Stem stem = Stem::imagenet) {
-    const auto refuse = [&] {
-        fail("the encoder must be resnet18, resnet34, resnet50 or resnet101, with a width as in resnet18x0.25 if wanted, "
-             "or vit_ti, vit_s, vit_b or vit_l with the side of a patch as in vit_s16 and a number of blocks as in "
-             "vit_ti8d4 if wanted, got '",
+/// Returns the encoder of a name: resnet18, resnet34, resnet50, resnet101, optionally with a width as in resnet18x0.25;
+/// vit_ti16, vit_s16, vit_b16, vit_l16, where the number is the patch size, optionally with a number of blocks as in
+/// vit_ti8d4. `image_size` is the side of the views.
+/// Throws Error for other names, with the allowed ones, and for a patch size that does not divide the side.
+inline ByName from_name(std::string_view name, std::int64_t image_size, std::int64_t channels = 3,
+                        Stem stem = Stem::imagenet) {
+    const auto reject = [&] {
+        fail("the encoder must be resnet18, resnet34, resnet50 or resnet101, optionally with a width as in "
+             "resnet18x0.25, or vit_ti, vit_s, vit_b or vit_l with the patch size as in vit_s16, optionally with a "
+             "number of blocks as in vit_ti8d4, got '",
              name, "'");
     };
     if (name.starts_with("resnet")) {
         ResNet net{.stem = stem, .channels = channels};
         const auto rest = name.substr(6);
         const auto cut = std::min(rest.find('x'), rest.size());
-        if (!detail::read_number(rest.substr(0, cut), net.depth)) refuse();
-        if (net.depth != 18 && net.depth != 34 && net.depth != 50 && net.depth != 101) refuse();
-        if (cut < rest.size() && !detail::read_number(rest.substr(cut + 1), net.width)) refuse();
-        net.base();  // refuses a width out of range
+        if (!detail::read_number(rest.substr(0, cut), net.depth)) reject();
+        if (net.depth != 18 && net.depth != 34 && net.depth != 50 && net.depth != 101) reject();
+        if (cut < rest.size() && !detail::read_number(rest.substr(cut + 1), net.width)) reject();
+        net.base();  // rejects a width out of range
         return net;
     }
     for (const auto kind : {VitKind::ti, VitKind::s, VitKind::b, VitKind::l}) {
@@ -75,15 +78,17 @@ inline ByName from_name(std::string_view name, std::int64_t image_size, std::int
         Vit net{.kind = kind, .image_size = image_size, .channels = channels};
         const auto rest = name.substr(start.size());
         const auto cut = std::min(rest.find('d'), rest.size());
-        if (!detail::read_number(rest.substr(0, cut), net.patch) || net.patch < 1) refuse();
-        if (cut < rest.size() && (!detail::read_number(rest.substr(cut + 1), net.depth) || net.depth < 1)) refuse();
-        require(image_size % net.patch == 0, "the encoder ", name, " cuts images into patches of ", net.patch,
-                " px: their side must be a multiple of that, got ", image_size);
-        net.resolved();  // refuses what does not fit
+        if (!detail::read_number(rest.substr(0, cut), net.patch) || net.patch < 1) reject();
+        if (cut < rest.size() && (!detail::read_number(rest.substr(cut + 1), net.depth) || net.depth < 1)) reject();
+        require(image_size % net.patch == 0, "the encoder ", name, " splits images into patches of ", net.patch,
+                " px: the image size must be a multiple of that, got ", image_size);
+        net.resolved();  // rejects invalid options
         return net;
     }
-    refuse();
+    reject();
     return {};
 }
+
+static_assert(contracts::EncoderSpec<ByName> && contracts::PatchEncoder<decltype(ByName{}.build())>);
 
 }  // namespace doppel::encoders

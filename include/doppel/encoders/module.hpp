@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the shipped encoders have in common at run time.
+// The base class of the shipped encoders.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -9,33 +9,34 @@
 
 namespace doppel::encoders {
 
-/// Rows and columns of patches.
+/// The rows and columns of a patch grid.
 struct Grid {
     std::int64_t rows = 0, columns = 0;
 };
 
-/// What an encoder says of whole images and of each of their patches.
+/// The features of images and of their patches.
 struct Patched {
-    Tensor features{};  ///< [B, F], as forward() gives
+    Tensor features{};  ///< [B, F], as from forward()
     Tensor patches{};   ///< [B, N, F], row by row
 };
 
-/// An encoder whose kind is chosen when the program runs (encoders::ByName). Encoders of one's own need not derive from it.
+/// The base class of encoders chosen at run time (encoders::ByName). Custom encoders need not derive from it.
 class Module : public torch::nn::Module {
 public:
-    /// images [B, C, H, W] → features [B, F]
+    /// Images [B, C, H, W] → features [B, F].
     virtual Tensor forward(const Tensor& images) = 0;
-    /// F
+    /// Returns F.
     virtual std::int64_t feature_dim() const = 0;
 
-    /// The patches of an image of that size; Error for an encoder that has none.
+    /// Returns the patch grid of an image of height and width. Throws Error for encoders without patches.
     virtual Grid grid(std::int64_t, std::int64_t) const { without_patches(); }
-    /// Features and patches; where `mask` [B, N] is true a patch is hidden from the encoder; undefined: nothing is.
+    /// Returns features of images and patches; patches where `mask` [B, N] is true are masked. An undefined mask masks
+    /// none.
     virtual Patched with_patches(const Tensor&, const Tensor&) { without_patches(); }
 
 private:
     [[noreturn]] static void without_patches() {
-        fail("this encoder has no patches; what looks at patches needs a Vision Transformer, as vit_s16");
+        fail("this encoder has no patches; masked patches need a Vision Transformer, as vit_s16");
     }
 };
 

@@ -2,6 +2,7 @@
 // ResNet encoders with the parameter names of torchvision.
 #pragma once
 
+#include <doppel/contracts/encoder.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
 #include <doppel/encoders/module.hpp>
@@ -17,11 +18,11 @@
 
 namespace doppel {
 
-/// How a ResNet begins.
+/// The first layers of a ResNet.
 enum class Stem {
-    imagenet,  ///< 7×7 convolution of stride 2, then 3×3 max-pooling of stride 2: for images of 64 px and more
-    cifar,     ///< 3×3 convolution of stride 1, no pooling: for images of about 32 px
-    strided,   ///< 3×3 convolution of stride 2, no pooling: a quarter of the cifar stem's work, for small images
+    imagenet,  ///< 7×7 convolution with stride 2, then 3×3 max-pooling with stride 2: for images of 64 px and more
+    cifar,     ///< 3×3 convolution with stride 1, no pooling: for images of about 32 px
+    strided,   ///< 3×3 convolution with stride 2, no pooling: a quarter of the cifar stem's cost, for small images
 };
 
 inline std::string_view name_of(Stem stem) {
@@ -65,7 +66,7 @@ public:
         return (y + (downsample_ ? downsample_->forward(x) : x)).relu_();
     }
 
-    /// Scale of the branch's last normalization: at zero, the block starts as the identity.
+    /// Returns the scale of the branch's last normalization: at zero, the block is the identity.
     Tensor last_scale() const { return bn3_ ? bn3_->weight : bn2_->weight; }
 
 private:
@@ -75,7 +76,7 @@ private:
 };
 TORCH_MODULE(Residual);
 
-/// The four stages: blocks in each, and whether the blocks are bottlenecks.
+/// The numbers of blocks of the four stages, and whether the blocks are bottlenecks.
 struct Layout {
     std::array<std::int64_t, 4> blocks;
     bool bottleneck;
@@ -100,11 +101,11 @@ class ResNetModuleImpl : public Module {
 public:
     explicit ResNetModuleImpl(const ResNet& spec);
 
-    /// The last feature map averaged over its places: [B, C, H, W] → [B, F].
+    /// Returns the last feature map averaged over positions: [B, C, H, W] → [B, F].
     Tensor forward(const Tensor& images) override { return forward_map(images).mean({2, 3}); }
 
-    /// The last feature map: [B, C, H, W] → [B, F, H/32, W/32], rounded up (H/8 with the CIFAR stem, H/16 with the
-    /// strided one).
+    /// Returns the last feature map: [B, C, H, W] → [B, F, H/32, W/32], rounded up (H/8 with Stem::cifar, H/16 with
+    /// Stem::strided).
     Tensor forward_map(const Tensor& images) {
         require(images.dim() == 4 && images.size(1) == channels_,
                 "ResNet: images must be [B, ", channels_, ", H, W], got ", images.sizes());
@@ -125,13 +126,14 @@ private:
 };
 TORCH_MODULE(ResNetModule);
 
-/// A residual network without its classifier, of any width: `build()` gives the module, drawn from torch's generator.
+/// A residual network of any width without its classifier. `build()` creates the module with weights from torch's
+/// generator.
 ///
 /// Stage s has base · 2^s channels (times 4 at the output of a bottleneck), base = 64 · width rounded to the nearest
-/// multiple of 8, at least 8. So every layer is widened, as in SimCLR's ResNet-50 (2×); torchvision's wide_resnet50_2
+/// multiple of 8, at least 8. Every layer is widened, as in SimCLR's ResNet-50 (2×); torchvision's wide_resnet50_2
 /// widens the inner convolutions only. F = 8 · base (depth 18, 34) or 32 · base (50, 101).
 /// Weights: convolutions normal with variance 2 / fan-out, BatchNorm scale 1 and offset 0.
-/// Parameters and buffers carry torchvision's names (conv1.weight, layer1.0.bn1.running_mean …), without fc.
+/// Parameters and buffers have torchvision's names (conv1.weight, layer1.0.bn1.running_mean …), without fc.
 /// Throws Error for another depth, a width outside (0, 64], or channels < 1.
 /// Source: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2015, arXiv:1512.03385, table 1;
 /// stride in the 3×3 of a bottleneck as in torchvision.
@@ -140,12 +142,12 @@ TORCH_MODULE(ResNetModule);
 ///     auto features = encoder->forward(images);                      // [B, 3, 32, 32] → [B, 512]
 struct ResNet {
     std::int64_t depth = 50;          ///< layers: 18, 34, 50 or 101
-    Stem stem = Stem::imagenet;       ///< what comes before the four stages
+    Stem stem = Stem::imagenet;       ///< layers before the four stages
     double width = 1;                 ///< multiplies every number of channels; above 0, at most 64
     bool zero_init_residual = false;  ///< start each block as the identity; SimCLR, SimSiam, Barlow Twins: true
     std::int64_t channels = 3;        ///< channels of the images, ≥ 1
 
-    /// Channels of the stem and of the first stage.
+    /// Returns the channels of the stem and of the first stage.
     std::int64_t base() const {
         require(width > 0 && width <= 64, "ResNet: width must be above 0 and at most 64, got ", width);
         return 8 * std::max<std::int64_t>(1, std::llround(8 * width));
@@ -153,7 +155,7 @@ struct ResNet {
 
     std::int64_t feature_dim() const { return base() * (detail::layout_of(depth).bottleneck ? 32 : 8); }
 
-    /// torchvision's name, with the width where it is not 1: "resnet18", "resnet50x2", "resnet18x0.25".
+    /// Returns torchvision's name, with the width if it is not 1: "resnet18", "resnet50x2", "resnet18x0.25".
     std::string name() const {
         std::ostringstream text;
         text << "resnet" << depth;
@@ -188,5 +190,7 @@ inline ResNetModuleImpl::ResNetModuleImpl(const ResNet& spec) : channels_(spec.c
     }
     feature_dim_ = in;
 }
+
+static_assert(contracts::EncoderSpec<ResNet>);
 
 }  // namespace doppel::encoders

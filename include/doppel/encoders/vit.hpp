@@ -2,6 +2,7 @@
 // Vision Transformer encoders with the parameter names of timm.
 #pragma once
 
+#include <doppel/contracts/encoder.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
 #include <doppel/encoders/module.hpp>
@@ -25,19 +26,19 @@ inline std::string_view name_of(VitKind kind) {
     return std::array<std::string_view, 4>{"ti", "s", "b", "l"}.at(static_cast<std::size_t>(kind));
 }
 
-/// What tells a patch where it stands.
+/// The position embedding.
 enum class VitPositions {
-    learned,  ///< trained with the rest (timm, DINO)
+    learned,  ///< trained (timm, DINO)
     sin_cos,  ///< a fixed table of sines and cosines of row and column (MoCo v3)
 };
 
-/// How the tokens become one vector.
+/// The pooling of the tokens.
 enum class VitPool {
-    token,  ///< the class token behind the last LayerNorm, `norm`
+    token,  ///< the class token after the last LayerNorm, `norm`
     avg,    ///< the mean of the patch tokens, then the last LayerNorm, here `fc_norm` (timm's global_pool="avg")
 };
 
-/// How the weights are drawn.
+/// The initialization of the weights.
 enum class VitInit {
     dino,     ///< linear layers, class token, learned positions N(0, 0.02²); patches as torch's convolutions
     moco_v3,  ///< linear layers (q, k, v each), patches U(±√(6/(in + out))), patches' bias 0, class token N(0, 1e-6²)
@@ -49,19 +50,19 @@ namespace doppel::encoders {
 
 class VitModule;
 
-/// A Vision Transformer (pre-norm, GELU) without its classifier: `build()` gives the module, drawn from torch's
-/// generator. Images [B, C, H, W] → features [B, D], float32 also under autocast:
+/// A Vision Transformer (pre-norm, GELU) without its classifier. `build()` creates the module with weights from torch's
+/// generator. Images [B, C, H, W] → features [B, D], float32, also under autocast:
 ///
 ///     x₀ = [class token, W · patches + b] + positions;   y = x + attn(norm1(x));   x ← y + fc2(gelu(fc1(norm2(y))))
 ///
-/// H and W are any multiples of the patch. For another grid than that of image_size the positions are interpolated:
-/// bicubic, to an explicit size, no antialiasing. Fixed ones are not computed anew: the state says all, and a table of
-/// another's that was loaded stays in force. timm interpolates with antialiasing.
-/// Biases start at 0, LayerNorm at scale 1. timm and DINO cut N(0, 0.02²) at ±2, 100 deviations: not done here.
-/// Parameters carry the names of timm's vit_*_patch*; fixed positions are one of them, pos_embed, without a gradient.
-/// drop_path leaves a branch out for single images, by torch's generator of the device, in training mode only; Method
-/// keeps an Ema target's blocks out of that mode.
-/// Throws Error for options out of range, and for images whose sides are no multiples of the patch.
+/// H and W may be any multiples of the patch size. For a grid other than that of image_size the positions are
+/// interpolated: bicubic, to an explicit size, without antialiasing. Fixed positions are interpolated too, not computed
+/// for the new grid, so that a loaded table is used. timm interpolates with antialiasing.
+/// Biases start at 0, LayerNorm at scale 1. timm and DINO truncate N(0, 0.02²) at ±2, 100 deviations: not done here.
+/// Parameters have the names of timm's vit_*_patch*; fixed positions are a parameter, pos_embed, without gradient.
+/// drop_path drops residual branches of single images, with torch's generator of the device, in training mode only;
+/// Method keeps the blocks of an Ema target in evaluation mode.
+/// Throws Error for options out of range, and for images whose sides are not multiples of the patch size.
 /// Source: Dosovitskiy et al., "An Image is Worth 16x16 Words", 2020, arXiv:2010.11929; ti and s: Touvron et al., DeiT,
 /// 2020, arXiv:2012.12877; fixed positions, their weights, frozen patches: Chen, Xie, He, MoCo v3, 2021,
 /// arXiv:2104.02057, and its code; interpolation: Caron et al., DINO, 2021, arXiv:2104.14294, with the size given as in
@@ -72,7 +73,7 @@ class VitModule;
 struct Vit {
     VitKind kind = VitKind::s;                       ///< ti, s, b or l
     std::int64_t patch = 16;                         ///< side of a patch in px, ≥ 1
-    std::int64_t image_size = 224;                   ///< side of the images in px that the positions are made for
+    std::int64_t image_size = 224;                   ///< side in px of the images that the positions are for
     std::int64_t channels = 3;                       ///< channels of the images, ≥ 1
     std::int64_t dim = 0;                            ///< embedding dimension D; 0: the kind's
     std::int64_t depth = 0;                          ///< blocks; 0: the kind's
@@ -83,11 +84,11 @@ struct Vit {
     VitPool pool = VitPool::token;                   ///< class token, or mean of the patches
     double drop_path = 0;                            ///< rate in the last block, rising from 0 in the first; in [0, 1)
     double eps = 1e-6;                               ///< added to the variance in LayerNorm, above 0
-    VitInit init = VitInit::dino;                    ///< how the weights are drawn
-    bool mask_token = false;                         ///< a trained token stands in for hidden patches; iBOT: true
+    VitInit init = VitInit::dino;                    ///< initialization of the weights
+    bool mask_token = false;                         ///< a trained token replaces masked patches; iBOT: true
     bool frozen_patches = false;                     ///< the patch projection keeps its random weights; MoCo v3: true
 
-    /// The same with dim, depth and heads filled in; throws Error when an option is out of range.
+    /// Returns the options with dim, depth and heads filled in. Throws Error for options out of range.
     Vit resolved() const {
         using Size = std::array<std::int64_t, 3>;
         constexpr std::array<Size, 4> sizes{Size{192, 12, 3}, {384, 12, 6}, {768, 12, 12}, {1024, 24, 16}};
@@ -114,7 +115,7 @@ struct Vit {
 
     std::int64_t feature_dim() const { return resolved().dim; }
 
-    /// "vit_s16", with what is not the kind's: "vit_s16_heads12".
+    /// Returns "vit_s16", with the sizes that differ from the kind's: "vit_s16_heads12".
     std::string name() const {
         const Vit vit = resolved(), plain = Vit{.kind = kind}.resolved();
         std::ostringstream text;
@@ -127,7 +128,7 @@ struct Vit {
 
     VitModule build() const;
 
-    /// Hidden width of the MLPs; dim must be filled in.
+    /// Returns the hidden width of the MLPs; dim must be filled in.
     std::int64_t hidden() const { return static_cast<std::int64_t>(static_cast<double>(dim) * mlp_ratio); }
 };
 
@@ -141,13 +142,15 @@ public:
         const auto norm = [&](const char* name) {
             return register_module(name, nn::LayerNorm(nn::LayerNormOptions({vit.dim}).eps(vit.eps)));
         };
-        const auto box = [&](const char* name) { return register_module(name, std::make_shared<nn::Module>(name)); };
+        const auto container = [&](const char* name) {
+            return register_module(name, std::make_shared<nn::Module>(name));
+        };
         norm1_ = norm("norm1");
-        auto attn = box("attn");
+        auto attn = container("attn");
         qkv_ = attn->register_module("qkv", nn::Linear(nn::LinearOptions(vit.dim, 3 * vit.dim).bias(vit.qkv_bias)));
         proj_ = attn->register_module("proj", nn::Linear(vit.dim, vit.dim));
         norm2_ = norm("norm2");
-        auto mlp = box("mlp");
+        auto mlp = container("mlp");
         fc1_ = mlp->register_module("fc1", nn::Linear(vit.dim, vit.hidden()));
         fc2_ = mlp->register_module("fc2", nn::Linear(vit.hidden(), vit.dim));
     }
@@ -159,7 +162,7 @@ public:
         return y + dropped(fc2_(at::gelu(fc1_(norm2_(y)))));
     }
 
-    /// How much of each token goes into the first one's: rows of the softmax, [B, heads, T].
+    /// Returns the attention weights of the first token over all tokens, [B, heads, T].
     Tensor attention(const Tensor& x) {
         const auto qkv = heads_of(x);
         const Tensor q = qkv[0].slice(2, 0, 1) / std::sqrt(static_cast<double>(qkv[0].size(3)));
@@ -168,13 +171,13 @@ public:
     }
 
 private:
-    /// Queries, keys and values, each [B, heads, T, D/heads].
+    /// Returns queries, keys and values, each [B, heads, T, D/heads].
     std::vector<Tensor> heads_of(const Tensor& x) {
         const Tensor all = qkv_(norm1_(x)).view({x.size(0), x.size(1), 3, heads_, x.size(2) / heads_});
         return all.permute({2, 0, 3, 1, 4}).unbind();
     }
 
-    /// The branch, left out for a share of the images and made up for in the others. No draw where nothing is left out.
+    /// Drops the branch for a share of the images and scales it up for the others. Draws nothing if the rate is 0.
     Tensor dropped(const Tensor& branch) const {
         if (drop_ == 0 || !is_training()) return branch;
         const auto type = at::promote_types(branch.scalar_type(), at::kFloat);
@@ -189,8 +192,8 @@ private:
 };
 TORCH_MODULE(VitBlock);
 
-/// MoCo v3's table: [1, 1 + side², D], zeros for the class token. With ωᵢ = 10000^(−4i/D), i < D/4, a patch has
-/// sin(ω · row), cos(ω · row), sin(ω · column), cos(ω · column); patches go row by row.
+/// Returns MoCo v3's table: [1, 1 + side², D], zeros for the class token. With ωᵢ = 10000^(−4i/D), i < D/4, a patch has
+/// sin(ω · row), cos(ω · row), sin(ω · column), cos(ω · column); patches are in row order.
 inline Tensor sin_cos_positions(std::int64_t side, std::int64_t dim) {
     const Tensor omega = at::pow(1e4, at::arange(dim / 4, at::kDouble) * (-4.0 / static_cast<double>(dim)));  // [D/4]
     const Tensor angle = at::arange(side, at::kDouble).unsqueeze(1) * omega;  // [side, D/4]
@@ -212,8 +215,8 @@ public:
         return norm_(vit_.pool == VitPool::token ? x.select(1, 0) : x.slice(1, 1).mean(1));
     }
 
-    /// Features as of forward(), and the patch tokens behind the last LayerNorm. Where `mask` [B, N] is true the mask
-    /// token stands in for the patch (spec: mask_token); its position stays.
+    /// Returns the features of forward() and the patch tokens after the last LayerNorm. The mask token (option
+    /// mask_token) replaces patches where `mask` [B, N] is true; their positions are kept.
     Patched with_patches(const Tensor& images, const Tensor& mask = {}) override {
         const Tensor x = through(images, blocks_.size(), mask);
         if (vit_.pool == VitPool::avg) return {norm_(x.slice(1, 1).mean(1)), norm_(x.slice(1, 1))};
@@ -221,17 +224,17 @@ public:
         return {all.select(1, 0), all.slice(1, 1)};
     }
 
-    /// All tokens behind the last LayerNorm, the class token first: [B, C, H, W] → [B, 1 + N, D], N = H · W / patch².
-    /// With VitPool::avg the features are not their mean: there the mean goes through the LayerNorm.
+    /// Returns all tokens after the last LayerNorm, the class token first: [B, C, H, W] → [B, 1 + N, D],
+    /// N = H · W / patch². With VitPool::avg the features are not their mean, but the LayerNorm of the mean.
     Tensor tokens(const Tensor& images) { return norm_(through(images, blocks_.size())); }
 
-    /// What the class token of the last block takes from each patch, for pictures: [B, C, H, W] → [B, heads, N].
-    /// A row's sum is 1 less what it takes from itself.
+    /// Returns the attention of the class token over the patches in the last block: [B, C, H, W] → [B, heads, N].
+    /// The sum of a row is 1 minus the attention of the class token to itself.
     Tensor attention(const Tensor& images) {
         return blocks_.back()->attention(through(images, blocks_.size() - 1)).slice(2, 1);
     }
 
-    /// The patches of an image of that size.
+    /// Returns the patch grid of an image of height and width.
     Grid grid(std::int64_t height, std::int64_t width) const override {
         require(height >= 1 && width >= 1 && height % vit_.patch == 0 && width % vit_.patch == 0,
                 "ViT: height and width must be multiples of the patch, ", vit_.patch, ", got ", height, " x ", width);
@@ -241,14 +244,14 @@ public:
     std::int64_t feature_dim() const override { return vit_.dim; }
 
 private:
-    /// The tokens behind the first `blocks` blocks: [B, 1 + N, D].
+    /// Returns the tokens after the first `blocks` blocks: [B, 1 + N, D].
     Tensor through(const Tensor& images, std::size_t blocks, const Tensor& mask = {}) {
         require(images.dim() == 4 && images.size(1) == vit_.channels,
                 "ViT: images must be [B, ", vit_.channels, ", H, W], got ", images.sizes());
         const Tensor where = positions(grid(images.size(2), images.size(3)));  // [1, 1 + N, D]
         Tensor patches = proj_(images).flatten(2).transpose(1, 2);             // [B, N, D]
         if (mask.defined()) {
-            require(mask_token_.defined(), "ViT: hidden patches need the option mask_token");
+            require(mask_token_.defined(), "ViT: masked patches need the option mask_token");
             require(mask.dim() == 2 && mask.size(0) == patches.size(0) && mask.size(1) == patches.size(1),
                     "ViT: the mask must be [", patches.size(0), ", ", patches.size(1), "], got ", mask.sizes());
             patches = at::where(mask.unsqueeze(2), mask_token_.to(patches.scalar_type()), patches);
@@ -304,7 +307,7 @@ inline VitModuleImpl::VitModuleImpl(const Vit& spec) : vit_(spec.resolved()) {
     if (!fixed) pos_embed_.normal_(0, 0.02);
     for (auto& item : blocks->named_parameters()) {
         Tensor& p = item.value();
-        if (p.dim() == 2 && moco)  // query, key and value are a matrix each
+        if (p.dim() == 2 && moco)  // query, key and value are separate matrices
             uniform(p, p.size(1), p.size(0) / (item.key().ends_with("qkv.weight") ? 3 : 1));
         else if (p.dim() == 2)
             p.normal_(0, 0.02);
@@ -318,5 +321,7 @@ inline VitModuleImpl::VitModuleImpl(const Vit& spec) : vit_(spec.resolved()) {
     if (vit_.frozen_patches)
         for (Tensor& p : proj_->parameters()) p.set_requires_grad(false);
 }
+
+static_assert(contracts::EncoderSpec<Vit> && contracts::PatchEncoder<decltype(Vit{}.build())>);
 
 }  // namespace doppel::encoders

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Line charts as SVG text: for the report, or a file of their own.
+// Line charts as SVG, for the report or a separate file.
 #pragma once
 
 #include <doppel/eval/detail/axis.hpp>
@@ -14,28 +14,28 @@
 
 namespace doppel::eval {
 
-/// One line of a chart.
+/// A line of a chart.
 struct Series {
-    std::string name{};                               ///< in the legend; "" with a single series
-    std::vector<std::pair<double, double>> points{};  ///< (x, y) in the order of x; NaN and infinity interrupt the line
+    std::string name{};                               ///< name in the legend; "" for a single series
+    std::vector<std::pair<double, double>> points{};  ///< (x, y) sorted by x; NaN and infinity interrupt the line
 };
 
-/// A chart of lines over one pair of axes.
+/// A line chart.
 struct Curve {
-    std::string name{};            ///< the heading
-    std::string x_label{};         ///< with the unit
-    std::string y_label{};         ///< with the unit
-    std::vector<Series> series{};  ///< six colors, then they repeat
-    bool log_x = false;            ///< logarithmic axis: values <= 0 have no place on it and are left out
-    bool log_y = false;
-    double y_low = INFINITY;    ///< the y axis reaches down to here at least (shares: 0); INFINITY: the data decide
-    double y_high = -INFINITY;  ///< and up to here (shares: 1)
+    std::string name{};            ///< title
+    std::string x_label{};         ///< label of the x axis, with the unit
+    std::string y_label{};         ///< label of the y axis, with the unit
+    std::vector<Series> series{};  ///< lines, in six colors, which repeat
+    bool log_x = false;            ///< logarithmic x axis; values ≤ 0 are not shown
+    bool log_y = false;            ///< logarithmic y axis
+    double y_low = INFINITY;       ///< the y axis includes this value (shares: 0); INFINITY: data only
+    double y_high = -INFINITY;     ///< the y axis includes this value (shares: 1); −INFINITY: data only
 };
 
 namespace detail {
 
-/// At most about `most` points that look like all of them: of each stretch the lowest and the highest stay,
-/// and whatever interrupts the line.
+/// Reduces points to about `most` without changing the look of the line: keeps the lowest and the highest point of each
+/// stretch, and all points of stretches with gaps.
 inline std::vector<std::pair<double, double>> thinned(const std::vector<std::pair<double, double>>& points,
                                                       std::size_t most) {
     if (points.size() <= most) return points;
@@ -70,14 +70,14 @@ inline std::string line_tag(double x0, double y0, double x1, double y1, const ch
            fixed(y1, 1) + "\" stroke=\"currentColor\" stroke-opacity=\"" + opacity + "\"/>";
 }
 
-/// The color of a series: the page's variable --line-N, else one that can be told from the others on light
-/// and dark and by eyes that see no red or green.
+/// Returns the color of a series: the page's variable --line-N, else a color that is distinct on light and dark
+/// backgrounds and for color-blind readers.
 inline std::string series_color(std::size_t series) {
     static constexpr const char* colors[] = {"#2f7ed8", "#e8820c", "#12a37f", "#c2508f", "#8a7bd8", "#8b8f98"};
     return "var(--line-" + std::to_string(series % 6) + "," + colors[series % 6] + ")";
 }
 
-/// Where the plot lies in the drawing, and where a point lies in the plot.
+/// The position of the plot in the drawing, and of points in the plot.
 struct Frame {
     Axis x, y;
     double left = 70, right = 428, top = 0, bottom = 0;
@@ -87,7 +87,7 @@ struct Frame {
     double row(double value) const { return bottom - y.place(value) * (bottom - top); }
 };
 
-/// The names of the series, as many to a line as fit; moves `top` below them.
+/// Draws the legend, wrapped to the width; moves `top` below it.
 inline std::string legend_tags(const std::vector<Series>& series, double left, double right, double& top) {
     if (std::all_of(series.begin(), series.end(), [](const Series& each) { return each.name.empty(); })) return "";
     std::string svg;
@@ -119,10 +119,10 @@ inline std::string axis_tags(const Curve& curve, const Frame& frame) {
            text_tag(0, 0, "middle", curve.y_label) + "</g>";
 }
 
-/// The line of a series, dots where points are few or stand alone, and what the pointer finds.
+/// Draws the line of a series, dots if points are few or isolated, and tooltips.
 inline std::string series_tags(const Series& series, std::size_t number, const Frame& frame) {
     const auto points = thinned(series.points, 1200);
-    const std::size_t every = (points.size() + 149) / 150;  // at most 150 places for the pointer
+    const std::size_t every = (points.size() + 149) / 150;  // at most 150 tooltips
     std::string path, marks;
     bool pen = false;
     for (std::size_t i = 0; i < points.size(); ++i) {
@@ -148,8 +148,8 @@ inline std::string series_tags(const Series& series, std::size_t number, const F
 
 }  // namespace detail
 
-/// The chart as one <svg> element: heading, legend, axes with round ticks, a line a series; values show when
-/// the pointer rests on a point. It takes the color of its text from where it stands.
+/// Returns the chart as one <svg> element: title, legend, axes with round ticks, one line per series, with values as
+/// tooltips. Text has the color of the surrounding page.
 ///
 ///     io::write_atomically("loss.svg", eval::line_chart({.name = "Loss", .series = {{"train", points}}}));
 inline std::string line_chart(const Curve& curve) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers that tell a representation that has collapsed from a healthy one.
+// Measures of representation collapse.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -18,7 +18,7 @@ namespace doppel::eval {
 
 namespace detail {
 
-/// [N, D], any floating type → float32 (float64 stays), without gradient.
+/// Converts [N, D] of any floating type to float32 (keeps float64), without gradient.
 inline Tensor collapse_rows(std::string_view who, const Tensor& features) {
     require(features.defined() && features.dim() == 2 && features.size(0) >= 2 && features.size(1) >= 1, who,
             ": features must be [N, D] with N of at least 2, got ",
@@ -29,16 +29,16 @@ inline Tensor collapse_rows(std::string_view who, const Tensor& features) {
 
 }  // namespace detail
 
-/// Mean over the dimensions of the standard deviation, over the batch, of unit-norm rows:
+/// Returns the standard deviation of unit-norm rows over the batch, mean over the dimensions:
 ///
 ///     1/D Σ_d std_n( z_nd / ‖z_n‖ )
 ///
-/// 0 when all rows point one way; about 1/√D when they point everywhere (0.0442 for D = 512).
+/// 0 if all rows have one direction; about 1/√D if directions are uniform (0.0442 for D = 512).
 /// Shapes: features [N, D], any floating type and device, N ≥ 2, need not be normalized. Result: scalar tensor, float32
-/// (float64 for float64); nothing is read back, so it can be logged each step. The deviation divides by N − 1.
+/// (float64 for float64). No device sync, so it can be computed in each step. The deviation divides by N − 1.
 /// Source: Chen, He, "Exploring Simple Siamese Representation Learning", 2020, arXiv:2011.10566, section 4.1.
 ///
-///     Tensor std = eval::feature_std(outputs.features[0]);   // std.item<double>() when it is time to log
+///     Tensor std = eval::feature_std(outputs.features[0]);   // std.item<double>() to log it
 inline Tensor feature_std(const Tensor& features) {
     const at::NoGradGuard no_grad;
     const Tensor rows = detail::collapse_rows("feature_std", features);
@@ -46,13 +46,13 @@ inline Tensor feature_std(const Tensor& features) {
     return unit.std(0).mean();
 }
 
-/// How many dimensions the features really use, between 1 and min(N, D):
+/// Returns the effective number of dimensions of the features, between 1 and min(N, D):
 ///
 ///     exp( − Σ_i p_i log p_i ),   p_i = σ_i / Σ_j σ_j,   σ the singular values of the [N, D] matrix
 ///
-/// Rows are taken as they are (not centerd, not normalized); the scale of the whole does not matter. Equal rows give 1,
-/// an orthogonal matrix gives its rank, zeros give 1. Result: scalar tensor, float32 (float64 for float64).
-/// Cost: a singular value decomposition, which on a GPU waits for the device: for evaluations, not for each step.
+/// Rows are neither centered nor normalized; the overall scale does not matter. Equal rows yield 1, an orthogonal
+/// matrix its rank, zeros 1. Result: scalar tensor, float32 (float64 for float64).
+/// Cost: a singular value decomposition with a device sync: for evaluations, not for each step.
 /// Source: Roy, Vetterli, "The effective rank", EUSIPCO 2007; as a measure of self-supervised features: Garrido et al.,
 /// "RankMe", 2022, arXiv:2210.02885.
 ///
@@ -67,37 +67,39 @@ inline Tensor effective_rank(const Tensor& features) {
     return (-at::xlogy(p, p).sum()).exp();
 }
 
-/// Looks at the embeddings now and then while training, and says once when they have collapsed.
+/// A monitor of the embeddings during training that reports a collapse once.
 ///
-/// A look takes [N, D] embeddings of one batch, as unit-norm rows z: their spread std·√D (1 when they point
-/// everywhere, 0 when all point one way) and the effective rank of the centerd rows. Collapsed means a spread below 0.1,
-/// or a rank below 2 (below a quarter of min(N − 1, D) where that is less), in five looks in a row. Looks are 1/50 of
-/// the run apart, at least 10 steps, so that it takes a tenth of the run: networks start with little spread.
+/// A sample is the [N, D] embeddings of one batch, as unit-norm rows z: their spread std·√D (1 for uniform directions,
+/// 0 for a single one) and the effective rank of the centered rows. Collapsed means a spread below 0.1, or a rank below
+/// 2 (below a quarter of min(N − 1, D) if that is less), in five samples in a row. Samples are 1/50 of the run apart,
+/// at least 10 steps, so that a collapse must last a tenth of the run: networks start with a small spread.
 ///
 ///     eval::CollapseWatch watch(steps);
-///     if (watch.due(step)) if (const auto seen = watch.look(z); seen.says) std::cerr << *seen.says << '\n';
+///     if (watch.due(step)) if (const auto seen = watch.look(z); seen.warning) std::cerr << *seen.warning << '\n';
 class CollapseWatch {
 public:
     explicit CollapseWatch(std::int64_t steps) : apart_(std::max<std::int64_t>(10, steps / 50)) {}
 
-    /// Whether it is time for a look, by the step that is being taken, from 0.
+    /// Returns whether the current step, counted from 0, should be sampled.
     bool due(std::int64_t step) const { return (step + 1) % apart_ == 0; }
 
+    /// The measures of a sample.
     struct Seen {
-        double std = 0, rank = 0;
-        double cos = 0;                     ///< mean cosine of two different images: 1 when all point one way
-        std::optional<std::string> says{};  ///< the first time only
+        double std = 0, rank = 0;           ///< feature_std, effective rank of the centered unit rows
+        double cos = 0;                     ///< mean cosine of two different images: 1 for a single direction
+        std::optional<std::string> warning{};  ///< warning, in the sample that detects the collapse
     };
 
+    /// Measures the embeddings of a batch.
     Seen look(const Tensor& embeddings) {
         const at::NoGradGuard no_grad;
         const Tensor rows = detail::collapse_rows("CollapseWatch", embeddings).to(at::kDouble);
         const Autocast full(rows.device().type(), Precision::fp32);
         const Tensor unit = rows / rows.norm(2, 1, true).clamp_min(1e-12);
-        const Tensor centerd = unit - unit.mean(0, true);
-        // The spectrum by way of the smaller Gram matrix: a few milliseconds also for wide embeddings.
-        const bool wide = centerd.size(0) < centerd.size(1);
-        const Tensor gram = wide ? centerd.mm(centerd.t()) : centerd.t().mm(centerd);
+        const Tensor centered = unit - unit.mean(0, true);
+        // The spectrum of the smaller Gram matrix: a few milliseconds, also for wide embeddings.
+        const bool wide = centered.size(0) < centered.size(1);
+        const Tensor gram = wide ? centered.mm(centered.t()) : centered.t().mm(centered);
         const Tensor sigma = at::linalg_eigvalsh(gram.cpu()).clamp_min(0).sqrt();
         const Tensor p = sigma / sigma.sum().clamp_min(1e-30);
         Seen seen{.std = unit.std(0).mean().item<double>(), .rank = (-at::xlogy(p, p).sum()).exp().item<double>()};
@@ -113,14 +115,15 @@ public:
         collapsed_ = true;
         std::ostringstream text;
         text.precision(2);
-        text << "the embeddings look collapsed, images are no longer told apart (spread " << spread
+        text << "the embeddings look collapsed and no longer distinguish images (spread " << spread
              << ", healthy about 1; effective rank " << seen.rank << " of " << most
-             << "). Try a lower --lr, a longer --warmup or a larger batch; in a method of your own, look at "
+             << "). Try a lower --lr, a longer --warmup or a larger batch; in a custom method, check "
                 "stop-gradient, predictor, EMA and temperature";
-        seen.says = text.str();
+        seen.warning = text.str();
         return seen;
     }
 
+    /// Returns whether a collapse has been detected.
     bool collapsed() const { return collapsed_; }
 
 private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Features of a whole data set: what k-NN, probes and the report look at.
+// Features of a data set.
 #pragma once
 
 #include <doppel/core/precision.hpp>
@@ -15,14 +15,14 @@
 
 namespace doppel::eval {
 
-/// One row an image, in the data set's order; damaged images have none.
+/// One row per image, in data set order, without damaged images.
 struct Features {
     Tensor rows;    ///< [N, F] float32
     Tensor labels;  ///< [N] int64 on the rows' device; undefined without classes
-    Tensor index;   ///< [N] int64 on the CPU: the images' numbers in the data set
+    Tensor index;   ///< [N] int64 on the CPU: indices of the images in the data set
 };
 
-/// Puts a module in evaluation mode for a scope, and each of its parts back as it was.
+/// Puts a module in evaluation mode for a scope, and restores the mode of each submodule afterwards.
 class EvaluationMode {
 public:
     explicit EvaluationMode(torch::nn::Module& module) {
@@ -30,7 +30,7 @@ public:
         module.eval();
     }
     ~EvaluationMode() {
-        // train(bool) reaches the children too: parents come first in modules(), so each part ends as it was.
+        // train(bool) is recursive: modules() lists parents first, so each submodule ends in its previous mode.
         for (auto& [part, training] : before_) part->train(training);
     }
     EvaluationMode(const EvaluationMode&) = delete;
@@ -41,18 +41,19 @@ private:
 };
 
 struct FeatureOptions {
-    std::int64_t batch_size = 256;      ///< images at once
-    int workers = 1;                    ///< threads that decode
-    Network network = Network::online;  ///< whose encoder
-    std::shared_ptr<data::DamagedImages> damage{};  ///< where damaged images are noted and left out; none: they throw
+    std::int64_t batch_size = 256;      ///< images per batch
+    int workers = 1;                    ///< decoding threads
+    Network network = Network::online;  ///< network of the encoder
+    std::shared_ptr<data::DamagedImages> damage{};  ///< records damaged images and skips them; null: they throw
 };
 
 namespace detail {
 
-/// Calls use(views, labels, index), the views its own, with each batch of un-augmented images, without those that stand in for damaged ones.
+/// Calls use(views, labels, index) with each batch of un-augmented images, without the substitutes of damaged ones; it
+/// may modify the views.
 template <class Use>
-void each_batch(const data::Dataset& images, const augment::Pipeline& plain, const FeatureOptions& options, int prefetch,
-                Use&& use) {
+void each_batch(const data::Dataset& images, const augment::Pipeline& plain, const FeatureOptions& options,
+                int prefetch, Use&& use) {
     const data::Loader loader(images, {plain},
                               {.batch_size = options.batch_size,
                                .workers = options.workers,
@@ -86,7 +87,7 @@ inline Features features_of(torch::nn::Module& module, const std::function<Tenso
     const auto parameters = module.parameters();
     const at::Device device = parameters.empty() ? at::Device(at::kCPU) : parameters.front().device();
     const Autocast float32(device.type(), Precision::fp32);
-    // Filled in place: small results kept one by one among large buffers would hold the heap's memory.
+    // Filled in place: many small tensors among large buffers would fragment the heap.
     Features found;
     std::int64_t count = 0;
     each_batch(images, plain, options, /*prefetch=*/3,
@@ -112,7 +113,8 @@ inline Features features_of(torch::nn::Module& module, const std::function<Tenso
 
 }  // namespace detail
 
-/// Encoder output in evaluation mode for un-augmented images: no gradient, no change to the method.
+/// Returns encoder outputs in evaluation mode for un-augmented images, without gradient and without changing the
+/// method.
 ///
 ///     eval::Features bank = eval::features(method, train_images, views.eval, {.network = Network::online});
 inline Features features(const AnyMethod& method, const data::Dataset& images, const augment::Pipeline& plain,

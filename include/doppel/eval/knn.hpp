@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weighted k-nearest-neighbor classification: what features are worth without training anything on them.
+// Weighted k-nearest-neighbor classification, which evaluates features without training.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -16,9 +16,9 @@
 namespace doppel::eval {
 
 struct KnnOptions {
-    std::int64_t k = 20;        ///< neighbors that vote, ≥ 1; all of the bank where it is smaller
-    double temperature = 0.1;   ///< T > 0: a vote weighs exp(similarity / T). InstDisc and DINO: 0.07
-    std::int64_t chunk = 1024;  ///< queries at once, ≥ 1; changes memory and speed, not the result
+    std::int64_t k = 20;        ///< neighbors that vote, ≥ 1; at most the size of the bank
+    double temperature = 0.1;   ///< T > 0: the weight of a vote is exp(similarity / T). InstDisc and DINO: 0.07
+    std::int64_t chunk = 1024;  ///< queries per chunk, ≥ 1; affects memory and speed, not the result
 };
 
 /// The k most similar bank rows of each query, the most similar first.
@@ -28,17 +28,17 @@ struct Neighbors {
 };
 
 struct KnnResult {
-    double top1 = 0;         ///< share of the queries whose class has the highest score, 0 to 1
-    double top5 = 0;         ///< share whose class is among the five highest scores, and has a vote
-    Tensor predictions;      ///< [Q] int64, the class with the highest score
-    Neighbors neighbors;   ///< who voted
+    double top1 = 0;      ///< share of queries whose class has the highest score, 0 to 1
+    double top5 = 0;      ///< share of queries whose class is among the five highest scores, with at least one vote
+    Tensor predictions;   ///< [Q] int64, the class with the highest score
+    Neighbors neighbors;  ///< the neighbors that voted
 };
 
 namespace detail {
 
-inline constexpr std::int64_t bank_tile = 32768;  // bank rows at once
+inline constexpr std::int64_t bank_tile = 32768;  // bank rows per tile
 
-/// [N, F], any floating type → unit rows in float32; a zero row stays zero.
+/// Converts [N, F] of any floating type to unit rows in float32; zero rows stay zero.
 inline Tensor knn_rows(std::string_view name, const Tensor& features) {
     require(features.defined() && features.dim() == 2 && features.numel() > 0, "knn: ", name,
             " must be [rows, features] and not empty, got ", features.defined() ? features.sizes() : at::IntArrayRef{});
@@ -49,7 +49,7 @@ inline Tensor knn_rows(std::string_view name, const Tensor& features) {
     return rows / norms.clamp_min(1e-12);
 }
 
-/// [rows] int64 class indices, on the device of the features.
+/// Checks class indices [rows] int64, and returns them on the device of the features.
 inline Tensor knn_labels(std::string_view name, const Tensor& labels, std::int64_t rows, std::int64_t classes,
                          at::Device device) {
     require(labels.defined() && labels.dim() == 1 && labels.size(0) == rows, "knn: ", name, " must be [", rows,
@@ -68,7 +68,7 @@ inline void check_knn(const KnnOptions& options) {
     require(options.chunk >= 1, "knn: chunk must be at least 1, got ", options.chunk);
 }
 
-/// The k best columns of q · bankᵀ for unit rows q [q, F], with the bank coming tile by tile.
+/// The k best columns of q · bankᵀ for unit rows q [q, F], with the bank added tile by tile.
 class BestOfTiles {
 public:
     BestOfTiles(Tensor q, std::int64_t k) : q_(std::move(q)), k_(k) {}
@@ -101,11 +101,11 @@ inline Neighbors nearest_of_chunk(const Tensor& q, const Tensor& bank, std::int6
 
 }  // namespace detail
 
-/// The nearest neighbors of each query among the rows of a bank, by cosine.
+/// Finds the nearest neighbors of each query among the rows of a bank, by cosine similarity.
 ///
-/// Shapes: queries [Q, F], bank [N, F], any floating type, on one device; computed in float32 whatever autocast says.
-/// Memory beside the inputs: unit copies of both and chunk × min(N, 32,768) similarities.
-/// Among equally similar bank rows the order is the backend's; a zero row is similar to nothing (cosine 0).
+/// Shapes: queries [Q, F], bank [N, F], any floating type, on one device; computed in float32, also under autocast.
+/// Memory in addition to the inputs: unit copies of both and chunk × min(N, 32,768) similarities.
+/// The order of equally similar bank rows depends on the backend; a zero row has cosine 0 to all others.
 ///
 ///     auto [rows, cosines] = eval::nearest(features, bank, {.k = 8});
 inline Neighbors nearest(const Tensor& queries, const Tensor& bank, const KnnOptions& options = {}) {
@@ -126,7 +126,8 @@ inline Neighbors nearest(const Tensor& queries, const Tensor& bank, const KnnOpt
     return {at::cat(indices), at::cat(similarities)};
 }
 
-/// What the neighbors' votes come to (see knn). Shapes: neighbors of Q queries, bank_labels [N], query_labels [Q].
+/// Classifies queries by the votes of their neighbors (see knn). Shapes: neighbors of Q queries, bank_labels [N],
+/// query_labels [Q].
 inline KnnResult vote(Neighbors neighbors, const Tensor& bank_labels, const Tensor& query_labels,
                       std::int64_t classes, const KnnOptions& options = {}) {
     const at::NoGradGuard no_grad;
@@ -136,8 +137,8 @@ inline KnnResult vote(Neighbors neighbors, const Tensor& bank_labels, const Tens
     result.neighbors = std::move(neighbors);
     const at::Device device = result.neighbors.indices.device();
     const std::int64_t count_all = result.neighbors.indices.size(0);
-    const Tensor voters = detail::knn_labels("bank_labels", bank_labels,
-                                             bank_labels.defined() && bank_labels.dim() == 1 ? bank_labels.size(0) : 0, classes, device);
+    const std::int64_t bank_size = bank_labels.defined() && bank_labels.dim() == 1 ? bank_labels.size(0) : 0;
+    const Tensor voters = detail::knn_labels("bank_labels", bank_labels, bank_size, classes, device);
     const Tensor truth = detail::knn_labels("query_labels", query_labels, count_all, classes, device);
     const Tensor class_index = at::arange(classes, voters.options());
 
@@ -146,10 +147,10 @@ inline KnnResult vote(Neighbors neighbors, const Tensor& bank_labels, const Tens
     for (std::int64_t from = 0; from < count_all; from += options.chunk) {
         const std::int64_t count = std::min(options.chunk, count_all - from);
         const Tensor similarity = result.neighbors.similarities.narrow(0, from, count).to(at::kDouble);
-        const Tensor votes = voters.index({result.neighbors.indices.narrow(0, from, count)});        // [q, k]
+        const Tensor votes = voters.index({result.neighbors.indices.narrow(0, from, count)});         // [q, k]
         const Tensor weights = ((similarity - similarity.narrow(1, 0, 1)) / options.temperature).exp();
         Tensor scores = at::zeros({count, classes}, weights.options());                               // [q, C]
-        for (std::int64_t j = 0; j < votes.size(1); ++j)  // one vote a row at a time: the same sum on every device
+        for (std::int64_t j = 0; j < votes.size(1); ++j)  // one vote per row at a time: the same sum on every device
             scores.scatter_add_(1, votes.narrow(1, j, 1), weights.narrow(1, j, 1));
 
         const Tensor label = truth.narrow(0, from, count).unsqueeze(1);                               // [q, 1]
@@ -166,15 +167,15 @@ inline KnnResult vote(Neighbors neighbors, const Tensor& bank_labels, const Tens
     return result;
 }
 
-/// Each query takes the class with the highest score among its k nearest neighbors n in the bank:
+/// Classifies each query as the class with the highest score among its k nearest neighbors n in the bank:
 ///
 ///     score_c = Σ_n exp(q̂ · b̂_n / T) · [label_n = c],   q̂ = q / ‖q‖
 ///
-/// of equal scores the lower class wins. Scores are summed in float64, in the order of the neighbors, with the largest
-/// similarity taken out, so any T is safe. doppel's knn_top1: encoder output in evaluation mode, bank = un-augmented
-/// training images, k = 20, T = 0.1.
+/// Ties go to the lower class. Scores are summed in float64, in the order of the neighbors, with the largest similarity
+/// subtracted, so any T is safe. doppel's knn_top1: encoder output in evaluation mode, bank = un-augmented training
+/// images, k = 20, T = 0.1.
 /// Shapes: queries [Q, F], bank [N, F] as for nearest(); labels [N] and [Q] int64, from 0 to classes − 1.
-/// Throws Error for wrong shapes, types, labels or options, and for features that are not finite.
+/// Throws Error for wrong shapes, dtypes, labels or options, and for non-finite features.
 /// Source: Wu, Xiong, Yu, Lin, "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", 2018,
 /// arXiv:1805.01978, section 3.4.
 ///

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// k-NN on the images themselves: what a representation must beat.
+// k-NN on pixels: a baseline for representations.
 #pragma once
 
 #include <doppel/eval/features.hpp>
@@ -14,24 +14,24 @@
 namespace doppel::eval {
 
 struct PixelOptions {
-    KnnOptions knn{};
-    int workers = 1;                                     ///< threads that decode
-    std::int64_t bytes = std::int64_t{1} << 26;          ///< of query images, and half as many of bank images, held at once
-    std::shared_ptr<data::DamagedImages> bank_damage{}, query_damage{};  ///< as in FeatureOptions
+    KnnOptions knn{};                            ///< options of the vote
+    int workers = 1;                             ///< decoding threads
+    std::int64_t bytes = std::int64_t{1} << 26;  ///< memory for query images; half of that for bank images
+    std::shared_ptr<data::DamagedImages> bank_damage{}, query_damage{};  ///< as FeatureOptions::damage
 };
 
-/// knn() with the normalized images, flattened to [C·H·W], as features.
+/// Runs knn() with the normalized images, flattened to [C·H·W], as features.
 ///
-/// Memory does not grow with the number of images: the queries come in portions of `bytes`, and for each portion the
-/// bank passes by once more.
+/// Memory does not grow with the number of images: queries are loaded in portions of `bytes`, and the bank is loaded
+/// once for each portion.
 ///
 ///     double floor = eval::knn_pixels(train, validation, views.plain).top1;
 inline KnnResult knn_pixels(const data::Dataset& bank, const data::Dataset& queries, const augment::Pipeline& plain,
                             const PixelOptions& options = {}) {
     const at::NoGradGuard no_grad;
     const auto image_bytes = static_cast<std::int64_t>(plain.values() * sizeof(float));
-    const auto portions = [&](const data::Dataset& images, std::int64_t bytes, const std::shared_ptr<data::DamagedImages>& damage,
-                              auto&& use) {
+    const auto portions = [&](const data::Dataset& images, std::int64_t bytes,
+                              const std::shared_ptr<data::DamagedImages>& damage, auto&& use) {
         detail::each_batch(images, plain,
                            {.batch_size = std::clamp<std::int64_t>(bytes / image_bytes, 1, images.size()),
                             .workers = options.workers,

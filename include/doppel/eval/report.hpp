@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The report of a run: one HTML file that needs no other, for people who were not there.
+// A self-contained HTML report of a training run.
 #pragma once
 
 #include <doppel/eval/chart.hpp>
@@ -21,26 +21,26 @@
 
 namespace doppel::eval {
 
-/// A share between 0 and 1, shown as a bar with what it means in plain words.
+/// A share between 0 and 1, shown as a bar with an explanation.
 struct Measure {
     std::string name{};
     double share = 0;           ///< 0 to 1
     std::string explanation{};  ///< one sentence
-    bool highlight = false;     ///< the one the others are compared with
+    bool highlight = false;     ///< emphasize this measure
 };
 
-/// A figure of the table at the end.
+/// A row of the table of figures at the end.
 struct Figure {
     std::string name{}, value{}, explanation{};
 };
 
-/// An image with words under it.
+/// An image with a caption.
 struct Picture {
     Image image{};
     std::string caption{};
 };
 
-/// Rows of images: a source image and the views made of it.
+/// Rows of images: a source image and its views.
 struct ContactSheet {
     struct Row {
         Picture source{};
@@ -50,13 +50,13 @@ struct ContactSheet {
     std::vector<Row> rows{};
 };
 
-/// Rows of query images, each with the images whose features are nearest to it.
+/// Rows of query images, each with its nearest neighbors in feature space.
 struct NeighborSheet {
     struct Neighbor {
         Image image{};
         std::string label{};
         double similarity = 0;        ///< cosine
-        std::optional<bool> right{};  ///< same class as the query; empty: no labels, no colored frame
+        std::optional<bool> right{};  ///< whether the class is that of the query; empty: no labels, no colored frame
     };
     struct Row {
         Picture query{};
@@ -66,48 +66,48 @@ struct NeighborSheet {
     std::vector<Row> rows{};
 };
 
-/// What a report says; what is empty is left out.
+/// The contents of a report; empty sections are omitted.
 struct Report {
     std::string title{};
-    std::string summary{};                                     ///< a sentence or two under the title
-    std::vector<Measure> measures{};                           ///< the headline
-    std::vector<std::pair<std::string, std::string>> facts{};  ///< what was run: name, value
+    std::string summary{};                                     ///< one or two sentences under the title
+    std::vector<Measure> measures{};                           ///< the main results
+    std::vector<std::pair<std::string, std::string>> facts{};  ///< the run: name, value
     std::vector<Curve> curves{};
     std::vector<ContactSheet> sheets{};
     std::vector<NeighborSheet> neighbors{};
     std::vector<Figure> figures{};
 };
 
-/// The accuracies that knn_headline() compares, each between 0 and 1.
+/// The accuracies that knn_headline() compares, each from 0 to 1.
 struct KnnScores {
     double trained = 0;        ///< the trained encoder
     double untrained = 0;      ///< the same encoder as initialized
     double pixels = 0;         ///< the normalized images themselves
     std::int64_t k = 20;       ///< neighbors that vote
-    std::int64_t classes = 0;  ///< 0: leave the bar for guessing out
+    std::int64_t classes = 0;  ///< number of classes; 0: no bar for guessing
 };
 
-/// The k-NN headline: trained encoder, raw pixels, untrained encoder and, with `classes`, guessing.
+/// Returns the k-NN headline: trained encoder, raw pixels, untrained encoder and, with `classes`, guessing.
 inline std::vector<Measure> knn_headline(const KnnScores& scores) {
     const auto k = std::to_string(scores.k);
     std::vector<Measure> measures{
         {.name = "Trained encoder",
          .share = scores.trained,
          .explanation = "k-NN: the share of validation images whose " + k +
-                        " nearest training images vote for the right class, "
-                        "where near means that the trained encoder sees them as alike.",
+                        " nearest training images vote for the right class; "
+                        "distances are between features of the trained encoder.",
          .highlight = true},
         {.name = "Raw pixels",
          .share = scores.pixels,
          .explanation =
-             "The same vote, where near means that the pixels are alike: what can be had without any learning."},
+             "The same vote with distances between pixels: a baseline without learning."},
         {.name = "Untrained encoder",
          .share = scores.untrained,
          .explanation =
-             "The same vote with the same network before its first step: what the architecture gives by itself."}};
+             "The same vote with the network before training: the contribution of the architecture alone."}};
     if (scores.classes > 0)
         measures.push_back({.name = "Guessing", .share = 1.0 / static_cast<double>(scores.classes),
-                            .explanation = "One of " + std::to_string(scores.classes) + " classes, picked blindly."});
+                            .explanation = "One of " + std::to_string(scores.classes) + " classes, picked at random."});
     return measures;
 }
 
@@ -148,7 +148,7 @@ inline void write_neighbors(std::ostream& out, const NeighborSheet& neighbors) {
     for (const auto& row : neighbors.rows) {
         out << "<div class=\"row\">" << figure_tag(row.query.image, row.query.caption, "first");
         for (const auto& each : row.nearest) {
-            // The mark says in words what the frame says in color.
+            // The mark repeats the color of the frame for color-blind readers.
             const auto mark = !each.right   ? ""
                               : *each.right ? " <span class=\"mark\" title=\"right class\">\u2713</span>"
                                             : " <span class=\"mark\" title=\"wrong class\">\u2717</span>";
@@ -162,11 +162,11 @@ inline void write_neighbors(std::ostream& out, const NeighborSheet& neighbors) {
 
 }  // namespace detail
 
-/// Writes `report` as one HTML file, as a whole or not at all. No scripts, nothing from outside: images are
-/// PNG data URIs (those above 224 pixels are shrunk, so a few hundred images make a few MB), charts inline
-/// SVG. All text is escaped.
+/// Writes `report` as one HTML file, atomically. No scripts and no external resources: images are PNG data URIs (those
+/// above 224 pixels are shrunk, so a few hundred images take a few MB), charts inline SVG. All text is escaped.
 ///
-/// Throws Error with the path and the reason, or on a measure outside 0 to 1 or an image without its pixels.
+/// Throws Error with the path and the reason, and for a measure outside 0 to 1 or an image whose pixels do not match
+/// its size.
 ///
 ///     eval::write_report("out/report.html", {.title = "SimCLR", .measures = eval::knn_headline({.trained = 0.71})});
 inline void write_report(const std::filesystem::path& path, const Report& report) {

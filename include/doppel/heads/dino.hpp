@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// DINO's projection head: a narrow unit vector, compared with K directions.
+// DINO's projection head: an MLP, a bottleneck of unit length, and a weight-normalized linear layer.
 #pragma once
 
+#include <doppel/contracts/head.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
-#include <doppel/heads/mlp.hpp>
+#include <doppel/contracts/head.hpp>
 
 #include <cmath>
 #include <cstdint>
@@ -12,32 +13,36 @@
 
 namespace doppel::heads {
 
+using contracts::Built;
+
 class DinoModule;
 
 /// [Linear → GELU] for each hidden layer, Linear → bottleneck, unit length, then K scores without a bias:
 ///
 ///     h = MLP(x);   s_k = g_k · (v_k / ‖v_k‖) · (h / ‖h‖)
 ///
-/// Shapes: [B, in] → [B, K], K = out. With g at 1, where it starts and stays, the scores are cosines in [−1, 1].
-/// The names are those of the authors' state: mlp.0.weight, mlp.2.weight, …, last_layer.weight_g [K, 1] and
-/// last_layer.weight_v [K, bottleneck]; with `norm` BatchNorm takes a number too. A single layer is mlp.weight there.
-/// Weights of the MLP start as N(0, 0.02²), biases at 0, v as torch's linear layers, U(±1/√bottleneck).
-/// Numerics: both lengths in float32 (float64 for float64 inputs) whatever autocast says; h / ‖h‖ is 0 for h = 0.
-/// Differs: the authors cut N(0, 0.02²) at ±2, which is 100 deviations: not done here. lightly's DINOProjectionHead
-/// with batch_norm takes the biases off; the authors keep them.
-/// A trained g has two dimensions and decays as other weights do, as in the authors' code.
+/// Shapes: [B, in] → [B, K], K = out. With g = 1, its initial value, which is not trained by default, the scores are
+/// cosines in [−1, 1].
+/// Names are those of the authors' state: mlp.0.weight, mlp.2.weight, …, last_layer.weight_g [K, 1] and
+/// last_layer.weight_v [K, bottleneck]; with `norm`, BatchNorm layers are counted too. A single layer is mlp.weight
+/// there.
+/// Initialization: weights of the MLP N(0, 0.02²), biases 0, v as torch's linear layers, U(±1/√bottleneck).
+/// Numerics: both lengths in float32 (float64 for float64 inputs), also under autocast; h / ‖h‖ is 0 for h = 0.
+/// Differs: the authors truncate N(0, 0.02²) at ±2, which is 100 deviations: not done here. lightly's
+/// DINOProjectionHead with batch_norm has no biases; the authors keep them.
+/// A trained g has two dimensions, so weight decay applies to it, as in the authors' code.
 /// Throws Error for sizes below 1.
 /// Source: Caron et al., "Emerging Properties in Self-Supervised Vision Transformers", 2021, arXiv:2104.14294,
 /// section 3.1 and appendix C, and the authors' code; Salimans, Kingma, "Weight Normalization", 2016, arXiv:1602.07868.
 ///
 ///     .projector = heads::Dino{.out = 65536}
 struct Dino {
-    std::int64_t layers = 3;        ///< linear layers of the MLP, ≥ 1, the one to the bottleneck among them
+    std::int64_t layers = 3;        ///< linear layers of the MLP, ≥ 1, including the one to the bottleneck
     std::int64_t hidden = 2048;     ///< width of the hidden layers, ≥ 1
     std::int64_t bottleneck = 256;  ///< width of the unit vector, ≥ 1
     std::int64_t out = 65536;       ///< K ≥ 1, scores
-    bool norm = false;              ///< BatchNorm in front of each GELU
-    bool trained_gain = false;      ///< g is trained; steadier without
+    bool norm = false;              ///< BatchNorm before each GELU
+    bool trained_gain = false;      ///< train g; training is more stable without
 
     Built<DinoModule> build(std::int64_t in) const;
 };
@@ -71,7 +76,7 @@ public:
         return at::linear(h / h.norm(2, 1, true).clamp_min(1e-12), weight());                   // [B, K]
     }
 
-    /// The last layer's weights, g v / ‖v‖: [K, bottleneck].
+    /// Returns the weights of the last layer, g v / ‖v‖: [K, bottleneck].
     Tensor weight() const { return at::_weight_norm(v_, g_, 0); }
 
 private:
@@ -91,5 +96,7 @@ private:
 TORCH_MODULE(DinoModule);
 
 inline Built<DinoModule> Dino::build(std::int64_t in) const { return {DinoModule(*this, in), out}; }
+
+static_assert(contracts::HeadSpec<Dino>);
 
 }  // namespace doppel::heads

@@ -1,51 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
-// Projection and prediction heads made of linear layers.
+// MLP projection and prediction heads.
 #pragma once
 
+#include <doppel/contracts/head.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
+#include <doppel/contracts/head.hpp>
 
 #include <cstdint>
 #include <vector>
 
 namespace doppel::heads {
 
-/// A head that a spec has built, with the width of what it gives.
-template <class Module>
-struct Built {
-    Module module;
-    std::int64_t out = 0;
-};
+using contracts::Built;
 
-/// What follows the last linear layer of a head.
+/// The normalization after the last linear layer of a head.
 enum class LastNorm {
-    none,          ///< nothing
-    plain,         ///< BatchNorm without scale and offset (SimSiam's projector, MoCo v3)
-    scale_only,    ///< BatchNorm with a scale, its offset held at zero (SimCLR's authors' code)
-    affine,        ///< BatchNorm with scale and offset
+    none,        ///< no normalization
+    plain,       ///< BatchNorm without scale and offset (SimSiam's projector, MoCo v3)
+    scale_only,  ///< BatchNorm with a scale and the offset fixed at zero (SimCLR authors' code)
+    affine,      ///< BatchNorm with scale and offset
 };
 
 /// Which linear layers have a bias.
 enum class Bias {
-    unless_normed,  ///< those that no BatchNorm follows
-    always,
-    never,
+    unless_normed,  ///< layers without a BatchNorm after them
+    always,         ///< all layers
+    never,          ///< no layer
     hidden_only,    ///< all but the last (BYOL)
-    frozen_last,    ///< only the last, and it is not trained (SimSiam's projector, whose last BatchNorm takes it out)
+    frozen_last,    ///< the last only, not trained (SimSiam's projector, whose last BatchNorm cancels it)
 };
 
 /// [Linear → BatchNorm → ReLU] for each hidden width, then Linear → out: [B, in] → [B, out]. `in` is inferred.
-/// Module names count up as in torch.nn.Sequential: 0.weight, 1.weight, 3.weight …
+/// Modules are numbered as in torch.nn.Sequential: 0.weight, 1.weight, 3.weight …
 /// Source: Chen et al., SimCLR, 2020, arXiv:2002.05709, section 2.1.
 ///
 ///     .projector = heads::Mlp{.hidden = {2048}, .out = 128}          // SimCLR, two layers
 ///     .projector = heads::Mlp{.hidden = {2048}, .out = 128, .norm = false}   // MoCo v2
 struct Mlp {
-    std::vector<std::int64_t> hidden{2048};    ///< widths of the hidden layers, each ≥ 1; empty: one linear layer
-    std::int64_t out = 128;                    ///< width of the output, ≥ 1
-    bool norm = true;                          ///< BatchNorm after each hidden linear layer
-    LastNorm last_norm = LastNorm::none;       ///< BatchNorm after the last linear layer
-    Bias bias = Bias::unless_normed;           ///< which linear layers have a bias
+    std::vector<std::int64_t> hidden{2048};  ///< widths of the hidden layers, each ≥ 1; empty: one linear layer
+    std::int64_t out = 128;                  ///< output width, ≥ 1
+    bool norm = true;                        ///< BatchNorm after each hidden linear layer
+    LastNorm last_norm = LastNorm::none;     ///< BatchNorm after the last linear layer
+    Bias bias = Bias::unless_normed;         ///< which linear layers have a bias
 
     Built<torch::nn::Sequential> build(std::int64_t in) const {
         namespace nn = torch::nn;
@@ -75,17 +72,6 @@ struct Mlp {
     }
 };
 
-/// One linear layer: [B, in] → [B, out].
-///
-///     .projector = heads::Linear{.out = 128}      // InstDisc, MoCo v1
-struct Linear {
-    std::int64_t out = 128;  ///< width of the output, ≥ 1
-    bool bias = true;
-
-    Built<torch::nn::Linear> build(std::int64_t in) const {
-        require(out >= 1, "Linear: out must be at least 1, got ", out);
-        return {torch::nn::Linear(torch::nn::LinearOptions(in, out).bias(bias)), out};
-    }
-};
+static_assert(contracts::HeadSpec<Mlp>);
 
 }  // namespace doppel::heads

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gaussian blur of 8-bit images: the sampled Gaussian, and Pillow's three boxes.
+// Gaussian blur of 8-bit images: a sampled Gaussian, or Pillow's three box filters.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -14,20 +14,20 @@
 
 namespace doppel::image {
 
-/// What a blur of standard deviation σ (in pixels) means.
+/// The implementation of a blur with standard deviation σ in pixels.
 ///
-/// gaussian: weights exp(−x²/2σ²) at whole x, |x| ≤ ⌈4σ⌉, sum 1; edges reflected without repeating the edge pixel.
-///           torchvision's gaussian_blur with kernel_size 2⌈4σ⌉ + 1. Variance σ² (less than that below σ = 0.6,
-///           where the samples miss most of the bell).
-/// boxes:    Pillow's GaussianBlur(radius = σ): three boxes of fractional width, 8 bits between, the edge pixel
-///           repeated. Variance σ² for every σ.
+/// gaussian: weights exp(−x²/2σ²) at integer x, |x| ≤ ⌈4σ⌉, sum 1; edges reflected without repeating the edge pixel.
+///           torchvision's gaussian_blur with kernel_size 2⌈4σ⌉ + 1. Variance σ² (less for σ < 0.6, where the samples
+///           miss most of the bell).
+/// boxes:    Pillow's GaussianBlur(radius = σ): three boxes of fractional width, 8-bit intermediate results, the edge
+///           pixel repeated. Variance σ² for every σ.
 enum class Blur { gaussian, boxes };
 
 inline const char* name_of(Blur kind) { return kind == Blur::gaussian ? "gaussian" : "boxes"; }
 
 namespace detail {
 
-/// Where position i of an endless reflection of 0 … n − 1 lies.
+/// Reflects position i into 0 … n − 1 without repeating the edges.
 inline int reflected(int i, int n) {
     if (n == 1) return 0;
     const int period = 2 * (n - 1);
@@ -37,7 +37,7 @@ inline int reflected(int i, int n) {
 
 inline constexpr int gaussian_bits = 14;  // fixed-point weights; 8.7-bit sums between the two passes: all in 16 bits
 
-/// Symmetric weights of Blur::gaussian, [2⌈4σ⌉ + 1], sum exactly 2^14.
+/// Returns the symmetric weights of Blur::gaussian, [2⌈4σ⌉ + 1], sum exactly 2^14.
 inline std::vector<std::int16_t> gaussian_weights(double sigma) {
     const int radius = static_cast<int>(std::ceil(4 * sigma));
     std::vector<double> exact;
@@ -52,7 +52,7 @@ inline std::vector<std::int16_t> gaussian_weights(double sigma) {
     return weights;
 }
 
-/// out[x] = (Σ_t weights[t] · lines(t)[x]) / 2^shift, rounded, for x < n; blocks of constant width become vectors.
+/// out[x] = (Σ_t weights[t] · lines(t)[x]) / 2^shift, rounded, for x < n; blocks of constant width are vectorized.
 template <class Out, class Lines>
 void weigh(const std::vector<std::int16_t>& weights, Lines lines, int n, int shift, Out* out) {
     const auto at = [&]<std::size_t Width>(int x) {
@@ -97,12 +97,13 @@ inline void blur_gaussian(Image& image, double sigma) {
     }
 }
 
-/// A box of width 2·radius + 1 in 24-bit fixed point: `whole` for the inner pixels, `edge` for the two partial ones.
+/// A box filter of width 2·radius + 1 plus two partial pixels; weights in 24-bit fixed point: `center` of the inner
+/// pixels, `edge` of the partial ones.
 struct FractionalBox {
     int radius;
-    std::uint32_t whole, edge;
+    std::uint32_t center, edge;
 
-    /// The box of which three in a row have variance σ². Gwosdek, Grewenig, Bruhn, Weickert, "Theoretical
+    /// Returns the box of which three in a row have variance σ². Gwosdek, Grewenig, Bruhn, Weickert, "Theoretical
     /// foundations of Gaussian convolution by extended box filtering", SSVM 2011, eqs. 7, 11, 14.
     static FractionalBox for_sigma(float sigma) {
         const float variance = sigma * sigma / 3;
@@ -112,12 +113,12 @@ struct FractionalBox {
                            (6 * (variance - (inner + 1) * (inner + 1)));
         const float radius = inner + part;
         const int full = static_cast<int>(radius);
-        const auto whole = static_cast<std::uint32_t>(16777216.0F / (radius * 2 + 1));
-        return {full, whole, (16777216 - static_cast<std::uint32_t>(full * 2 + 1) * whole) / 2};
+        const auto center = static_cast<std::uint32_t>(16777216.0F / (radius * 2 + 1));
+        return {full, center, (16777216 - static_cast<std::uint32_t>(full * 2 + 1) * center) / 2};
     }
 };
 
-/// One box pass over `n` positions `step` bytes apart, `Lanes` neighboring bytes at once; a running sum.
+/// Applies the box to `n` positions `step` bytes apart, `Lanes` neighboring bytes at a time, with running sums.
 template <std::size_t Lanes>
 void box_pass(const FractionalBox& box, const std::uint8_t* in, std::uint8_t* out, int n, std::ptrdiff_t step) {
     const auto at = [&](int i) { return in + std::clamp(i, 0, n - 1) * step; };
@@ -130,7 +131,7 @@ void box_pass(const FractionalBox& box, const std::uint8_t* in, std::uint8_t* ou
         for (std::size_t lane = 0; lane < Lanes; ++lane) {
             sums[lane] += static_cast<std::uint32_t>(enters[lane] - left[lane]);
             const auto edges = static_cast<std::uint32_t>(left[lane] + right[lane]);
-            out[lane] = static_cast<std::uint8_t>((sums[lane] * box.whole + edges * box.edge + (1U << 23)) >> 24);
+            out[lane] = static_cast<std::uint8_t>((sums[lane] * box.center + edges * box.edge + (1U << 23)) >> 24);
         }
     }
 }
@@ -155,8 +156,9 @@ inline void blur_boxes(Image& image, double sigma) {
 
 }  // namespace detail
 
-/// Blurs with standard deviation σ pixels along both axes; σ = 0 changes nothing. The gaussian kind is within 1
-/// level of torchvision on the same kernel, the boxes kind equals Pillow. Errors: σ negative or above 1000.
+/// Blurs with standard deviation σ pixels along both axes; σ = 0 changes nothing. Blur::gaussian is within 1 level of
+/// torchvision with the same kernel, Blur::boxes equals Pillow.
+/// Throws Error for σ outside [0, 1000].
 ///
 ///     image::gaussian_blur(photo, 1.5);
 inline void gaussian_blur(Image& image, double sigma, Blur kind = Blur::gaussian) {

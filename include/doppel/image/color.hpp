@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Color of 8-bit images as torchvision defines it on Pillow images: each function changes its image in place.
+// Color adjustments of 8-bit images, in place, as torchvision applies them to Pillow images.
 #pragma once
 
 #include <doppel/core/error.hpp>
+#include <doppel/image/detail/luma.hpp>
 #include <doppel/image/image.hpp>
 
 #include <algorithm>
@@ -15,24 +16,19 @@ namespace doppel::image {
 
 namespace detail {
 
-/// Pillow's blend, from `degenerate` at factor 0 to `value` at 1 and beyond: float, cut to [0, 255], rounded down.
+/// Pillow's blend: `degenerate` at factor 0, `value` at 1; in float, clamped to [0, 255], rounded down.
 inline std::uint8_t blend(int degenerate, int value, float factor) {
     const float mixed = static_cast<float>(degenerate) + factor * static_cast<float>(value - degenerate);
     const float above = mixed > 0.0F ? mixed : 0.0F;
     return static_cast<std::uint8_t>(static_cast<int>(above < 255.0F ? above : 255.0F));
 }
 
-/// Replaces each byte b by change(b), which is called once for each of the 256 values.
+/// Replaces each byte b by change(b) through a table of its 256 values.
 template <class Change>
 void map_bytes(Image& image, Change change) {
     std::array<std::uint8_t, 256> table;
     for (int value = 0; value < 256; ++value) table[static_cast<std::size_t>(value)] = change(value);
     for (auto& byte : image.pixels) byte = table[byte];
-}
-
-/// Pillow's "L" of an RGB pixel: ITU-R 601 luma in 16-bit fixed point, rounded to nearest.
-inline std::uint8_t luma(const std::uint8_t* rgb) {
-    return static_cast<std::uint8_t>((rgb[0] * 19595 + rgb[1] * 38470 + rgb[2] * 7471 + 0x8000) >> 16);
 }
 
 /// ⌊n / d⌋ by one multiplication, exact for 0 ≤ n < 2^19 and 1 ≤ d < 2^11 (error of the factor below 2^-19 / d).
@@ -48,15 +44,15 @@ private:
     std::uint64_t factor_ = 0;
 };
 
-/// By 6c, for c = 1 … 255.
+/// Division by 6c, for c = 1 … 255.
 inline constexpr auto by_six_times = [] {
     std::array<Divider, 256> each{};
     for (std::uint32_t c = 1; c < 256; ++c) each[c] = Divider(6 * c);
     return each;
 }();
 
-/// Pillow's hue byte where the exact one is a whole number: its float arithmetic may fall just below.
-inline int whole_hue(int r, int g, int b, int value, int chroma) {
+/// Returns Pillow's hue byte where the exact hue is an integer: Pillow's float arithmetic may fall just below it.
+inline int integer_hue(int r, int g, int b, int value, int chroma) {
     const auto lack = [&](int channel) { return static_cast<float>(value - channel) / static_cast<float>(chroma); };
     const float rc = lack(r), gc = lack(g), bc = lack(b);
     const float sixths = r == value ? bc - gc : static_cast<float>(g == value ? 2.0 + rc - bc : 4.0 + gc - rc);
@@ -64,13 +60,13 @@ inline int whole_hue(int r, int g, int b, int value, int chroma) {
     return static_cast<int>(static_cast<float>(turns < 1 ? turns : turns - 1) * 255.0);
 }
 
-/// How far each of R, G, B lies below the value at hue h and full saturation, in 1/255: a trapezoid round the circle
-/// of 6 · 255 steps, 0 for the third around the channel's own hue, 255 for the third opposite.
+/// How far each of R, G, B is below the value at hue h and full saturation, in 1/255: a trapezoid on the circle of
+/// 6 · 255 steps, 0 in the third around the channel's own hue, 255 in the opposite third.
 inline constexpr auto hue_fades = [] {
     std::array<std::array<std::uint8_t, 3>, 256> fades{};
     for (int hue = 0; hue < 256; ++hue)
         for (int channel = 0; channel < 3; ++channel) {
-            const int away = (hue * 6 + (3 - channel) * 510) % 1530;  // from the channel's own hue, one way
+            const int away = (hue * 6 + (3 - channel) * 510) % 1530;  // from the channel's own hue
             const int distance = std::min(away, 1530 - away);
             fades[static_cast<std::size_t>(hue)][static_cast<std::size_t>(channel)] =
                 static_cast<std::uint8_t>(std::clamp(distance - 255, 0, 255));
@@ -82,11 +78,11 @@ inline constexpr auto hue_fades = [] {
 inline void turn_hue(std::uint8_t* rgb, int turn) {
     const int r = rgb[0], g = rgb[1], b = rgb[2];
     const int value = std::max(r, std::max(g, b)), chroma = value - std::min(r, std::min(g, b));
-    if (chroma == 0) return;  // gray has no saturation: any hue gives the same pixel
+    if (chroma == 0) return;  // gray has no hue
     int sector = r == value ? g - b : g == value ? 2 * chroma + b - r : 4 * chroma + r - g;
     sector += sector < 0 ? 6 * chroma : 0;
     int hue = by_six_times[static_cast<std::size_t>(chroma)](255 * sector);
-    if (hue * 6 * chroma == 255 * sector) hue = whole_hue(r, g, b, value, chroma);
+    if (hue * 6 * chroma == 255 * sector) hue = integer_hue(r, g, b, value, chroma);
     const int saturation = static_cast<int>(static_cast<float>(chroma) / static_cast<float>(value) * 255.0);
     const auto& fades = hue_fades[static_cast<std::size_t>((hue + turn) & 255)];
     const auto depth = static_cast<std::uint32_t>(value * saturation);  // [0, 255²]
@@ -96,12 +92,12 @@ inline void turn_hue(std::uint8_t* rgb, int turn) {
 
 }  // namespace detail
 
-/// factor · pixel, cut at 255; factor ≥ 0, 1 changes nothing.
+/// Sets each pixel to factor · pixel, at most 255; factor ≥ 0, 1 changes nothing.
 inline void brightness(Image& image, double factor) {
     detail::map_bytes(image, [f = static_cast<float>(factor)](int value) { return detail::blend(0, value, f); });
 }
 
-/// mean + factor · (pixel − mean), where the mean is that of the luma, rounded to a whole level.
+/// Sets each pixel to mean + factor · (pixel − mean), where mean is the mean luma, rounded to an integer.
 inline void contrast(Image& image, double factor) {
     if (image.pixels.empty()) return;
     std::uint64_t sum = 0;
@@ -112,11 +108,11 @@ inline void contrast(Image& image, double factor) {
     detail::map_bytes(image, [=, f = static_cast<float>(factor)](int value) { return detail::blend(mean, value, f); });
 }
 
-/// luma + factor · (pixel − luma), pixel by pixel; a one-channel image stays as it is.
+/// Sets each pixel to luma + factor · (pixel − luma); one-channel images are unchanged.
 inline void saturation(Image& image, double factor) {
     if (image.channels != 3) return;
     const float f = static_cast<float>(factor);
-    constexpr std::size_t block = 48;  // bytes of 16 pixels; a constant, so that the compiler makes vectors of it
+    constexpr std::size_t block = 48;  // bytes of 16 pixels; a constant, so that the compiler vectorizes
     std::array<std::uint8_t, block> gray;
     std::uint8_t* rgb = image.pixels.data();
     for (std::size_t left = image.pixels.size(); left > 0;) {
@@ -131,9 +127,9 @@ inline void saturation(Image& image, double factor) {
     }
 }
 
-/// Turns the hue by `turns` of the color circle, −0.5 … 0.5, in Pillow's 8-bit HSV (255 steps to the circle, then
-/// modulo 256, as torchvision does; even 0 rounds to these steps). Gray stays gray.
-/// Errors: turns out of range.
+/// Rotates the hue by `turns` of the color circle, −0.5 … 0.5, in Pillow's 8-bit HSV (255 steps per turn, then modulo
+/// 256, as in torchvision; 0 rounds to these steps, too). Gray is unchanged.
+/// Throws Error for turns out of range.
 inline void hue(Image& image, double turns) {
     require(turns >= -0.5 && turns <= 0.5, "hue: turns must be in [-0.5, 0.5], got ", turns);
     if (image.channels != 3) return;
@@ -141,7 +137,7 @@ inline void hue(Image& image, double turns) {
     for (std::size_t i = 0; i < image.pixels.size(); i += 3) detail::turn_hue(&image.pixels[i], turn);
 }
 
-/// Every channel becomes the luma; the number of channels stays.
+/// Sets every channel to the luma; keeps the number of channels.
 inline void grayscale(Image& image) {
     if (image.channels != 3) return;
     for (std::size_t i = 0; i < image.pixels.size(); i += 3) {
@@ -150,23 +146,9 @@ inline void grayscale(Image& image) {
     }
 }
 
-/// 255 − pixel where pixel ≥ threshold.
+/// Replaces pixels at or above the threshold by 255 − pixel.
 inline void solarize(Image& image, int threshold = 128) {
     detail::map_bytes(image, [=](int v) { return static_cast<std::uint8_t>(v >= threshold ? 255 - v : v); });
-}
-
-/// The image with 3 channels (gray in each) or 1 (luma). Errors: other numbers of channels.
-inline Image with_channels(Image image, int channels) {
-    require((channels == 1 || channels == 3) && (image.channels == 1 || image.channels == 3),
-            "with_channels: images have 1 or 3 channels, asked for ", channels, " from ", image.channels);
-    if (image.channels == channels) return image;
-    Image result(image.width, image.height, channels);
-    std::uint8_t* out = result.pixels.data();
-    if (channels == 1)
-        for (std::size_t i = 0; i < image.pixels.size(); i += 3) *out++ = detail::luma(&image.pixels[i]);
-    else
-        for (const auto gray : image.pixels) out = std::fill_n(out, 3, gray);
-    return result;
 }
 
 }  // namespace doppel::image

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// JPEG, PNG and WebP files become images.
+// Decodes JPEG, PNG and WebP.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -25,13 +25,13 @@
 
 namespace doppel::image {
 
-/// The formats that decode() knows; which of them a build can read depends on the libraries it found.
+/// The formats of decode(); which of them are available depends on the libraries of the build.
 enum class Format { jpeg, png, webp };
 
-/// The bytes that format_of() looks at.
+/// The number of bytes that format_of() needs.
 inline constexpr std::size_t magic_bytes = 12;
 
-/// The format that the first bytes of a file show; nothing when they are not those of an image.
+/// Returns the format that the first bytes of a file indicate; nothing if they are not an image's.
 inline std::optional<Format> format_of(std::span<const std::uint8_t> bytes) {
     const std::string_view start(reinterpret_cast<const char*>(bytes.data()), bytes.size() < 12 ? bytes.size() : 12);
     if (start.starts_with("\xFF\xD8\xFF")) return Format::jpeg;
@@ -40,22 +40,23 @@ inline std::optional<Format> format_of(std::span<const std::uint8_t> bytes) {
     return std::nullopt;
 }
 
-/// True when the first bytes are those of a JPEG, PNG or WebP file.
+/// Returns true if the first bytes are those of a JPEG, PNG or WebP file.
 inline bool looks_like_image(std::span<const std::uint8_t> bytes) { return format_of(bytes).has_value(); }
 
-/// The image in the bytes of a JPEG, PNG or WebP file, recognised by content; `name` is for error texts.
+/// Decodes the bytes of a JPEG, PNG or WebP file; the format is detected from the content. `name` is for error
+/// messages.
 ///
-/// One channel where the file is gray, three otherwise. Stored values are kept: alpha is dropped, not composited (as
-/// torchvision's folder reader does), color profiles and gamma are ignored, 16 bits become 8 by rounding. CMYK and
-/// YCCK, taken as inverted, become RGB by Pillow's formula. JPEG by the accurate integer DCT with smooth chroma, the
-/// bits that Pillow gives. The EXIF orientation is applied. Of an animated PNG the first picture.
+/// Returns one channel if the file is gray, three otherwise. Keeps the stored values: drops alpha without compositing
+/// (as torchvision's ImageFolder does), ignores color profiles and gamma, rounds 16 bits to 8. Converts CMYK and YCCK,
+/// taken as inverted, to RGB by Pillow's formula. JPEG uses the accurate integer DCT and smooth chroma upsampling and
+/// is bit-identical to Pillow. Applies the EXIF orientation. Of an animated PNG, decodes the first frame.
 ///
-/// Throws DamagedImage (an Error), with the name and what is wrong: another format, damaged or truncated data, animated
-/// WebP, more than 2^28 pixels; a plain Error for a format that this build lacks.
+/// Throws DamagedImage (an Error), with the name and the reason: another format, damaged or truncated data, animated
+/// WebP, more than 2^28 pixels; an Error for a format that this build does not support.
 ///
 ///     Image photo = image::decode(bytes, "upload 7");
 inline Image decode(std::span<const std::uint8_t> bytes, std::string_view name) {
-    const auto whole = [&](auto&& decoder) {
+    const auto decode_with = [&](auto&& decoder) {
         try {
             return decoder(bytes, name);
         } catch (const Error& problem) { throw DamagedImage(problem.what()); }
@@ -67,27 +68,28 @@ inline Image decode(std::span<const std::uint8_t> bytes, std::string_view name) 
     switch (*format) {
         case Format::jpeg:
 #if DOPPEL_JPEG
-            return whole(detail::decode_jpeg);
+            return decode_with(detail::decode_jpeg);
 #else
-            fail("decode: ", name, ": a JPEG file, but this build has no JPEG: install libjpeg-turbo and build again");
+            fail("decode: ", name,
+                 ": a JPEG file, but this build has no JPEG support: install libjpeg-turbo and rebuild");
 #endif
         case Format::png:
 #if DOPPEL_PNG
-            return whole(detail::decode_png);
+            return decode_with(detail::decode_png);
 #else
-            fail("decode: ", name, ": a PNG file, but this build has no PNG: install libpng and build again");
+            fail("decode: ", name, ": a PNG file, but this build has no PNG support: install libpng and rebuild");
 #endif
         case Format::webp:
 #if DOPPEL_WEBP
-            return whole(detail::decode_webp);
+            return decode_with(detail::decode_webp);
 #else
-            fail("decode: ", name, ": a WebP file, but this build has no WebP: install libwebp and build again");
+            fail("decode: ", name, ": a WebP file, but this build has no WebP support: install libwebp and rebuild");
 #endif
     }
     fail("decode: ", name, ": unknown format");
 }
 
-/// decode() of a file. Throws a plain Error, with the path, when it cannot be read.
-inline Image read(const std::filesystem::path& path) { return decode(detail::read_whole(path, "read"), path.string()); }
+/// Reads and decodes a file. Throws Error, with the path, if the file cannot be read.
+inline Image read(const std::filesystem::path& path) { return decode(detail::read_file(path, "read"), path.string()); }
 
 }  // namespace doppel::image

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Images become PNG or JPEG files.
+// Encodes images as PNG or JPEG.
 #pragma once
 
 #include <doppel/core/error.hpp>
 #include <doppel/image/image.hpp>
-#include <doppel/io/atomic_file.hpp>
 #if DOPPEL_JPEG
 #include <doppel/image/detail/jpeg.hpp>
 #endif
@@ -14,7 +13,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <filesystem>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -25,7 +23,7 @@ namespace doppel::image {
 
 namespace detail {
 
-inline void require_whole(const Image& image, std::string_view who) {
+inline void require_valid(const Image& image, std::string_view who) {
     const bool sized = image.width > 0 && image.height > 0 && (image.channels == 1 || image.channels == 3);
     const std::size_t row =
         sized ? static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.channels) : 0;
@@ -38,7 +36,7 @@ inline void append_number(std::vector<std::uint8_t>& out, std::size_t value) {
     for (int shift : {24, 16, 8, 0}) out.push_back(static_cast<std::uint8_t>(value >> shift));
 }
 
-/// Length, name, data, and the CRC of the last two.
+/// Appends length, name, data, and the CRC of name and data.
 inline void append_png_chunk(std::vector<std::uint8_t>& out, std::string_view name,
                              std::span<const std::uint8_t> data) {
     append_number(out, data.size());
@@ -48,7 +46,7 @@ inline void append_png_chunk(std::vector<std::uint8_t>& out, std::string_view na
     append_number(out, crc32_z(0, out.data() + start, out.size() - start));
 }
 
-/// PNG's prediction of a byte from those to the left, above, and above left (filter types 0 to 4).
+/// PNG's prediction of a byte from the ones to the left, above, and above left (filter types 0 to 4).
 inline int png_prediction(int type, int left, int above, int corner) {
     if (type < 3) return type == 0 ? 0 : type == 1 ? left : above;
     if (type == 3) return (left + above) / 2;
@@ -57,7 +55,7 @@ inline int png_prediction(int type, int left, int above, int corner) {
     return by_left <= by_above && by_left <= by_corner ? left : by_above <= by_corner ? above : corner;
 }
 
-/// Each row with the filter whose differences are smallest in sum (PNG specification, 12.8).
+/// Filters each row with the filter that has the smallest sum of absolute differences (PNG specification, 12.8).
 inline std::vector<std::uint8_t> filtered_rows(const Image& image) {
     const std::size_t row = static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.channels);
     const std::size_t step = static_cast<std::size_t>(image.channels);
@@ -90,12 +88,12 @@ inline std::vector<std::uint8_t> filtered_rows(const Image& image) {
 
 }  // namespace detail
 
-/// The image as a PNG file, without loss; 8-bit gray or RGB.
-/// Throws Error when the pixels do not fit the size.
+/// Encodes the image as PNG, 8-bit gray or RGB.
+/// Throws Error if the number of pixels does not match the size.
 ///
 ///     auto bytes = image::encode_png(photo);
 inline std::vector<std::uint8_t> encode_png(const Image& image) {
-    detail::require_whole(image, "encode_png");
+    detail::require_valid(image, "encode_png");
     std::vector<std::uint8_t> header;
     detail::append_number(header, static_cast<std::size_t>(image.width));
     detail::append_number(header, static_cast<std::size_t>(image.height));
@@ -106,7 +104,7 @@ inline std::vector<std::uint8_t> encode_png(const Image& image) {
     auto size = compressBound(static_cast<uLong>(rows.size()));
     std::vector<std::uint8_t> packed(size);
     const int status = compress2(packed.data(), &size, rows.data(), static_cast<uLong>(rows.size()), 6);
-    require(status == Z_OK && size <= 0x7FFFFFFF, "encode_png: zlib cannot pack ", rows.size(), " bytes");
+    require(status == Z_OK && size <= 0x7FFFFFFF, "encode_png: zlib cannot compress ", rows.size(), " bytes");
     packed.resize(size);
 
     std::vector<std::uint8_t> out = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
@@ -116,23 +114,17 @@ inline std::vector<std::uint8_t> encode_png(const Image& image) {
     return out;
 }
 
-/// The image as a baseline JPEG file, RGB with chroma at half the resolution; quality is libjpeg's, 1 … 100.
-/// Throws Error when the pixels do not fit the size, for other qualities, and when the build has no libjpeg-turbo.
+/// Encodes the image as baseline JPEG, RGB with chroma at half the resolution; quality is libjpeg's, 1 … 100.
+/// Throws Error if the number of pixels does not match the size, for other qualities, and in a build without
+/// libjpeg-turbo.
 inline std::vector<std::uint8_t> encode_jpeg(const Image& image, int quality) {
-    detail::require_whole(image, "encode_jpeg");
+    detail::require_valid(image, "encode_jpeg");
     require(quality >= 1 && quality <= 100, "encode_jpeg: quality must be 1 to 100, got ", quality);
 #if DOPPEL_JPEG
     return detail::JpegEncoder().encode(image, quality);
 #else
-    fail("encode_jpeg: this build has no JPEG: install libjpeg-turbo and build again");
+    fail("encode_jpeg: this build has no JPEG support: install libjpeg-turbo and rebuild");
 #endif
-}
-
-/// Writes the image as a PNG file; an older file of that name stands until the new one is whole.
-/// Throws Error with the path when it cannot be written.
-inline void write_png(const std::filesystem::path& path, const Image& image) {
-    const auto bytes = encode_png(image);
-    io::write_atomically(path, std::span<const std::uint8_t>(bytes));
 }
 
 }  // namespace doppel::image

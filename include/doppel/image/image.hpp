@@ -17,7 +17,8 @@ struct Image {
     /// Black pixels.
     Image(int columns, int rows, int planes)
         : width(columns), height(rows), channels(planes),
-          pixels(static_cast<std::size_t>(columns) * static_cast<std::size_t>(rows) * static_cast<std::size_t>(planes)) {}
+          pixels(static_cast<std::size_t>(columns) * static_cast<std::size_t>(rows) *
+                 static_cast<std::size_t>(planes)) {}
 
     /// First channel of the pixel in column x, row y.
     std::uint8_t* at(int x, int y) { return pixels.data() + offset(x, y); }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Geometry of 8-bit images: resizing as Pillow defines it, crops, flip.
+// Resizes 8-bit images, bit for bit as Pillow does.
 #pragma once
 
 #include <doppel/core/error.hpp>
+#include <doppel/image/crop.hpp>
 #include <doppel/image/image.hpp>
 
 #include <algorithm>
@@ -15,7 +16,7 @@
 
 namespace doppel::image {
 
-/// The kernel of a resize: the triangle (support 1 pixel), or Keys' cubic with a = −0.5 (support 2).
+/// The kernel of a resize: a triangle (support 1 pixel), or Keys' cubic with a = −0.5 (support 2).
 enum class Filter { bilinear, bicubic };
 
 inline const char* name_of(Filter filter) { return filter == Filter::bilinear ? "bilinear" : "bicubic"; }
@@ -25,41 +26,22 @@ struct Box {
     float left = 0, top = 0, right = 0, bottom = 0;
 };
 
-/// A region of whole pixels.
-struct Rect {
-    int left = 0, top = 0, width = 0, height = 0;
-    bool operator==(const Rect&) const = default;
-};
-
 namespace detail {
 
-/// Rows of interleaved pixels that lie in some image.
+/// A view of rows of interleaved pixels in an image.
 struct Pixels {
     const std::uint8_t* data = nullptr;
-    std::ptrdiff_t stride = 0;  // bytes from a row to the next
+    std::ptrdiff_t stride = 0;  // bytes from one row to the next
     int width = 0, height = 0, channels = 0;
 };
 
-inline Pixels whole(const Image& source) {
+inline Pixels pixels_of(const Image& source) {
     return {source.pixels.data(), std::ptrdiff_t{source.width} * source.channels, source.width, source.height,
             source.channels};
 }
 
-inline void require_pixels(const char* who, const Image& source) {
-    require(source.width > 0 && source.height > 0 && (source.channels == 1 || source.channels == 3), who,
-            ": the image must have pixels and 1 or 3 channels, got ", source.width, "x", source.height, "x",
-            source.channels);
-}
-
-inline void require_inside(const char* who, const Image& source, const Rect& part) {
-    require(part.left >= 0 && part.top >= 0 && part.width > 0 && part.height > 0 &&
-                part.left <= source.width - part.width && part.top <= source.height - part.height,
-            who, ": the region must lie in the ", source.width, "x", source.height, " image, got ", part.width, "x",
-            part.height, " at (", part.left, ", ", part.top, ")");
-}
-
 inline Pixels part_of(const Image& source, const Rect& part) {
-    Pixels pixels = whole(source);
+    Pixels pixels = pixels_of(source);
     pixels.data = source.at(part.left, part.top);
     pixels.width = part.width;
     pixels.height = part.height;
@@ -75,17 +57,18 @@ inline double weight(Filter filter, double x) {
 
 inline constexpr int weight_bits = 22;  // Pillow's: 255 · 2^22 and a cubic's overshoot fit in 32 bits
 
-/// Where each output position of one axis reads, and with which weights.
+/// The input positions and weights of each output position along one axis.
 struct Taps {
     struct Span {
         int first, count;
     };
-    int stride = 0;                     // weights kept for each position
+    int stride = 0;                     // weights per position
     std::vector<Span> spans;            // [out]
     std::vector<std::int32_t> weights;  // [out, stride], fixed point, sum 2^22 up to rounding
 };
 
-/// Shrinking widens the kernel by the scale (antialias); positions outside the image carry no weight.
+/// Computes the taps of one axis. Shrinking widens the kernel by the scale (antialias); positions outside the image
+/// have no weight.
 inline Taps taps(Filter filter, int in, float from, float to, int out) {
     const double scale = static_cast<double>(to - from) / out, widening = std::max(scale, 1.0);
     const double support = (filter == Filter::bilinear ? 1.0 : 2.0) * widening, narrowing = 1 / widening;
@@ -116,7 +99,7 @@ inline std::uint8_t to_byte(std::int32_t fixed) {
     return static_cast<std::uint8_t>(std::clamp(fixed >> weight_bits, 0, 255));
 }
 
-/// Rows [first, first + rows) of `source`, resized along x into `out` [rows, spans, C].
+/// Resizes rows [first, first + rows) of `source` along x into `out` [rows, spans, C].
 template <std::size_t C>
 void resize_rows(const Pixels& source, int first, int rows, const Taps& taps, std::uint8_t* out) {
     const auto each_channel = [&]<std::size_t... c>(std::index_sequence<c...>) {  // unrolled: sums stay in registers
@@ -135,9 +118,9 @@ void resize_rows(const Pixels& source, int first, int rows, const Taps& taps, st
     each_channel(std::make_index_sequence<C>{});
 }
 
-/// Resizes along y into `out` [spans, row bytes]; row 0 of `rows` is row `origin` of the image the taps are for.
+/// Resizes along y into `out` [spans, row bytes]; row 0 of `rows` is row `origin` of the image that the taps refer to.
 inline void resize_columns(const Pixels& rows, int origin, const Taps& taps, std::uint8_t* out) {
-    constexpr int block = 16;  // a constant width, so that the compiler makes vectors of it
+    constexpr int block = 16;  // a constant width, so that the compiler vectorizes
     const int bytes = rows.width * rows.channels;
     const std::int32_t* weights = taps.weights.data();
     for (const auto span : taps.spans) {
@@ -172,81 +155,42 @@ inline Image resize(const Pixels& source, int width, int height, Filter filter, 
     else
         resize_rows<1>(source, first, rows, across, between.pixels.data());
     Image result(width, height, source.channels);
-    resize_columns(whole(between), first, down, result.pixels.data());
+    resize_columns(pixels_of(between), first, down, result.pixels.data());
     return result;
 }
 
 }  // namespace detail
 
-/// The pixels of `box`, resized to width × height as Pillow's Image.resize(size, filter, box) does: first along x,
-/// then along y, 22-bit weights, 8 bits between; a shrinking filter is widened by the scale (antialias). Equal to
-/// Pillow before 13 bit for bit; 13 goes along y first where the height shrinks much more than the width. The filter
-/// may read pixels beside the box. Errors: an empty image or size, a box that is empty or not in the image.
+/// Resizes the pixels of `box` to width × height as Pillow's Image.resize(size, filter, box) does: first along x, then
+/// along y, with 22-bit weights and 8-bit intermediate results; when shrinking, the filter is widened by the scale
+/// (antialias). Bit-identical to Pillow before 13, which resizes along y first where the height shrinks much more than
+/// the width. The filter may read pixels outside the box.
+/// Throws Error for an empty image or size, and for a box that is empty or not inside the image.
 ///
 ///     Image small = image::resize(photo, 224, 224, image::Filter::bicubic);
 inline Image resize(const Image& source, int width, int height, Filter filter, const Box& box) {
     detail::require_pixels("resize", source);
     require(box.left >= 0 && box.top >= 0 && box.left < box.right && box.top < box.bottom &&
                 box.right <= static_cast<float>(source.width) && box.bottom <= static_cast<float>(source.height),
-            "resize: the box must lie in the ", source.width, "x", source.height, " image and not be empty, got [",
+            "resize: the box must lie inside the ", source.width, "x", source.height, " image and not be empty, got [",
             box.left, ", ", box.right, ") x [", box.top, ", ", box.bottom, ")");
-    return detail::resize(detail::whole(source), width, height, filter, box);
+    return detail::resize(detail::pixels_of(source), width, height, filter, box);
 }
 
-/// The whole image, resized.
+/// Resizes the full image.
 inline Image resize(const Image& source, int width, int height, Filter filter = Filter::bilinear) {
     return resize(source, width, height, filter,
                   {0, 0, static_cast<float>(source.width), static_cast<float>(source.height)});
 }
 
-/// crop(source, part) resized, without the copy between: torchvision's resized_crop. Nothing beside `part` is read.
+/// Resizes `part` of the image, as torchvision's resized_crop does: equal to resizing crop(source, part), without the
+/// copy. Reads no pixels outside `part`.
 inline Image resized_crop(const Image& source, const Rect& part, int width, int height,
                           Filter filter = Filter::bilinear) {
     detail::require_pixels("resized_crop", source);
     detail::require_inside("resized_crop", source, part);
     return detail::resize(detail::part_of(source, part), width, height, filter,
                           {0, 0, static_cast<float>(part.width), static_cast<float>(part.height)});
-}
-
-/// The pixels of `part`, which must lie in the image.
-inline Image crop(const Image& source, const Rect& part) {
-    detail::require_pixels("crop", source);
-    detail::require_inside("crop", source, part);
-    Image result(part.width, part.height, source.channels);
-    const auto bytes = std::ptrdiff_t{part.width} * source.channels;
-    for (int y = 0; y < part.height; ++y)
-        std::copy_n(source.at(part.left, part.top + y), bytes, result.at(0, y));
-    return result;
-}
-
-/// The middle width × height pixels, black where the image is smaller (torchvision's center_crop: half a pixel
-/// of offset goes to the even side).
-inline Image center_crop(const Image& source, int width, int height) {
-    detail::require_pixels("center_crop", source);
-    require(width > 0 && height > 0, "center_crop: the size must be at least 1x1, got ", width, "x", height);
-    const auto offset = [](int spare) { return spare > 0 ? spare / 2 + (spare % 2 && spare / 2 % 2) : 0; };
-    const Rect part{offset(source.width - width), offset(source.height - height), std::min(width, source.width),
-                    std::min(height, source.height)};
-    if (part.width == width && part.height == height) return crop(source, part);
-    Image result(width, height, source.channels);
-    const int left = (width - part.width) / 2, top = (height - part.height) / 2;
-    for (int y = 0; y < part.height; ++y)
-        std::copy_n(source.at(part.left, part.top + y), std::ptrdiff_t{part.width} * source.channels,
-                    result.at(left, top + y));
-    return result;
-}
-
-/// Mirrors left and right.
-inline void flip(Image& image) {
-    const auto mirror = [&]<int C>() {
-        for (int y = 0; y < image.height; ++y) {
-            std::uint8_t* left = image.at(0, y);
-            std::uint8_t* right = left + std::ptrdiff_t{image.width - 1} * C;
-            for (; left < right; left += C, right -= C)
-                for (std::size_t c = 0; c < C; ++c) std::swap(left[c], right[c]);
-        }
-    };
-    image.channels == 3 ? mirror.template operator()<3>() : mirror.template operator()<1>();
 }
 
 }  // namespace doppel::image

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files that are there whole or not at all: written under a temporary name, flushed to the disk, renamed.
+// Atomic file writes: to a temporary name, flushed to disk, then renamed.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -21,23 +21,23 @@
 
 namespace doppel::io {
 
-/// Makes the folder and those above it that are missing.
-/// Throws Error with the path and the system's reason (a file in the way, no permission).
+/// Creates the folder and its missing parents.
+/// Throws Error with the path and the system's reason (a file of that name exists, no permission).
 inline void create_folders(const std::filesystem::path& folder) {
     if (folder.empty()) return;
     std::error_code problem;
     std::filesystem::create_directories(folder, problem);
     std::error_code ignored;
     if (problem || !std::filesystem::is_directory(folder, ignored))
-        fail("create_folders: cannot make the folder ", folder.string(), ": ",
-             problem ? problem.message() : std::string("a file of that name is in the way"));
+        fail("create_folders: cannot create the folder ", folder.string(), ": ",
+             problem ? problem.message() : std::string("a file of that name exists"));
 }
 
-/// Replaces `path` by what `write` puts into the stream. Whoever opens `path`, at any moment and even
-/// after a power cut, finds the old file or the whole new one. The folder must exist.
+/// Replaces `path` with the output of `write`. Readers see either the old file or the complete new one, at any moment
+/// and even after a power failure. The folder must exist.
 ///
-/// Throws Error with the path and the system's reason (disk full, no permission, no such folder), and
-/// lets pass what `write` throws; in both cases the old file stands and no temporary one is left.
+/// Throws Error with the path and the system's reason (disk full, no permission, no such folder), and propagates
+/// exceptions of `write`; in both cases the old file is unchanged and the temporary one is removed.
 ///
 ///     io::write_atomically("out/notes.txt", [](std::ostream& out) { out << "k-NN " << 0.71 << '\n'; });
 inline void write_atomically(const std::filesystem::path& path, const std::function<void(std::ostream&)>& write) {
@@ -51,7 +51,7 @@ inline void write_atomically(const std::filesystem::path& path, const std::funct
 
     detail::Descriptor file(temporary, O_WRONLY | O_CREAT | O_EXCL);
     if (!file) give_up(errno);
-    struct Cleaner {  // removes the temporary file unless it has got its final name
+    struct Cleaner {  // removes the temporary file unless it was renamed
         const std::filesystem::path& name;
         bool armed = true;
         ~Cleaner() {
@@ -67,44 +67,44 @@ inline void write_atomically(const std::filesystem::path& path, const std::funct
     if (::fsync(file.get()) != 0 || !file.close()) give_up(errno);
     if (std::rename(temporary.c_str(), path.c_str()) != 0) give_up(errno);
     cleaner.armed = false;
-    // The new name itself must reach the disk too. Some file systems cannot flush a folder; the file is whole anyway.
+    // Flushes the new name too. Some file systems cannot flush a folder; the file is complete either way.
     const auto parent = path.parent_path();
     if (detail::Descriptor folder(parent.empty() ? "." : parent, O_RDONLY | O_DIRECTORY); folder) ::fsync(folder.get());
 }
 
-/// The same for bytes that are at hand.
+/// Overload for bytes in memory.
 inline void write_atomically(const std::filesystem::path& path, std::span<const std::uint8_t> bytes) {
     write_atomically(path, [&](std::ostream& out) {
         out.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
     });
 }
 
-/// The same for text that is at hand.
+/// Overload for text.
 inline void write_atomically(const std::filesystem::path& path, std::string_view text) {
     write_atomically(path,
                      [&](std::ostream& out) { out.write(text.data(), static_cast<std::streamsize>(text.size())); });
 }
 
-/// Removes what write_atomically left in a folder when its process was killed: .NAME.PID-N.partial. To be called
-/// only where no other process is writing.
+/// Removes the temporary files (.NAME.PID-N.partial) of killed processes from a folder. Must not be called while
+/// another process writes there.
 inline void remove_partial_files(const std::filesystem::path& folder) {
     std::error_code ignored;
     for (std::filesystem::directory_iterator at(folder, ignored), end; !ignored && at != end; at.increment(ignored)) {
         const auto name = at->path().filename().string();
-        std::error_code stays;
-        if (name.starts_with('.') && name.ends_with(".partial")) std::filesystem::remove(at->path(), stays);
+        std::error_code unremoved;
+        if (name.starts_with('.') && name.ends_with(".partial")) std::filesystem::remove(at->path(), unremoved);
     }
 }
 
-/// A folder that is one process's own while the object lives, also when the process is killed (flock).
-/// Throws Error when another process has it. File systems without locks let everyone in.
+/// An exclusive lock on a folder for the lifetime of the object (flock); it ends with the process, however that ends.
+/// Throws Error if another process holds it. Has no effect on file systems without locks.
 ///
 ///     const io::FolderLock lock("runs/mine");
 class FolderLock {
 public:
     explicit FolderLock(const std::filesystem::path& folder) : folder_(folder, O_RDONLY | O_DIRECTORY) {
         if (folder_ && ::flock(folder_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-            fail("another process is at work in ", folder.string(), "; wait for it, or give another folder");
+            fail(folder.string(), " is in use by another process; wait for it to finish or choose another folder");
     }
 
 private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Metrics as JSON lines: one object a line, readable at any moment, whole after a crash.
+// JSON lines: one object per line, readable while being written and after a crash.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -22,20 +22,20 @@ namespace doppel::io {
 
 namespace detail {
 
-/// Whether `text` is a JSON value and nothing else. The parser alone would take a zero byte for the end.
+/// Returns whether `text` is exactly one JSON value. The parser alone would take a zero byte for the end.
 inline bool is_json(std::string_view text) {
     return text.find('\0') == text.npos && nlohmann::ordered_json::accept(text);
 }
 
-/// The whole lines of `text` as (number from 1, line), blank ones left out; what follows the last newline
-/// is a line only when it is a whole JSON value.
+/// Returns the complete lines of `text` as (number from 1, line), without blank ones. Text after the last newline
+/// counts only if it is a complete JSON value.
 inline std::vector<std::pair<std::size_t, std::string_view>> json_lines_of(std::string_view text) {
     std::vector<std::pair<std::size_t, std::string_view>> lines;
     for (std::size_t number = 1; !text.empty(); ++number) {
         const auto end = text.find('\n');
         const auto line = text.substr(0, end);
-        const bool whole = end != std::string_view::npos || is_json(line);
-        if (whole && line.find_first_not_of(" \t\r") != std::string_view::npos) lines.emplace_back(number, line);
+        const bool complete = end != std::string_view::npos || is_json(line);
+        if (complete && line.find_first_not_of(" \t\r") != std::string_view::npos) lines.emplace_back(number, line);
         text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     }
     return lines;
@@ -56,8 +56,8 @@ inline std::string read_text(const char* who, const std::filesystem::path& path)
 
 }  // namespace detail
 
-/// The objects of a JSON-lines file. A last line without a newline that is no whole JSON value (a run that
-/// is just writing, or that died) is left out; any other line that is no object throws Error with its number.
+/// Reads the objects of a JSON-lines file. Skips a truncated last line (a run is writing it, or crashed); throws Error
+/// with the line number for any other line that is not an object.
 inline std::vector<nlohmann::ordered_json> read_json_lines(const std::filesystem::path& path) {
     const auto text = detail::read_text("read_json_lines", path);
     std::vector<nlohmann::ordered_json> values;
@@ -66,11 +66,11 @@ inline std::vector<nlohmann::ordered_json> read_json_lines(const std::filesystem
     return values;
 }
 
-/// Appends JSON objects to a file, a line each, handed to the system at once: whoever reads sees whole
-/// lines only. One writer a file. An existing file is continued; what a crash left half-written at its
-/// end is cut off. Numbers that are not finite become null.
+/// Appends JSON objects to a file, one per line. Each line is one write, so readers see complete lines only. A file
+/// must have one writer. An existing file is continued; a line truncated by a crash is removed. Non-finite numbers
+/// become null.
 ///
-/// Throws Error with the path and the reason; a line that finds no room leaves no trace.
+/// Throws Error with the path and the reason; a line that does not fit on the disk is removed again.
 ///
 ///     io::JsonLines metrics("out/metrics.jsonl");
 ///     metrics.append({{"step", 10}, {"loss", 4.8}});
@@ -80,27 +80,27 @@ public:
         if (!file_) cannot("open", errno);
         const auto text = detail::read_text("JsonLines", path_);
         if (text.empty() || text.back() == '\n') return;
-        const auto whole = text.rfind('\n') + 1;  // 0 when there is no newline at all
-        if (detail::is_json(std::string_view(text).substr(whole))) {
+        const auto complete = text.rfind('\n') + 1;  // 0 without a newline
+        if (detail::is_json(std::string_view(text).substr(complete))) {
             if (const int error = file_.append("\n")) cannot("write", error);
         } else {
             std::error_code problem;
-            std::filesystem::resize_file(path_, whole, problem);
-            if (problem) cannot("mend", problem.value());
+            std::filesystem::resize_file(path_, complete, problem);
+            if (problem) cannot("repair", problem.value());
         }
     }
 
-    /// Adds one line. Text that is not UTF-8 is written with replacement characters.
+    /// Appends one line. Writes replacement characters for invalid UTF-8.
     void append(const nlohmann::ordered_json& object) {
-        require(object.is_object(), "JsonLines: ", path_.string(), ": expected an object a line, got a JSON ",
-                object.type_name());
+        require(object.is_object(), "JsonLines: ", path_.string(), ": got a JSON ", object.type_name(),
+                ", expected an object");
         using Handler = nlohmann::ordered_json::error_handler_t;
         if (const int error = file_.append(object.dump(-1, ' ', false, Handler::replace) + '\n'))
             cannot("write", error);
     }
 
-    /// Drops the lines whose "step" is greater than `step`, for a run that goes on from an older checkpoint;
-    /// lines without a step stay. Returns how many were dropped. The file is replaced as a whole.
+    /// Removes the lines whose "step" is greater than `step`, for a run resumed from an older checkpoint; keeps lines
+    /// without a step. Returns the number of removed lines. Replaces the file atomically.
     std::int64_t truncate_after(std::int64_t step) {
         const auto text = detail::read_text("JsonLines", path_);
         std::string kept;

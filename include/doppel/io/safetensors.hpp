@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Named tensors and text in a safetensors file: weights that other programs read, and checkpoints.
+// Reads and writes safetensors files: named tensors and text.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -27,17 +27,17 @@
 
 namespace doppel::io {
 
-/// What a safetensors file holds.
+/// The contents of a safetensors file.
 struct TensorFile {
     std::map<std::string, at::Tensor> tensors{};
     std::map<std::string, std::string> metadata{};
 };
 
-/// Whether a file carries a CRC-32 of itself, in its metadata under "doppel.crc32". Reading verifies it
-/// wherever it is present. A program that changes such a file must drop the entry.
+/// Whether a file contains its CRC-32, in the metadata entry "doppel.crc32". Loading always verifies an existing one.
+/// A program that changes such a file must remove the entry.
 enum class Checksum {
-    none,   ///< save: write none; load: none needed. For weights that are given away.
-    crc32,  ///< save: write one; load: refuse a file without one. For checkpoints.
+    none,   ///< save without, load with or without: for published weights
+    crc32,  ///< save with, reject files without: for checkpoints
 };
 
 namespace detail {
@@ -50,13 +50,13 @@ inline std::string hexadecimal(std::uint32_t value) {
     return text;
 }
 
-/// Where the eight digits of the checksum stand in a header; npos when they are not there.
+/// Returns the position of the eight checksum digits in a header; npos if there are none.
 inline std::size_t checksum_position(std::string_view header) {
     const auto key = std::string("\"") + checksum_key + "\":\"";
     const auto found = header.find(key);
-    const bool whole = found != std::string_view::npos && found + key.size() + 8 < header.size() &&
-                       header[found + key.size() + 8] == '"';
-    return whole ? found + key.size() : std::string_view::npos;
+    const bool complete = found != std::string_view::npos && found + key.size() + 8 < header.size() &&
+                          header[found + key.size() + 8] == '"';
+    return complete ? found + key.size() : std::string_view::npos;
 }
 
 struct TensorType {
@@ -67,16 +67,16 @@ inline constexpr std::array<TensorType, 10> tensor_types{
     {{"F64", at::kDouble}, {"F32", at::kFloat}, {"F16", at::kHalf}, {"BF16", at::kBFloat16}, {"I64", at::kLong},
      {"I32", at::kInt},    {"I16", at::kShort}, {"I8", at::kChar},  {"U8", at::kByte},       {"BOOL", at::kBool}}};
 
-/// The tensor as the file wants it: on the CPU, row-major, real bytes.
+/// Returns the tensor in the file's layout: on the CPU, row-major, with negation resolved.
 inline at::Tensor storable(const std::string& who, const std::string& name, const at::Tensor& tensor) {
     require(tensor.defined(), who, ": tensor \"", name, "\" is undefined");
-    require(name != "__metadata__", who, ": \"__metadata__\" is a reserved name, it cannot be a tensor's");
+    require(name != "__metadata__", who, ": \"__metadata__\" is reserved, rename the tensor");
     require(tensor.layout() == at::kStrided && !tensor.is_quantized(), who, ": tensor \"", name,
-            "\" is sparse or quantized, expected a dense one");
+            "\" is sparse or quantized, expected a dense tensor");
     const bool known = std::any_of(tensor_types.begin(), tensor_types.end(),
                                    [&](const TensorType& each) { return each.type == tensor.scalar_type(); });
     require(known, who, ": tensor \"", name, "\" has dtype ", at::toString(tensor.scalar_type()),
-            ", which the format does not know");
+            ", which the format does not support");
     return tensor.detach().resolve_neg().cpu().contiguous();
 }
 
@@ -87,9 +87,9 @@ inline const char* type_name(const at::Tensor& tensor) {
 
 }  // namespace detail
 
-/// Writes `file` to `path`, as a whole or not at all. The tensors may lie on any device, in any memory
-/// format; dtypes are F64, F32, F16, BF16, I64, I32, I16, I8, U8 and BOOL. Tensors that share memory are
-/// written each in full. The layout is that of the format's own writer: wide types first, then by name.
+/// Writes `file` to `path` atomically. Tensors may be on any device and in any memory format; dtypes are F64, F32, F16,
+/// BF16, I64, I32, I16, I8, U8 and BOOL. Tensors that share memory are each written in full. The order is that of the
+/// reference writer: wide dtypes first, then by name.
 ///
 /// Throws Error with the path and the tensor's name, or the system's reason.
 /// Source: https://github.com/huggingface/safetensors (format description).
@@ -104,7 +104,7 @@ inline void save_safetensors(const std::filesystem::path& path, const TensorFile
                      [](const auto& a, const auto& b) { return a.second.element_size() > b.second.element_size(); });
 
     auto metadata = file.metadata;
-    metadata.erase(detail::checksum_key);  // never the one of another file
+    metadata.erase(detail::checksum_key);  // may be that of another file
     if (checksum == Checksum::crc32) metadata[detail::checksum_key] = "00000000";
     std::string text;
     std::size_t begin = 0;
@@ -143,9 +143,8 @@ inline void save_safetensors(const std::filesystem::path& path, const TensorFile
     });
 }
 
-/// Reads a safetensors file; the tensors own their memory (CPU). Everything is checked before it is used:
-/// lengths, JSON, names, types, shapes against byte ranges, ranges against the file, and the checksum
-/// where there is one (it is not handed out with the metadata).
+/// Reads a safetensors file; the tensors own their memory (CPU). Checks lengths, JSON, names, dtypes, shapes against
+/// byte ranges, byte ranges against the file, and the checksum if present (which is not part of the returned metadata).
 ///
 /// Throws Error with the path, what was found and what was expected.
 ///
@@ -160,11 +159,11 @@ inline TensorFile load_safetensors(const std::filesystem::path& path, Checksum c
     if (!in) fail(who, ": cannot read: ", std::generic_category().message(errno));
     const auto read = [&](void* into, std::size_t bytes) {
         in.read(static_cast<char*>(into), static_cast<std::streamsize>(bytes));
-        require(static_cast<std::size_t>(in.gcount()) == bytes, who, ": the file ended while it was read");
+        require(static_cast<std::size_t>(in.gcount()) == bytes, who, ": the file was truncated while being read");
     };
 
     std::uint64_t length = 0;
-    require(size >= sizeof length, who, ": ", size, " bytes, expected a header length in the first 8");
+    require(size >= sizeof length, who, ": ", size, " bytes, expected at least the 8 bytes of the header length");
     read(&length, sizeof length);
     require(length <= size - sizeof length && length <= detail::longest_header, who, ": a header of ", length,
             " bytes cannot be in a file of ", size, " (truncated, or not a safetensors file)");
@@ -200,7 +199,7 @@ inline TensorFile load_safetensors(const std::filesystem::path& path, Checksum c
     }
     require(!stored || stored.mapped() == detail::hexadecimal(crc.value()), who, ": checksum ",
             detail::hexadecimal(crc.value()), ", expected ", stored ? stored.mapped() : "",
-            ": the file is damaged, or was changed without dropping the entry ", detail::checksum_key);
+            ": the file is damaged, or was changed without removing the entry ", detail::checksum_key);
     return file;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scalars for TensorBoard: its event file, written without TensorFlow or protobuf.
+// Writes TensorBoard event files without TensorFlow or protobuf.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -23,7 +23,7 @@ namespace doppel::io {
 
 namespace detail {
 
-/// The few words of the protobuf wire format that an event needs.
+/// A writer for the part of the protobuf wire format that an event needs.
 /// https://protobuf.dev/programming-guides/encoding: key = field number << 3 | wire type.
 class Protobuf {
 public:
@@ -59,7 +59,7 @@ private:
     std::string out_;
 };
 
-/// One record of a TFRecord file: length, its check, the data, its check (CRC-32C, rotated and shifted).
+/// Returns a record of a TFRecord file: length, its checksum, data, their checksum (CRC-32C, rotated and shifted).
 inline std::string tf_record(std::string_view data) {
     const auto word = [](auto value) { return std::string(reinterpret_cast<const char*>(&value), sizeof value); };
     const auto check = [&](std::string_view bytes) {
@@ -88,9 +88,8 @@ inline std::string scalar_event(double seconds, std::int64_t step, std::string_v
 
 }  // namespace detail
 
-/// An event file in `folder` (made where missing), for `tensorboard --logdir folder`. Each scalar is handed
-/// to the system at once. With `resume_at`, TensorBoard forgets what earlier files in the folder say about
-/// that step and later ones.
+/// An event file in `folder`, which is created if missing, for `tensorboard --logdir folder`. Each scalar is written
+/// immediately. With `resume_at`, TensorBoard discards that step and later ones of earlier files in the folder.
 ///
 /// Throws Error with the path and the system's reason.
 ///
@@ -105,10 +104,10 @@ public:
         if (resume_at) write(detail::restart_event(now(), *resume_at));
     }
 
-    /// `value` (kept as float) of the curve `tag` at `step` ≥ 0; a slash in the tag groups curves.
+    /// Writes `value` (as float) to the curve `tag` at `step` ≥ 0; a slash in the tag groups curves.
     void scalar(std::string_view tag, double value, std::int64_t step) {
-        require(!tag.empty() && step >= 0, "TensorBoard: scalar needs a tag and a step >= 0, got \"", tag, "\" and ",
-                step);
+        require(!tag.empty() && step >= 0, "TensorBoard: scalar needs a tag and a step >= 0, got tag \"", tag,
+                "\" and step ", step);
         write(detail::scalar_event(now(), step, tag, static_cast<float>(value)));
     }
 
@@ -119,7 +118,7 @@ private:
         return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
     }
 
-    /// TensorBoard reads the files of a folder in the order of their names, so the second comes first.
+    /// Returns a file name that starts with the time: TensorBoard reads the files of a folder in the order of names.
     static std::filesystem::path new_name(const std::filesystem::path& folder) {
         create_folders(folder);
         static std::atomic<unsigned> count{0};

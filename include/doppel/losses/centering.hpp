@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a target's scores become a distribution that neither one class nor all classes win: DINO, iBOT, DINOv2.
+// Centering and sharpening of a target's scores against collapse: DINO, iBOT, DINOv2.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -14,19 +14,19 @@
 
 namespace doppel::losses {
 
-/// What keeps a target's distribution from collapsing onto one class.
+/// The method that keeps a target's distribution from collapsing to one class.
 enum class Centering {
-    mean,      ///< a moving average of the target's scores is taken off (DINO, iBOT)
-    sinkhorn,  ///< Sinkhorn's iteration over the batch (DINOv2)
+    mean,      ///< subtracts a moving average of the target's scores (DINO, iBOT)
+    sinkhorn,  ///< Sinkhorn-Knopp over the batch (DINOv2)
 };
 
-/// The target's temperature, which rises from epoch to epoch: from + (to − from) · e/(n − 1) in epoch e of the first n,
-/// `to` afterwards. Low temperatures sharpen, which keeps the target from the uniform distribution.
+/// The temperature of the target in each epoch: from + (to − from) · e/(n − 1) in epoch e of the first n, then `to`.
+/// Low temperatures sharpen the target, which keeps it from collapsing to the uniform distribution.
 /// Source: Caron et al., DINO, 2021, arXiv:2104.14294, section 3.1; the authors' code.
 struct TargetTemperature {
     double from = 0.04;       ///< in the first epoch, > 0
     double to = 0.04;         ///< after `epochs`, > 0; above 0.07 training tends to fail
-    std::int64_t epochs = 0;  ///< n ≥ 0, passes over the training images
+    std::int64_t epochs = 0;  ///< n ≥ 0, length of the warm-up
 
     double operator()(const Progress& at) const {
         const std::int64_t e = at.epoch();
@@ -40,11 +40,11 @@ struct TargetTemperature {
     }
 };
 
-/// The target's distribution P [B, K] of its scores S [B, K] at temperature τ: softmax((S − c)/τ) with the center
-/// c [1, K], or sinkhorn(S, ε = τ). No gradient flows. float32 (float64 for float64 scores) whatever autocast says.
+/// Returns the target's distribution P [B, K] for scores S [B, K] at temperature τ: softmax((S − c)/τ) with the center
+/// c [1, K], or sinkhorn(S, ε = τ). No gradient flows. float32 (float64 for float64 scores), also under autocast.
 ///
-///     Tensor p = losses::centerd(scores, center, 0.04, Centering::mean);
-inline Tensor centerd(const Tensor& scores, const Tensor& center, double temperature, Centering how) {
+///     Tensor p = losses::centered(scores, center, 0.04, Centering::mean);
+inline Tensor centered(const Tensor& scores, const Tensor& center, double temperature, Centering how) {
     const at::NoGradGuard no_grad;
     const Autocast float32(scores.device().type(), Precision::fp32);
     if (how == Centering::sinkhorn) return sinkhorn(scores, {.epsilon = temperature});

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Losses that only pull together: BYOL's and SimSiam's.
+// Cosine losses without negatives: BYOL's and SimSiam's.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/losses/detail/rows.hpp>
@@ -25,7 +26,7 @@ inline Tensor mean_cosine(std::string_view who, const Tensor& p, const Tensor& z
 /// Paired symmetrically, the two directions summed: from 0 (equal) to 8 (opposite).
 /// Shapes: p, z [N, D], any floating type, need not be normalized. Result: scalar, float32 (float64 for float64).
 /// No gradient flows into z. It has no negatives: without predictor, stop-gradient and EMA target it collapses to 0.
-/// Throws Error for shapes that do not fit.
+/// Throws Error for mismatched shapes.
 /// Source: Grill et al., "Bootstrap your own latent", 2020, arXiv:2006.07733, equations 2 and 3.
 ///
 ///     Recipe{..., .predictor = heads::Mlp{...}, .target = targets::Ema{...}, .loss = losses::ByolMse{}}
@@ -39,11 +40,11 @@ struct ByolMse {
 ///
 ///     L = −1/N Σ_i p̂_i·ẑ_i,   x̂ = x / ‖x‖
 ///
-/// Paired symmetrically, the mean of the two directions: −1 when collapsed or perfect, 0 for unrelated vectors.
+/// Paired symmetrically, the mean of the two directions: −1 if collapsed or perfect, 0 for unrelated vectors.
 /// Shapes: p, z [N, D], any floating type, need not be normalized. Result: scalar, float32 (float64 for float64).
 /// No gradient flows into z. It has no negatives: without predictor or stop-gradient it collapses to −1.
-/// Differs: lightly calls it NegativeCosineSimilarity.
-/// Throws Error for shapes that do not fit.
+/// Differs: lightly's name is NegativeCosineSimilarity.
+/// Throws Error for mismatched shapes.
 /// Source: Chen, He, "Exploring Simple Siamese Representation Learning", 2020, arXiv:2011.10566, equations 1 to 4.
 ///
 ///     Recipe{..., .predictor = heads::Mlp{...}, .target = targets::StopGradient{}, .loss = losses::NegativeCosine{}}
@@ -54,5 +55,8 @@ struct NegativeCosine {
 
     Tensor operator()(const Tensor& p, const Tensor& z) const { return -detail::mean_cosine("NegativeCosine", p, z); }
 };
+
+static_assert(contracts::PairLoss<ByolMse> && contracts::NamesPairing<ByolMse> &&
+              contracts::PairLoss<NegativeCosine> && contracts::NamesPairing<NegativeCosine>);
 
 }  // namespace doppel::losses

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// DCL and DCLW: SimCLR's loss without the positive in the denominator, and with weighted positives.
+// DCL and DCLW: SimCLR's loss without the positive in the denominator; DCLW also weights the positives.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
@@ -13,7 +14,7 @@
 namespace doppel::losses {
 
 namespace detail {
-/// What both losses are made of: the cosine of the two views of each image [N], and the mean over all 2N embeddings of
+/// The terms of both losses: the cosine of the two views of each image [N], and the mean over all 2N embeddings of
 /// log Σ exp(cosine/τ) over the views of all other images.
 struct Decoupled {
     Tensor positive, negative;
@@ -34,21 +35,21 @@ struct Decoupled {
 };
 }  // namespace detail
 
-/// The two views of an image are drawn together and away from the views of other images, each by a term of its own.
+/// Decoupled contrastive learning: separate terms attract the two views of an image and repel the other images.
 ///
 ///     s_kl,ij = ẑ_i^(k) · ẑ_j^(l) / τ,  ẑ = z / ‖z‖,  k, l = 1, 2
 ///     L = 1/(2N) Σ_k Σ_i ( log Σ_l Σ_{j≠i} exp s_kl,ij − s_12,ii )
 ///
-/// NT-Xent has the positive in the sum, too, so that its gradient fades with the positive's share of the sum: the
-/// fewer negatives, the more. Here it does not, so that small batches lose less.
+/// NT-Xent has the positive in the sum, too, which weakens its gradient by the positive's share of the sum, most with
+/// few negatives. DCL does not, so small batches cost less accuracy.
 /// Shapes: z0, z1 [N, D], any floating type and device, need not be normalized; N ≥ 2. Result: scalar, float32
 /// (float64 for float64 inputs). Symmetric in the two views, so it is paired once.
-/// Numerics: float32 whatever autocast says; log-sum-exp with the maximum taken out. Uninformative or collapsed
-/// embeddings give log(2N − 2). Not bounded by 0: orthogonal images with equal views give log(2N − 2) − 1/τ.
+/// Numerics: float32, also under autocast; log-sum-exp with the maximum subtracted. Uninformative or collapsed
+/// embeddings yield log(2N − 2). Not bounded by 0: orthogonal images with equal views yield log(2N − 2) − 1/τ.
 /// Accumulated gradients: negatives come from the micro-batch.
-/// Differs: the paper sums over images and views, this is the mean; lightly calls it DCLLoss, whose older releases took
-/// the logarithm of each view's negatives apart and added them, where the paper has one logarithm of the sum over both.
-/// Throws Error for a temperature that is not positive, or tensors that are not [N, D] of equal shape.
+/// Differs: the paper sums over images and views, this is the mean; older releases of lightly's DCLLoss add a logarithm
+/// per view, where the paper has one logarithm of the sum over both views.
+/// Throws Error for a non-positive temperature, or tensors that are not [N, D] of equal shape.
 /// Source: Yeh, Hong, Hsu, Liu, Chen, LeCun, "Decoupled Contrastive Learning", 2021, arXiv:2110.06848, section 3.
 ///
 ///     losses::Dcl loss{.temperature = 0.1};
@@ -62,23 +63,23 @@ struct Dcl {
     }
 };
 
-/// DCL with more weight on images whose views are still far apart.
+/// DCL with higher weights for images whose views are still far apart.
 ///
 ///     L = 1/(2N) Σ_k Σ_i ( log Σ_l Σ_{j≠i} exp s_kl,ij − w_i s_12,ii )
 ///     w_i = 2 − exp(c_i/σ) / ( 1/N Σ_j exp(c_j/σ) ) = 2 − N · softmax_i(c/σ),  c_i = ẑ_i^(1) · ẑ_i^(2)
 ///
-/// The weights' mean is 1; 2 minus a von Mises-Fisher density. A weight is negative where an image's views are much
-/// closer than the others': it is below 2 and has no lower bound but 2 − N.
-/// Shapes, numerics and errors as for Dcl; all images alike have weight 1, so that collapse gives log(2N − 2), too.
-/// The weights are constants for the gradient, as in lightly's DCLWLoss. The paper's equation names no stop-gradient;
-/// with `through_weights` the gradient flows through them as it stands, which pushes views apart that are already close.
+/// Weights are 2 minus a von Mises-Fisher density, in (2 − N, 2), with mean 1. A weight is negative if the views of an
+/// image are much closer than those of the others.
+/// Shapes, numerics and errors as for Dcl; equal images have weight 1, so collapse yields log(2N − 2), too.
+/// The weights are constants for the gradient, as in lightly's DCLWLoss. The paper's equation has no stop-gradient;
+/// with `through_weights` the gradient flows through the weights, which pushes views apart that are already close.
 /// Source: Yeh et al., 2021, arXiv:2110.06848, section 3, the weighting function and σ = 0.5.
 ///
 ///     losses::Dclw loss{.temperature = 0.1, .sigma = 0.5};
 struct Dclw {
-    double temperature = 0.1;  ///< τ > 0
-    double sigma = 0.5;        ///< σ > 0: the larger, the more equal the weights
-    bool through_weights = false;  ///< the gradient flows through the weights, too
+    double temperature = 0.1;      ///< τ > 0
+    double sigma = 0.5;            ///< σ > 0: the larger, the more uniform the weights
+    bool through_weights = false;  ///< let the gradient flow through the weights, too
 
     Tensor operator()(const Tensor& z0, const Tensor& z1) const {
         require(sigma > 0 && sigma < std::numeric_limits<double>::infinity(),
@@ -90,5 +91,7 @@ struct Dclw {
         return parts.negative - (weight * parts.positive).mean() / temperature;
     }
 };
+
+static_assert(contracts::PairLoss<Dcl> && contracts::PairLoss<Dclw>);
 
 }  // namespace doppel::losses

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// DINO's loss: all views say what the target says of the global ones.
+// DINO's loss: the online network predicts, from every view, the target's output for the global views.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
@@ -26,18 +27,18 @@ namespace doppel::losses {
 ///     L = 1/(G(V − 1)) Σ_t Σ_{o≠t} −1/B Σ_b Σ_k p_tbk log q_obk,   q = softmax(s / τ),
 ///     p = softmax((t − c) / τ_t)  or  sinkhorn(t, ε = τ_t) over the rows of all global views together
 ///
-/// No gradient flows into p. τ_t follows the epoch (TargetTemperature); begin() warns where that cannot be.
-/// c [1, K] is state (`loss.center`), zero at first: the loss reads c₋, commit() writes β c₋ + (1 − β) mean(t), the
-/// mean over all rows of all global views. Of several passes before one commit() each reads the same c₋, and each is
-/// an update. With Centering::sinkhorn it is neither used nor moved.
+/// No gradient flows into p. τ_t depends on the epoch (TargetTemperature); begin() warns if its length is unknown.
+/// c [1, K] is state (`loss.center`), initially zero: the loss reads c₋, commit() writes β c₋ + (1 − β) mean(t), the
+/// mean over all rows of all global views. Several forward passes before one commit() read the same c₋; each is an
+/// update. Centering::sinkhorn does not use or update it.
 /// Shapes: Outputs::online [B, K] of each view, Outputs::target [B, K] of the global ones, any floating type. Result:
-/// scalar, float32 (float64 for float64 inputs). Only views that went through a branch count.
-/// Numerics: float32 whatever autocast says. Outputs that tell no class from another give ln K: 11.09 for K = 65536.
-/// Signs of collapse are in metrics(), of the last pass: `target_entropy`, the mean entropy of p, which goes to ln K
-/// (uniform: lower τ_t) or to 0 (one class: τ_t too low, or the center too slow), and `target_kl`, the mean of KL(p‖q),
-/// which is L without that entropy and goes to 0 with either.
-/// Differs: lightly's DINOLoss writes the center in the loss itself.
-/// Throws Error for options out of range, for shapes that do not fit, and where no two views can be compared.
+/// scalar, float32 (float64 for float64 inputs). Views that did not go through a branch are ignored.
+/// Numerics: float32, also under autocast. Uniform outputs yield ln K: 11.09 for K = 65536.
+/// metrics() of the last pass show collapse: `target_entropy`, the mean entropy of p, tends to ln K (uniform: τ_t too
+/// high) or to 0 (one class: τ_t too low, or the center too slow); `target_kl`, the mean of KL(p‖q), which is L minus
+/// that entropy, tends to 0 in both cases.
+/// Differs: lightly's DINOLoss updates the center in the loss itself.
+/// Throws Error for options out of range, for mismatched shapes, and if there are no two views to compare.
 /// Source: Caron, Touvron, Misra, Jégou, Mairal, Bojanowski, Joulin, "Emerging Properties in Self-Supervised Vision
 /// Transformers", 2021, arXiv:2104.14294, section 3.1, and the authors' code; Sinkhorn: Oquab et al., "DINOv2", 2023,
 /// arXiv:2304.07193, section 4.
@@ -49,10 +50,10 @@ struct Dino {
 
     double temperature = 0.1;                ///< τ > 0 of the online network
     TargetTemperature target_temperature{};  ///< τ_t
-    double center_momentum = 0.9;            ///< β, share of the old center, from 0 to 1
-    Centering centering = Centering::mean;      ///< center, or Sinkhorn over the global views (DINOv2)
-    Tensor center{};                         ///< state: c [1, K]; not to be given
-    Tensor entropy{}, divergence{};          ///< what metrics() gives; not to be given
+    double center_momentum = 0.9;            ///< β, weight of the old center, from 0 to 1
+    Centering centering = Centering::mean;   ///< center, or Sinkhorn over the global views (DINOv2)
+    Tensor center{};                         ///< state: c [1, K]; do not set
+    Tensor entropy{}, divergence{};          ///< results for metrics(); do not set
 
     void build(std::int64_t dim) {
         check();
@@ -63,12 +64,12 @@ struct Dino {
         visit("center", center);
     }
 
-    /// A warning where the temperature is to rise but the length of an epoch is not known.
+    /// Returns a warning if the temperature should rise but the length of an epoch is unknown.
     std::string begin(const Horizon& horizon) const {
         if (target_temperature.epochs == 0 || target_temperature.from == target_temperature.to ||
             horizon.steps_per_epoch > 0)
             return "";
-        return "Dino: the target's temperature stays where it starts, since the steps of an epoch are not known";
+        return "Dino: the target's temperature stays at its initial value, since the steps per epoch are not known";
     }
 
     Tensor operator()(const Outputs& out) {
@@ -79,7 +80,7 @@ struct Dino {
         require(center.defined() && center.dim() == 2 && center.size(1) == k, "Dino: the center must be [1, ", k,
                 "], got ", center.defined() ? center.sizes() : at::IntArrayRef{}, "; call build(", k, ") first");
         const Autocast float32(t.device().type(), Precision::fp32);
-        const Tensor all = centerd(t, center, target_temperature(out.at), centering);                  // [G · B, K]
+        const Tensor all = centered(t, center, target_temperature(out.at), centering);                // [G · B, K]
         const auto parts = all.chunk(static_cast<std::int64_t>(globals.size()));
         std::vector<Tensor> p(out.online.size()), log_q(out.online.size());
         for (std::size_t i = 0; i < globals.size(); ++i) p.at(globals[i].view) = parts[i];
@@ -122,7 +123,7 @@ private:
                 center_momentum);
     }
 
-    /// The target's scores of the global views.
+    /// Returns the target's scores of the global views.
     static std::vector<Target> targets(const Outputs& out) {
         std::vector<Target> all;
         for (std::size_t v = 0; v < out.target.size() && static_cast<std::int64_t>(v) < out.globals; ++v)
@@ -139,5 +140,8 @@ private:
         return scores.size() == 1 ? scores[0] : at::cat(scores);
     }
 };
+
+static_assert(contracts::OutputsLoss<Dino> && contracts::NamesPairing<Dino> && contracts::HasState<Dino> &&
+              contracts::Builds<Dino> && contracts::Begins<Dino> && contracts::Commits<Dino>);
 
 }  // namespace doppel::losses

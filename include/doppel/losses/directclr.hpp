@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// DirectCLR: a contrastive loss on a part of the encoder's features, without a projector.
+// DirectCLR: a contrastive loss on a subset of the encoder's features, without a projector.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/losses/detail/rows.hpp>
@@ -11,33 +12,36 @@
 
 namespace doppel::losses {
 
-/// NT-Xent of the first d0 features: in place of a projector, whose part a low-rank diagonal matrix can play.
+/// NT-Xent of the first d0 features, which replaces a projector by a low-rank diagonal matrix.
 ///
 ///     L = NtXent(r0[:, :d0], r1[:, :d0])
 ///
-/// The other features get their gradient through the layers before, as in a residual network's last block.
+/// The other features are trained through the layers below, as in the last block of a residual network.
 /// Shapes: r0, r1 [N, D] with D ≥ d0, features of the encoder, any floating type; N ≥ 2. Result: scalar, float32
-/// (float64 for float64 inputs). Uninformative features give log(2N − 1).
+/// (float64 for float64 inputs). Uninformative features yield log(2N − 1).
 /// Accumulated gradients: negatives come from the micro-batch.
-/// Differs: in the authors' code a view meets the other view's features alone, none of its own view; here, as in
-/// lightly's DirectCLRLoss (d0 = 64, τ = 0.5), both.
-/// Throws Error for a temperature that is not positive, d0 < 1 or > D, and for shapes that do not fit.
+/// Differs: in the authors' code negatives come from the other view only; here, as in lightly's DirectCLRLoss (d0 = 64,
+/// τ = 0.5), from both views.
+/// Throws Error for a non-positive temperature, for d0 < 1 or > D, and for mismatched shapes.
 /// Source: Jing, Vincent, LeCun, Tian, "Understanding Dimensional Collapse in Contrastive Self-supervised Learning",
 /// 2021, arXiv:2110.09348, section 6.
 ///
 ///     Recipe{.encoder = encoders::ResNet{.depth = 50}, .loss = losses::Directclr{.dims = 360}}
 struct Directclr {
-    std::int64_t dims = 360;   ///< d0 ≥ 1, features that the loss sees; authors: 360 of ResNet-50's 2048
+    std::int64_t dims = 360;   ///< d0 ≥ 1, features used by the loss; authors: 360 of ResNet-50's 2048
     double temperature = 0.1;  ///< τ > 0
 
     Tensor operator()(const Tensor& r0, const Tensor& r1) const {
         detail::require_temperature("Directclr", temperature);
         require(dims >= 1, "Directclr: dims must be at least 1, got ", dims);
         detail::require_pair("Directclr", r0, r1);
-        require(r0.size(1) >= dims, "Directclr: dims is ", dims, ", but an image has only ", r0.size(1), " features");
+        require(r0.size(1) >= dims, "Directclr: dims is ", dims, ", but the encoder has only ", r0.size(1),
+                " features");
         require(r0.size(0) >= 2, "Directclr: needs at least 2 images for a negative, got ", r0.size(0));
         return NtXent{.temperature = temperature}(r0.narrow(1, 0, dims), r1.narrow(1, 0, dims));
     }
 };
+
+static_assert(contracts::PairLoss<Directclr>);
 
 }  // namespace doppel::losses

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// iBOT's patch loss: of hidden patches the online network says what the target says of the visible ones.
+// iBOT's patch loss: the online network predicts, at masked patches, the target's output for the unmasked view.
 #pragma once
 
 #include <doppel/augment/block_mask.hpp>
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
@@ -17,41 +18,41 @@
 
 namespace doppel::losses {
 
-/// Masked image modelling by self-distillation, over the M hidden patches of all global views:
+/// Masked image modeling by self-distillation, over the M masked patches of all global views:
 ///
 ///     L = −Σ_m w_m Σ_k p_mk log q_mk,   q = softmax(s / τ),   p = softmax((t − c) / τ_t)  or  sinkhorn(t, ε = τ_t)
 ///
-/// s and t are the scores of the online and the target network at one patch of one view; w_m = 1 / (hidden patches of
-/// the view · global views · images). That is the mean over the hidden patches of a view, then over all views, of which
-/// one without hidden patches counts 0. No gradient flows into p.
-/// c [1, K] is state (`loss.patch_center`), zero at first: the loss reads c₋, commit() writes β c₋ + (1 − β) mean(t). A
-/// step without hidden patches leaves it. Of several passes before one commit() each reads the same c₋, and each is an
-/// update. With Centering::sinkhorn it is not used; Sinkhorn's batch are the M patches.
+/// s and t are the scores of the online and the target network at one patch of one view; w_m = 1 / (masked patches of
+/// the view · global views · images): the mean over the masked patches of a view, then over all views, where a view
+/// without masked patches counts 0. No gradient flows into p.
+/// c [1, K] is state (`loss.patch_center`), initially zero: the loss reads c₋, commit() writes β c₋ + (1 − β) mean(t),
+/// nothing if no patch is masked. Several forward passes before one commit() read the same c₋; each is an update.
+/// Centering::sinkhorn does not use it; its batch is the M patches.
 /// Shapes: Outputs::patches, online and target [M, K], any floating type, weight [M]. Result: scalar, float32 (float64
-/// for float64 inputs); where nothing is hidden 0, from which backward() may be called.
-/// `blocks` says which patches are hidden; Method calls mask() for each image and global view.
-/// Numerics: float32 whatever autocast says. Outputs that tell no class from another give ln K times the share of views
-/// with hidden patches: 4.5 for K = 8192 and one half.
-/// Differs: the authors' center is the mean over all patches of the target, hidden or not. This one, over the hidden
-/// patches, is that of DINOv2's code and of lightly's IBOTPatchLoss; blocks lie at the border less often.
-/// The loss on the class tokens is DINO's, of equal weight: sum both with losses::Sum.
-/// Throws Error for options out of range, for shapes that do not fit, and where a global view did not go through the
-/// online branch.
+/// for float64 inputs); without masked patches 0, on which backward() may be called.
+/// `blocks` draws the masks; Method calls mask() for each image and global view.
+/// Numerics: float32, also under autocast. Uniform outputs yield ln K times the share of masked views: 4.5 for K = 8192
+/// and one half.
+/// Differs: the authors' center is the mean over all patches of the target, masked or not. This one, over the masked
+/// patches, is that of DINOv2's code and of lightly's IBOTPatchLoss; blocks touch the border less often.
+/// The loss on class tokens is DINO's, with equal weight: add both with losses::Sum.
+/// Throws Error for options out of range, for mismatched shapes, and if a global view did not go through the online
+/// branch.
 /// Source: Zhou, Wei, Wang, Shen, Xie, Yuille, Kong, "iBOT: Image BERT Pre-Training with Online Tokenizer", 2021,
 /// arXiv:2111.07832, section 3, and the authors' code; Sinkhorn: Oquab et al., "DINOv2", 2023, arXiv:2304.07193.
 ///
 ///     Recipe{.encoder = encoders::Vit{.mask_token = true}, ..., .target = targets::Ema{...},
 ///            .loss = losses::Sum{losses::Weighted{1.0, losses::Dino{}}, losses::Weighted{1.0, losses::Ibot{}}}}
 struct Ibot {
-    /// As DINO, with which it shares the passes; the patches themselves need only the global views.
+    /// As DINO, with which it shares the forward passes; the patches need the global views only.
     using Pairing = pairings::GlobalToAll;
 
-    double temperature = 0.1;            ///< τ > 0 of the online network
+    double temperature = 0.1;               ///< τ > 0 of the online network
     TargetTemperature target_temperature{.from = 0.04, .to = 0.07, .epochs = 30};  ///< τ_t
-    double center_momentum = 0.9;        ///< β, share of the old center, from 0 to 1
-    Centering centering = Centering::mean;  ///< center, or Sinkhorn over the hidden patches (DINOv2)
-    augment::BlockMask blocks{};         ///< which patches are hidden
-    Tensor patch_center{};               ///< state: c [1, K]; not to be given
+    double center_momentum = 0.9;           ///< β, weight of the old center, from 0 to 1
+    Centering centering = Centering::mean;  ///< center, or Sinkhorn over the masked patches (DINOv2)
+    augment::BlockMask blocks{};            ///< draws the masked patches
+    Tensor patch_center{};                  ///< state: c [1, K]; do not set
 
     void build(std::int64_t dim) {
         check();
@@ -62,7 +63,7 @@ struct Ibot {
         visit("patch_center", patch_center);
     }
 
-    /// Which patches of a view are hidden, row by row.
+    /// Draws the mask of a view, row by row, true where masked.
     std::vector<bool> mask(std::int64_t rows, std::int64_t columns, random::Stream draw) const {
         return blocks(rows, columns, draw);
     }
@@ -82,7 +83,7 @@ struct Ibot {
         require(c.defined() && c.dim() == 2 && c.size(1) == k, "Ibot: the center must be [1, ", k, "], got ",
                 c.defined() ? c.sizes() : at::IntArrayRef{}, "; call build(", k, ") first");
         const Autocast float32(s.device().type(), Precision::fp32);
-        const Tensor p = centerd(t, c, target_temperature(out.at), centering);                         // [M, K]
+        const Tensor p = centered(t, c, target_temperature(out.at), centering);                       // [M, K]
         const Tensor log_q = (detail::at_least_float(s) / temperature).log_softmax(1);                // [M, K]
         return -((p * log_q).sum(1) * w.to(log_q.scalar_type())).sum();
     }
@@ -105,12 +106,15 @@ private:
         blocks.check();
     }
 
-    /// 0 that hangs on the online outputs, whatever their values.
+    /// Returns 0 as a function of the online outputs, so that backward() works.
     static Tensor nothing(const Outputs& out) {
         for (const Tensor& z : out.online)
             if (z.defined()) return detail::at_least_float(z).slice(0, 0, 0).sum();
-        fail("Ibot: needs hidden patches or at least one view of an image");
+        fail("Ibot: needs masked patches or at least one view of an image");
     }
 };
+
+static_assert(contracts::OutputsLoss<Ibot> && contracts::NamesPairing<Ibot> && contracts::HasState<Ibot> &&
+              contracts::Builds<Ibot> && contracts::Commits<Ibot> && contracts::MaskingLoss<Ibot>);
 
 }  // namespace doppel::losses

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// InfoNCE: MoCo's contrastive loss, against a queue of keys or against the keys of the batch.
+// InfoNCE: MoCo's contrastive loss, with negatives from a queue or from the batch.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
@@ -10,16 +11,16 @@
 
 namespace doppel::losses {
 
-/// Each query must tell its own key from the keys of a queue.
+/// Classifies the positive key of each query among the keys of a queue.
 ///
 ///     L = 1/N Σ_i −log( exp(q̂_i·k̂_i/τ) / ( exp(q̂_i·k̂_i/τ) + Σ_j exp(q̂_i·m_j/τ) ) ),   x̂ = x / ‖x‖
 ///
 /// Shapes: q, k [N, D], any floating type, need not be normalized; memory [K, D] of unit rows. Result: scalar, float32
-/// (float64 for float64 inputs). No gradient flows into k and memory. The keys of the batch are no negatives.
-/// Numerics: float32 whatever autocast says. Uninformative embeddings give log(K + 1); a queue of random rows starts
-/// lower, rises while it fills, then falls.
-/// Throws Error for a temperature that is not positive, and for shapes that do not fit.
-/// Differs: lightly calls it NTXentLoss with a memory bank.
+/// (float64 for float64 inputs). No gradient flows into k and memory. Other keys of the batch are not negatives.
+/// Numerics: float32, also under autocast. Uninformative embeddings yield log(K + 1); with a queue of random rows the
+/// loss starts lower, rises while the queue fills, then falls.
+/// Throws Error for a non-positive temperature, and for mismatched shapes.
+/// Differs: lightly's equivalent is NTXentLoss with a memory bank.
 /// Source: He, Fan, Wu, Xie, Girshick, "Momentum Contrast for Unsupervised Visual Representation Learning", 2019,
 /// arXiv:1911.05722, equation 1 and algorithm 1.
 ///
@@ -42,14 +43,14 @@ struct InfoNce {
     }
 };
 
-/// Each query must find its own key among the keys of the batch.
+/// Classifies the positive key of each query among the keys of the batch.
 ///
 ///     L = 2τ · 1/N Σ_i −log( exp(q̂_i·k̂_i/τ) / Σ_j exp(q̂_i·k̂_j/τ) ),   x̂ = x / ‖x‖
 ///
-/// Paired symmetrically, the two directions summed: queries of view 0 meet keys of view 1, and the reverse. Queries
-/// never meet keys of their own view.
+/// Paired symmetrically, the two directions summed: queries of view 0 with keys of view 1, and vice versa. Keys of the
+/// query's own view are not used.
 /// Shapes: q, k [N, D], any floating type, need not be normalized. Result: scalar, float32 (float64 for float64).
-/// No gradient flows into k. Uninformative embeddings give 2τ·log N a direction.
+/// No gradient flows into k. Uninformative embeddings yield 2τ·log N per direction.
 /// Accumulated gradients: negatives come from the micro-batch.
 /// Source: Chen, Xie, He, "An Empirical Study of Training Self-Supervised Vision Transformers", 2021,
 /// arXiv:2104.02057, algorithm 1; the factor 2τ is in the authors' code and footnote.
@@ -68,5 +69,8 @@ struct InBatchInfoNce {
         return 2 * temperature * (logits.logsumexp(1).mean() - logits.diagonal().mean());
     }
 };
+
+static_assert(contracts::MemoryLoss<InfoNce> && contracts::PairLoss<InBatchInfoNce> &&
+              contracts::NamesPairing<InBatchInfoNce>);
 
 }  // namespace doppel::losses

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Instance discrimination: every image is a class of its own, with its row in a memory bank.
+// Instance discrimination: every image is a class, represented by a row of a memory bank.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
@@ -16,14 +17,17 @@
 namespace doppel::losses {
 
 namespace detail {
-/// What both losses look at: the embeddings of the only view, the bank, and whose rows are meant.
+/// The checked inputs of both losses: embeddings of the single view, the bank, and the indices of the images.
 struct InstanceInputs {
     Tensor z, bank, index;
 
     InstanceInputs(std::string_view who, const Outputs& out) {
-        require(out.online.size() == 1 && out.online[0].defined(), who, ": takes one view of an image, got ", out.online.size());
-        require(out.memory.defined() && out.memory.dim() == 2, who, ": needs a memory bank: .queue = queues::MemoryBank{.size = …}");
-        require(out.index.defined() && out.index.size(0) == out.online[0].size(0), who, ": the batch must carry the images' numbers");
+        require(out.online.size() == 1 && out.online[0].defined(), who, ": takes one view of an image, got ",
+                out.online.size());
+        require(out.memory.defined() && out.memory.dim() == 2, who,
+                ": needs a memory bank: .queue = queues::MemoryBank{.size = …}");
+        require(out.index.defined() && out.index.size(0) == out.online[0].size(0), who,
+                ": needs the indices of the images (Batch::index), one per image");
         z = unit_rows(out.online[0]);
         bank = out.memory.to(z.scalar_type());
         index = out.index;
@@ -31,17 +35,17 @@ struct InstanceInputs {
 };
 }  // namespace detail
 
-/// Cross entropy over all images of the data set.
+/// Cross-entropy over all images of the data set.
 ///
 ///     L = 1/N Σ_b −log( exp(v̂_b·m_{i(b)}/τ) / Σ_j exp(v̂_b·m_j/τ) ),   v̂ = v / ‖v‖
 ///
-/// Shapes: one view's embeddings [N, D], bank m [images, D] of unit rows (queues::MemoryBank), image numbers i [N].
-/// Result: scalar, float32. Costs N × images similarities: for sets of up to some 100,000 images.
-/// Uninformative embeddings give log(images).
+/// Shapes: one view's embeddings [N, D], bank m [images, D] of unit rows (queues::MemoryBank), image indices i [N].
+/// Result: scalar, float32. Computes N × images similarities: for up to about 100,000 images.
+/// Uninformative embeddings yield log(images).
 /// Source: Wu, Xiong, Yu, Lin, "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", 2018,
 /// arXiv:1805.01978, equation 2; the authors' code with nce-k = 0.
 ///
-///     Recipe{..., .queue = queues::MemoryBank{.size = photos.size()}, .loss = losses::InstanceSoftmax{.temperature = 0.1}}
+///     Recipe{..., .queue = queues::MemoryBank{.size = photos.size()}, .loss = losses::InstanceSoftmax{}}
 struct InstanceSoftmax {
     double temperature = 0.1;  ///< τ > 0. Authors: 0.1 for CIFAR-10, 0.07 for ImageNet
 
@@ -54,21 +58,21 @@ struct InstanceSoftmax {
     }
 };
 
-/// Noise-contrastive estimation of the same: the image's own row against K rows drawn at random.
+/// Noise-contrastive estimation of InstanceSoftmax: the image's row against K random rows.
 ///
 ///     P(i|v) = exp(v̂·m_i/τ) / Z,   h = P / (P + K/n)
 ///     L = −1/N Σ_b ( ln h(i(b)|v_b) + Σ_k ln(1 − h(i_k|v_b)) )
 ///
-/// n images, noise uniform with replacement. Z is estimated from the first batch, n · mean exp(v̂·m/τ) over all its
-/// rows, and fixed; its logarithm is state (`loss.log_z`). The noise is drawn from torch's generator of the device.
-/// Shapes as for InstanceSoftmax. Numerics: float32; each term in logarithms, so that P may underflow.
+/// n images, noise uniform with replacement. Z is estimated from the first batch as n · mean exp(v̂·m/τ) over all its
+/// rows, then fixed; its logarithm is state (`loss.log_z`). The noise is drawn from torch's generator of the device.
+/// Shapes as for InstanceSoftmax. Numerics: float32; all terms in logarithms, so P may underflow.
 /// Source: Wu et al., 2018, arXiv:1805.01978, equations 4 to 8; Z as in the authors' code.
 ///
 ///     Recipe{..., .queue = queues::MemoryBank{.size = photos.size()}, .loss = losses::InstanceNce{.negatives = 4096}}
 struct InstanceNce {
-    double temperature = 0.07;       ///< τ > 0
-    std::int64_t negatives = 4096;   ///< K ≥ 1 noise rows an image
-    Tensor log_z{}, pending{};       ///< state: ln Z, −∞ until the first commit(), and what that makes it; not to be given
+    double temperature = 0.07;      ///< τ > 0
+    std::int64_t negatives = 4096;  ///< K ≥ 1 noise rows per image
+    Tensor log_z{}, pending{};      ///< state: ln Z, −∞ until the first commit(), and its next value; do not set
 
     void build(std::int64_t) {
         require(negatives >= 1, "InstanceNce: negatives must be at least 1, got ", negatives);
@@ -87,14 +91,15 @@ struct InstanceNce {
         return with_noise(in.z, in.bank, at::cat({in.index.unsqueeze(1), noise}, 1));
     }
 
-    /// The loss for given rows [N, 1 + K] of the bank, the image's own first. z [N, D] and bank have unit rows.
+    /// Returns the loss for given rows [N, 1 + K] of the bank, the image's own first. z [N, D] and bank have unit rows.
     Tensor with_noise(const Tensor& z, const Tensor& bank, const Tensor& rows) {
         const Autocast float32(z.device().type(), Precision::fp32);
         const auto images = static_cast<double>(bank.size(0)), k = static_cast<double>(rows.size(1) - 1);
         const Tensor chosen = bank.index_select(0, rows.flatten()).view({rows.size(0), rows.size(1), -1});
         const Tensor scores = at::bmm(chosen, z.unsqueeze(2)).squeeze(2) / temperature;               // [N, 1 + K]
         const Tensor known = log_z.to(scores.scalar_type());
-        const Tensor estimate = scores.detach().flatten().logsumexp(0) - std::log(static_cast<double>(scores.numel()) / images);
+        const Tensor estimate =
+            scores.detach().flatten().logsumexp(0) - std::log(static_cast<double>(scores.numel()) / images);
         const Tensor used = at::where(at::isinf(known), estimate, known);                             // [1]
         pending = used.to(at::kFloat);
         const Tensor log_p = scores - used;
@@ -107,5 +112,7 @@ struct InstanceNce {
 
     void commit(const Outputs&) { log_z.copy_(pending); }
 };
+
+static_assert(contracts::OutputsLoss<InstanceSoftmax> && contracts::OutputsLoss<InstanceNce>);
 
 }  // namespace doppel::losses

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// KoLeo: no two images of a batch may lie close together.
+// KoLeo: spreads the features of a batch.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
@@ -14,24 +15,24 @@
 
 namespace doppel::losses {
 
-/// The Kozachenko-Leonenko estimate of the features' entropy, of each global view by itself, as a regulariser that
+/// The Kozachenko-Leonenko estimate of the features' entropy, for each global view separately, as a regularizer that
 /// spreads the features of a batch:
 ///
 ///     L = weight · Σ_v −1/B Σ_i log(‖x_vi − x_vn(i)‖ + 1e-8),   x = f / ‖f‖,   n(i) = argmax_{j≠i} x_vi·x_vj
 ///
-/// Shapes: Outputs::features [B, F] of the global views, the online encoder's, in front of the projector; any floating
+/// Shapes: Outputs::features [B, F] of the global views, from the online encoder, before the projector; any floating
 /// type; B ≥ 2 of one micro-batch. Result: scalar, float32 (float64 for float64 inputs).
-/// Numerics: float32 whatever autocast says; two [B, B] matrices a view. An image that occurs twice gives 18.4 and no
-/// gradient. B features spread evenly have a loss near 0 or below it.
-/// Differs: the authors and lightly's KoLeoLoss add 1e-8 to each difference too. That changes nothing but for
-/// duplicates, which get a gradient of some 1e8 in a direction that means nothing. lightly's has no weight.
-/// Throws Error for a weight that is negative or not finite, for features that are not [B, F], and for a batch of one.
+/// Numerics: float32, also under autocast; two [B, B] matrices per view. A duplicate image yields 18.4 and no gradient.
+/// B evenly spread features yield a value near 0 or below.
+/// Differs: the authors and lightly's KoLeoLoss also add 1e-8 to each difference, which only affects duplicates: their
+/// gradient is about 1e8 in a meaningless direction. lightly's has no weight.
+/// Throws Error for a negative or non-finite weight, for features that are not [B, F], and for a batch of one.
 /// Source: Sablayrolles, Douze, Schmid, Jégou, "Spreading vectors for similarity search", 2018, arXiv:1806.03198,
-/// section 3; weight and place: Oquab et al., "DINOv2", 2023, arXiv:2304.07193, section 4, and its code.
+/// section 3; weight and position: Oquab et al., "DINOv2", 2023, arXiv:2304.07193, section 4, and its code.
 ///
 ///     .loss = losses::Sum{losses::Weighted{1.0, losses::Dino{}}, losses::Weighted{1.0, losses::Koleo{}}}
 struct Koleo {
-    double weight = 0.1;  ///< ≥ 0
+    double weight = 0.1;  ///< multiplies the loss, ≥ 0
 
     Tensor operator()(const Outputs& out) const {
         require(weight >= 0 && std::isfinite(weight), "KoLeo: weight must be at least 0 and finite, got ", weight);
@@ -45,7 +46,7 @@ struct Koleo {
         return sum * weight;
     }
 
-    /// −mean log of the distance to the nearest other row of f [B, F].
+    /// Returns −mean log of the distance to the nearest other row of f [B, F].
     static Tensor of_view(const Tensor& f) {
         detail::require_pair("KoLeo", f, f);
         require(f.size(0) >= 2, "KoLeo: needs at least 2 images in a batch, got ", f.size(0));
@@ -59,5 +60,7 @@ struct Koleo {
         return -((x - x.index_select(0, nearest)).norm(2, 1) + 1e-8).log().mean();
     }
 };
+
+static_assert(contracts::OutputsLoss<Koleo>);
 
 }  // namespace doppel::losses

@@ -2,6 +2,7 @@
 // NNCLR: the positive of an image is its nearest neighbor among past embeddings.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/nearest.hpp>
 #include <doppel/core/precision.hpp>
@@ -11,21 +12,21 @@
 
 namespace doppel::losses {
 
-/// The nearest neighbor of one view must find the prediction of the other view among the predictions of the batch.
+/// Classifies the prediction of one view, given the nearest neighbor of the other, among the predictions of the batch.
 ///
 ///     n_i = m_j,  j = argmax_j ẑ_i·m_j,   x̂ = x / ‖x‖
 ///     L = 1/N Σ_i −log( exp(n_i·p̂_i/τ) / Σ_k exp(n_i·p̂_k/τ) )
 ///
-/// Paired symmetrically, the mean of the two directions: neighbors of view 1 meet predictions of view 0, and the
-/// reverse.
+/// Paired symmetrically, the mean of the two directions: neighbors of view 1 with predictions of view 0 and
+/// vice versa.
 /// Shapes: p (predictions), z (projections) [N, D], any floating type, need not be normalized; memory m [K, D] of unit
-/// rows (queues::SupportSet). Result: scalar, float32 (float64 for float64 inputs). Gradients flow into p alone: z
-/// only chooses a row of the memory. Of equally near rows the first counts.
-/// Numerics: float32 whatever autocast says. Uninformative embeddings give log N, and so does a collapsed memory.
+/// rows (queues::SupportSet). Result: scalar, float32 (float64 for float64 inputs). Gradients flow into p only: z
+/// selects a row of the memory. Ties go to the lowest row.
+/// Numerics: float32, also under autocast. Uninformative embeddings yield log N, and so does a collapsed memory.
 /// Accumulated gradients: negatives come from the micro-batch.
-/// Differs: lightly hands the neighbors to NTXentLoss, where predictions also meet predictions and neighbors
-/// neighbors.
-/// Throws Error for a temperature that is not positive, and for shapes that do not fit.
+/// Differs: lightly passes the neighbors to NTXentLoss, which also compares predictions with predictions and neighbors
+/// with neighbors.
+/// Throws Error for a non-positive temperature, and for mismatched shapes.
 /// Source: Dwibedi, Aytar, Tompson, Sermanet, Zisserman, "With a Little Help from My Friends", 2021, arXiv:2104.14548,
 /// section 3.2 and algorithm 1.
 ///
@@ -51,5 +52,7 @@ struct Nnclr {
         return logits.logsumexp(1).mean() - logits.diagonal().mean();
     }
 };
+
+static_assert(contracts::MemoryLoss<Nnclr> && contracts::NamesPairing<Nnclr>);
 
 }  // namespace doppel::losses

@@ -1,31 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
-// NT-Xent: the normalized temperature-scaled cross entropy of SimCLR.
+// NT-Xent: the normalized temperature-scaled cross-entropy of SimCLR.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
+#include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/losses/detail/rows.hpp>
 
+#include <cstddef>
+#include <cstdint>
 #include <limits>
+#include <vector>
 
 namespace doppel::losses {
 
-/// Each of the 2N projections must pick its partner among the 2N − 1 others.
+/// Each projection must pick those of the same image's other views among all others. With two views, 2N projections:
 ///
 ///     s_ij = ẑ_i · ẑ_j / τ,  ẑ = z / ‖z‖,  z = [z0; z1]
 ///     L = 1/(2N) Σ_i ( log Σ_{j≠i} exp s_ij − s_{i,p(i)} ),  p(i) = i ± N
 ///
-/// Shapes: z0, z1 [N, D], any floating type and device, need not be normalized; N ≥ 2. Result: scalar, float32
-/// (float64 for float64 inputs). Symmetric in the two views, so it is paired once.
+/// and with V views, VN projections in one pool, where P(i) are the V − 1 other views of i's image:
+///
+///     L = 1/(VN) Σ_i ( log Σ_{j≠i} exp s_ij − 1/(V − 1) Σ_{p ∈ P(i)} s_ip )
+///
+/// In a recipe without a pairing two views are paired once, and more views are one pool (multi-crop); rows i are then
+/// the online outputs, columns j the target outputs, which are the same where the target is targets::Shared. With a
+/// pairing in the recipe it is a loss on pairs, whose negatives come from one pair at a time.
+/// Shapes: V tensors [N, D], any floating type and device, need not be normalized; N ≥ 2. Result: scalar, float32
+/// (float64 for float64 inputs). Symmetric in the views.
 /// Numerics: float32 whatever autocast says; log-sum-exp with the maximum taken out, so τ = 0.01 is safe.
-/// Uninformative embeddings give log(2N − 1).
+/// Uninformative embeddings give log(VN − 1).
 /// Accumulated gradients: negatives come from the micro-batch, so n micro-batches are not one large batch.
 /// Differs: the SimCLR authors' TensorFlow code reports the sum of the two directions, twice this value;
-/// lightly calls it NTXentLoss.
+/// lightly calls it NTXentLoss. More than two views as in SupCon's L_out with an image's number as its label.
 /// Throws Error for a temperature that is not positive, or tensors that are not [N, D] of equal shape.
 /// Source: Chen, Kornblith, Norouzi, Hinton, "A Simple Framework for Contrastive Learning of Visual
-/// Representations", 2020, arXiv:2002.05709, equation 1 and algorithm 1.
+/// Representations", 2020, arXiv:2002.05709, equation 1 and algorithm 1; V views: Khosla et al., "Supervised
+/// Contrastive Learning", 2020, arXiv:2004.11362, equation 2.
 ///
 ///     losses::NtXent loss{.temperature = 0.2};
 ///     loss(z0, z1).backward();
@@ -45,6 +58,36 @@ struct NtXent {
         const Tensor partners = similarity.diagonal(n);                                               // [N]
         return others.logsumexp(1).mean() - partners.mean();
     }
+
+    /// All views of all images at once.
+    Tensor operator()(const Outputs& out) const {
+        std::vector<Tensor> online, target;
+        for (std::size_t v = 0; v < out.online.size() && v < out.target.size(); ++v)
+            if (out.online[v].defined() && out.target[v].defined()) {
+                online.push_back(out.online[v]);
+                target.push_back(out.target[v]);
+            }
+        const auto views = static_cast<std::int64_t>(online.size());
+        require(views >= 2, "NtXent: needs at least 2 views that went through both branches, got ", views);
+        if (views == 2) return (*this)(online[0], target[1]);
+        detail::require_temperature("NtXent", temperature);
+        for (std::size_t v = 0; v < online.size(); ++v) {
+            detail::require_pair("NtXent", online[0], online[v]);
+            detail::require_pair("NtXent", online[0], target[v]);
+        }
+        const auto n = online[0].size(0);
+        require(n >= 2, "NtXent: needs at least 2 images for a negative, got ", n);
+        const Autocast float32(online[0].device().type(), Precision::fp32);
+        const Tensor rows = detail::unit_rows(at::cat(online)), columns = detail::unit_rows(at::cat(target));  // [VN, D]
+        const Tensor similarity = rows.mm(columns.t()) / temperature;                                 // [VN, VN]
+        const Tensor others = similarity.masked_fill(
+            at::eye(views * n, similarity.options().dtype(at::kBool)), -std::numeric_limits<double>::infinity());
+        const Tensor same = similarity.view({views, n, views, n}).diagonal(0, 1, 3);                  // [V, V, N]: of one image
+        const Tensor partners = (same.sum() - similarity.diagonal().sum()) / static_cast<double>(views * (views - 1) * n);
+        return others.logsumexp(1).mean() - partners;
+    }
 };
+
+static_assert(contracts::PairLoss<NtXent> && contracts::OutputsLoss<NtXent>);
 
 }  // namespace doppel::losses

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// ReSSL: two views of an image must be alike in how they relate to other images.
+// ReSSL: matches the similarities of two views of an image to other images.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
@@ -11,18 +12,18 @@
 
 namespace doppel::losses {
 
-/// Cross entropy between two distributions over a queue: how near its rows are to the target's view, and to the online
-/// one. No row is a negative; the sharper target says which of them count.
+/// Cross-entropy between two distributions over the rows of a queue: their similarity to the target's view, and to the
+/// online view. No row is a negative; the sharper target selects the relevant ones.
 ///
 ///     q_i = softmax_j( t̂_i·m_j / τ_t ),  p_i = softmax_j( ô_i·m_j / τ ),   x̂ = x / ‖x‖
 ///     L = 1/N Σ_i − Σ_j q_ij log p_ij
 ///
-/// Paired once: view 0 online, strongly changed; view 1 target, weakly changed (views::ressl).
+/// Paired once: view 0 online, strongly augmented; view 1 target, weakly augmented (views::ressl).
 /// Shapes: online, target [N, D], any floating type, need not be normalized; memory m [K, D] of unit rows. Result:
 /// scalar, float32 (float64 for float64 inputs). No gradient flows into target and memory.
-/// Numerics: float32 whatever autocast says; both distributions by softmax with the maximum taken out. Uninformative
-/// embeddings give log K; the least value is the entropy of q, not 0. τ_t < τ, or the target says less than the view.
-/// Throws Error for temperatures that are not positive, and for shapes that do not fit.
+/// Numerics: float32, also under autocast; both distributions by softmax with the maximum subtracted. Uninformative
+/// embeddings yield log K; the minimum is the entropy of q, not 0. τ_t must be below τ, so that the target is sharper.
+/// Throws Error for non-positive temperatures, and for mismatched shapes.
 /// Source: Zheng, You, Wang, Qian, Zhang, Wang, Xu, "ReSSL: Relational Self-Supervised Learning with Weak
 /// Augmentation", 2021, arXiv:2107.09282, section 3 and algorithm 1, and the authors' code.
 ///
@@ -48,5 +49,7 @@ struct Ressl {
         return -(q * log_p).sum(1).mean();
     }
 };
+
+static_assert(contracts::MemoryLoss<Ressl>);
 
 }  // namespace doppel::losses

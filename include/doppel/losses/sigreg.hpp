@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// SIGReg: embeddings must look like a standard normal along random directions; LeJEPA's loss.
+// SIGReg: regularizes embeddings to a standard normal along random directions; LeJEPA's loss.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
@@ -14,20 +15,20 @@
 
 namespace doppel::losses {
 
-/// LeJEPA: views near their mean, and each view's embeddings distributed as an isotropic Gaussian.
+/// LeJEPA: views close to their mean, and the embeddings of each view distributed as an isotropic Gaussian.
 ///
 ///     L = λ T + (1 − λ) · mean_{v,n,d} (z_vnd − c_nd)²,   c the mean of the global views
 ///     T = mean_{v,k} N ∫ |φ_vk(t) − e^{−t²/2}|² e^{−t²/2} dt,   φ_vk(t) = 1/N Σ_n exp(i t z_vn·a_k)
 ///
-/// The Epps-Pulley statistic of K random unit directions a_k, drawn anew for each call from torch's generator of the
-/// device; the integral from −t_max to t_max by the trapezoid rule, with `knots` points on the half t ≥ 0.
+/// T is the Epps-Pulley statistic along K random unit directions a_k, drawn in each call from torch's generator of the
+/// device, with the integral from −t_max to t_max by the trapezoid rule, with `knots` points on t ≥ 0.
 /// Shapes: V ≥ 1 views' embeddings [N, D] in Outputs::online, any floating type, not normalized. Result: scalar,
-/// float32 (float64 for float64 inputs). Needs no target, predictor or stop-gradient. Memory: some V·N·K·knots values.
-/// Numerics: float32 whatever autocast says. T is 0.40 N for embeddings that are all zero, about 1.05 for normal ones.
-/// Accumulated gradients: the statistic is one of the micro-batch.
-/// Differs: the paper's algorithm 1 has 17 points from −5 to 5; this is the authors' later code. lightly calls it
+/// float32 (float64 for float64 inputs). Needs no target, predictor or stop-gradient. Memory: about V·N·K·knots values.
+/// Numerics: float32, also under autocast. T is 0.40 N for embeddings that are all zero, about 1.05 for normal ones.
+/// Accumulated gradients: the statistic is that of the micro-batch.
+/// Differs: the paper's algorithm 1 has 17 points from −5 to 5; this is the authors' later code. lightly's name is
 /// LeJEPALoss.
-/// Throws Error for options out of range, and for shapes that do not fit.
+/// Throws Error for options out of range, and for mismatched shapes.
 /// Source: Balestriero, LeCun, "LeJEPA: Provable and Scalable Self-Supervised Learning Without the Heuristics", 2025,
 /// arXiv:2511.08544, algorithms 1 and 2.
 ///
@@ -35,9 +36,9 @@ namespace doppel::losses {
 struct Sigreg {
     double lambda = 0.05;            ///< λ from 0 to 1, weight of the statistic; paper: 0.01 to 0.1
     std::int64_t directions = 1024;  ///< K ≥ 1
-    std::int64_t knots = 17;         ///< points of the quadrature on the half axis, ≥ 2
-    double t_max = 3;                ///< > 0, where the integral ends
-    std::int64_t globals = 0;        ///< how many views, from the first, make the center; 0: all
+    std::int64_t knots = 17;         ///< quadrature points on t ≥ 0, ≥ 2
+    double t_max = 3;                ///< > 0, end of the integral
+    std::int64_t globals = 0;        ///< the center is the mean of this many views, from the first; 0: all
 
     Tensor operator()(const Outputs& out) const {
         const auto views = checked(out);
@@ -45,7 +46,7 @@ struct Sigreg {
         return with_directions(out, at::randn({views[0].size(1), directions}, options));
     }
 
-    /// The loss for given directions [D, K], which need not have unit length.
+    /// Returns the loss for given directions [D, K], which need not have unit length.
     Tensor with_directions(const Outputs& out, const Tensor& a) const {
         const auto views = checked(out);
         const Autocast float32(views[0].device().type(), Precision::fp32);
@@ -56,7 +57,7 @@ struct Sigreg {
     }
 
 private:
-    /// The mean statistic of projections x [V, N, K].
+    /// Returns the mean statistic of projections x [V, N, K].
     Tensor statistic(const Tensor& x) const {
         const double step = t_max / static_cast<double>(knots - 1);
         const Tensor t = at::linspace(0, t_max, knots, x.options());
@@ -85,5 +86,7 @@ private:
         return views;
     }
 };
+
+static_assert(contracts::OutputsLoss<Sigreg>);
 
 }  // namespace doppel::losses

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sinkhorn-Knopp: scores become assignments that use all prototypes equally.
+// Sinkhorn-Knopp: converts scores to assignments that use all prototypes equally.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -12,21 +12,22 @@
 
 namespace doppel::losses {
 
-/// How Sinkhorn's iteration goes.
+/// Options of sinkhorn().
 struct Sinkhorn {
-    double epsilon = 0.05;        ///< ε > 0, how soft the assignments are; DINO's centering: the target's temperature
-    std::int64_t iterations = 3;  ///< ≥ 1
+    double epsilon = 0.05;        ///< ε > 0, softness of the assignments; in DINO's centering the target's temperature
+    std::int64_t iterations = 3;  ///< number of iterations, ≥ 1
 };
 
-/// Assignments Q [B, K] of scores S [B, K] to K prototypes: rows sum to 1, columns to nearly B / K.
+/// Returns assignments Q [B, K] for scores S [B, K] of K prototypes: rows sum to 1, columns to nearly B / K.
 ///
 ///     Q = exp((S − max S) / ε);   `iterations` times:  Q ← Q / column sums / K,  Q ← Q / row sums / B;   Q ← B · Q
 ///
-/// No gradient flows. float32 (float64 for float64 scores) whatever autocast says. The largest score is taken off, which
-/// changes nothing but that exp() stays below 1; scores more than 80 ε below the largest of all count as that far below,
-/// so that no sum is 0. No sync with the device.
+/// No gradient flows. float32 (float64 for float64 scores), also under autocast. Subtracting the largest score keeps
+/// exp() below 1 and does not change the result; scores are clamped to at most 80 ε below the largest, so that no sum
+/// is 0. No device sync.
 /// Throws Error for ε or iterations out of range, and for scores that are not [B, K].
-/// Source: Caron et al., SwAV, 2020, arXiv:2006.09882, section 3.1; Cuturi, "Sinkhorn distances", 2013, arXiv:1306.0895.
+/// Source: Caron et al., SwAV, 2020, arXiv:2006.09882, section 3.1; Cuturi, "Sinkhorn distances", 2013,
+/// arXiv:1306.0895.
 ///
 ///     Tensor q = losses::sinkhorn(scores, {.epsilon = 0.05});
 inline Tensor sinkhorn(const Tensor& scores, const Sinkhorn& options = {}) {

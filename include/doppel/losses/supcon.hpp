@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// SupCon: NT-Xent with labels; all views of all images of a class are positives.
+// SupCon: NT-Xent with labels, where all views of all images of a class are positives.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
@@ -12,20 +13,20 @@
 
 namespace doppel::losses {
 
-/// Each of the V·N projections must pick all others of its class among all others.
+/// Classifies, for each of the V·N projections, the others of its class among all others.
 ///
 ///     s_ij = ẑ_i · ẑ_j / τ,  ẑ = z / ‖z‖,  z = [z0; z1; …]
 ///     L = 1/(VN) Σ_i 1/|P(i)| Σ_{p∈P(i)} ( log Σ_{j≠i} exp s_ij − s_ip ),  P(i) = { p ≠ i of the class of i }
 ///
-/// The mean over positives stands outside the logarithm (L_out). An image without a label (label < 0) is a class of its
-/// own, so that a data set may be labelled in part; with all classes different the value is NT-Xent's.
-/// Looks at all views of a batch: online outputs V × [N, D], any floating type, need not be normalized, V ≥ 2, N ≥ 2;
-/// labels [N] of whole numbers. Result: scalar, float32 (float64 for float64 inputs).
-/// Numerics: float32 whatever autocast says; log-sum-exp with the maximum taken out. Uninformative embeddings give
-/// log(VN − 1). The least value for a class of c images is not 0 but log(cV − 1): its positives share the sum.
+/// The mean over positives is outside the logarithm (L_out). An unlabeled image (label < 0) is a class of its own, so
+/// data sets may be partly labeled; if all classes differ, the value is NT-Xent's.
+/// Shapes: all views of a batch, online outputs V × [N, D], any floating type, need not be normalized, V ≥ 2, N ≥ 2;
+/// labels [N] of an integer type. Result: scalar, float32 (float64 for float64 inputs).
+/// Numerics: float32, also under autocast; log-sum-exp with the maximum subtracted. Uninformative embeddings yield
+/// log(VN − 1). The minimum for a class of c images is not 0 but log(cV − 1): its positives share the sum.
 /// Accumulated gradients: positives and negatives come from the micro-batch.
 /// Differs: the paper sums over the projections, this is the mean; the authors' code multiplies it by τ/0.07.
-/// Throws Error for a temperature that is not positive, a single view, a batch without labels, shapes that do not fit.
+/// Throws Error for a non-positive temperature, a single view, a batch without labels, mismatched shapes.
 /// Source: Khosla et al., "Supervised Contrastive Learning", 2020, arXiv:2004.11362, equation 2.
 ///
 ///     Recipe{.encoder = ..., .projector = heads::Mlp{...}, .loss = losses::Supcon{.temperature = 0.1}}
@@ -39,9 +40,10 @@ struct Supcon {
         for (const Tensor& view : out.online) detail::require_pair("SupCon", out.online.front(), view);
         const auto n = out.online.front().size(0);
         require(n >= 2, "SupCon: needs at least 2 images for a negative, got ", n);
-        require(out.label.defined(), "SupCon: needs labels, which these images have not; losses::NtXent needs none");
+        require(out.label.defined(), "SupCon: the batch has no labels; use losses::NtXent for unlabeled data");
         require(out.label.dim() == 1 && out.label.size(0) == n && at::isIntegralType(out.label.scalar_type(), false),
-                "SupCon: labels must be [", n, "] whole numbers, got ", out.label.sizes(), " of ", out.label.dtype());
+                "SupCon: labels must be [", n, "] of an integer type, got ", out.label.sizes(), " of ",
+                out.label.dtype());
         const Autocast float32(out.online.front().device().type(), Precision::fp32);
         const Tensor alone = -1 - at::arange(n, out.label.options());                                 // [N]
         const Tensor label = at::where(out.label.lt(0), alone, out.label).repeat({views});            // [VN]
@@ -54,5 +56,7 @@ struct Supcon {
         return others.logsumexp(1).mean() - ((similarity * positive).sum(1) / positive.sum(1)).mean();
     }
 };
+
+static_assert(contracts::OutputsLoss<Supcon>);
 
 }  // namespace doppel::losses

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// SwAV: each view predicts to which prototypes the image's other views are assigned.
+// SwAV: each view predicts the prototype assignments of the image's other views.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
@@ -22,41 +23,40 @@
 
 namespace doppel::losses {
 
-/// Swapped assignments between views, with K prototypes C [K, D] that are trained along:
+/// Swapped assignments between views, with K trained prototypes C [K, D]:
 ///
 ///     s_v = ẑ_v Cᵀ,   ẑ = z / ‖z‖,   rows of C of length 1,   p_i = sinkhorn(s_i)
 ///     L = 1 / (G (V − 1)) Σ_{i < G} Σ_{v ≠ i} mean over the rows of −Σ_k p_ik log softmax(s_v / τ)_k
 ///
-/// Views 0 … G − 1 are the global ones. No gradient flows into p. Several sets of prototypes: the mean over the sets.
+/// Views 0 … G − 1 are global. No gradient flows into p. With several sets of prototypes, the mean over the sets.
 /// Shapes: V ≥ 2 views' embeddings [B, D] in Outputs::online, any floating type, need not be normalized. Result:
 /// scalar, float32 (float64 for float64 inputs). Needs no target, predictor or pairing.
-/// State: `loss.prototypes_0` … [K, D], trained parameters. They are drawn as the weights of torch's Linear; build()
-/// and each commit() make their rows unit length, which is the same as doing so before each step, as the authors do.
-/// Queue, for batches that are small beside K: the last `queue` embeddings of each global view (`loss.queue_0` …
-/// [queue, D]) are scored by the prototypes of the day and take part in Sinkhorn's iteration, of which only the batch's
-/// own rows are used. commit() writes them after use, from epoch `queue_from` on, the newest in place of the oldest;
-/// they take part once the queue is full, never before. Of several passes before one commit() each reads the same
-/// queue.
-/// Numerics: float32 whatever autocast says. Outputs that tell no prototype from another give ln K: 8.006 for K = 3000.
-/// Assignments are those of the micro-batch where gradients are accumulated.
+/// State: `loss.prototypes_0` … [K, D], trained parameters, initialized as the weights of torch's Linear. build() and
+/// each commit() normalize their rows, which is equivalent to the authors' normalization before each step.
+/// Queue, for batches that are small compared to K: the last `queue` embeddings of each global view (`loss.queue_0` …
+/// [queue, D]) are scored by the current prototypes and join Sinkhorn's batch; only the rows of the batch are used.
+/// commit() writes the embeddings of the batch over the oldest ones, from epoch `queue_from` on; the queue is used once
+/// it is full. Several forward passes before one commit() read the same queue.
+/// Numerics: float32, also under autocast. Uniform outputs yield ln K: 8.006 for K = 3000.
+/// Accumulated gradients: assignments are those of the micro-batch.
 /// Differs: lightly's prototypes have a bias and are normalized by the caller.
-/// Throws Error for options out of range, for shapes that do not fit, for a view that did not go through the network.
+/// Throws Error for options out of range, for mismatched shapes, for a view that did not go through the network.
 /// Source: Caron, Misra, Mairal, Goyal, Bojanowski, Joulin, "Unsupervised Learning of Visual Features by Contrasting
 /// Cluster Assignments", 2020, arXiv:2006.09882, section 3; queue: section 3.1; the authors' code.
 ///
 ///     Recipe{..., .projector = heads::Mlp{.out = 128, .bias = heads::Bias::always}, .loss = losses::Swav{},
-///            .passes = {.join_views = true, .join_heads = true}}
+///            .layout = {.join_views = true, .join_heads = true}}
 struct Swav {
     std::vector<std::int64_t> prototypes{3000};  ///< K ≥ 2 of each set, one set or several
     double temperature = 0.1;                    ///< τ > 0
-    Sinkhorn assignment{};                       ///< how scores become assignments
-    std::int64_t queue = 0;                      ///< embeddings kept of each global view; 0: none
-    std::int64_t queue_from = 15;                ///< epoch from which they are kept, ≥ 0
-    std::int64_t queued_views = 2;               ///< global views, each with a queue; not read without one
-    std::vector<Tensor> weights{};               ///< state: the sets of prototypes [K, D]; not to be given
-    std::vector<Tensor> queues{};                ///< state: [queue, D] each; not to be given
-    std::int64_t queue_rows = 0;                 ///< state: rows written so far to each queue; not to be given
-    Tensor assigned{}, predicted{};              ///< for metrics(), of the last call; not to be given
+    Sinkhorn assignment{};                       ///< Sinkhorn-Knopp of the assignments
+    std::int64_t queue = 0;                      ///< queued embeddings of each global view; 0: no queue
+    std::int64_t queue_from = 15;                ///< first epoch that writes the queue, ≥ 0
+    std::int64_t queued_views = 2;               ///< number of global views, each with a queue; ignored without one
+    std::vector<Tensor> weights{};               ///< state: the sets of prototypes [K, D]; do not set
+    std::vector<Tensor> queues{};                ///< state: [queue, D] each; do not set
+    std::int64_t queue_rows = 0;                 ///< state: rows written so far to each queue; do not set
+    Tensor assigned{}, predicted{};              ///< results of the last call for metrics(); do not set
 
     void build(std::int64_t dim) {
         check();
@@ -86,7 +86,7 @@ struct Swav {
         return {{"queue_rows", &queue_rows}};
     }
 
-    /// A warning where the queue is never used in the run.
+    /// Returns a warning if the queue is never used in the run.
     std::string begin(const Horizon& horizon) const {
         check();
         const std::int64_t epoch = horizon.steps_per_epoch;
@@ -95,8 +95,9 @@ struct Swav {
         const std::int64_t writes = epoch > 0 ? std::max<std::int64_t>(0, horizon.steps - 1 - queue_from * epoch) : 0;
         if (writes * batch >= queue) return {};
         std::ostringstream text;
-        text << "Swav: the queue of " << queue << " embeddings, kept from epoch " << queue_from
-             << " on, is not full before the run ends and is never used; keep fewer, begin earlier, or leave it out";
+        text << "Swav: the queue of " << queue << " embeddings, written from epoch " << queue_from
+             << " on, is not full before the run ends and is never used; make it smaller, start it earlier, or "
+                "disable it";
         return text.str();
     }
 
@@ -105,7 +106,7 @@ struct Swav {
         const Autocast float32(out.online[0].device().type(), Precision::fp32);
         const auto globals = static_cast<std::size_t>(out.globals);
         const std::int64_t rows = out.online[0].size(0);
-        const bool remembers = queue > 0 && queue_rows >= queue;
+        const bool queued = queue > 0 && queue_rows >= queue;
         const Tensor z = detail::unit_rows(at::cat(out.online));                                      // [V·B, D]
         Tensor loss, assigned_sum, predicted_sum;
         for (const Tensor& weight : weights) {
@@ -117,9 +118,9 @@ struct Swav {
                 const at::NoGradGuard no_grad;
                 const auto s = all.detach().split(rows);
                 for (std::size_t i = 0; i < globals; ++i)
-                    p[i] = remembers ? sinkhorn(at::cat({queues[i].to(z.scalar_type()).mm(c.t()), s[i]}), assignment)
-                                           .narrow(0, queue, rows)
-                                     : sinkhorn(s[i], assignment);                                    // [B, K]
+                    p[i] = queued ? sinkhorn(at::cat({queues[i].to(z.scalar_type()).mm(c.t()), s[i]}), assignment)
+                                        .narrow(0, queue, rows)
+                                  : sinkhorn(s[i], assignment);                                       // [B, K]
                 const std::vector<Tensor> used(p.begin(), p.begin() + out.globals);
                 add(assigned_sum, evenness(at::cat(used).mean(0)));
                 add(predicted_sum, evenness(log_q[0].exp().mean(0)));
@@ -137,7 +138,7 @@ struct Swav {
         for (Tensor& weight : weights) weight.copy_(detail::unit_rows(weight));
         if (queue == 0 || out.at.epoch() < queue_from) return;
         const std::int64_t rows = std::min(queue, out.online[0].size(0)), from = queue_rows % queue;
-        const std::int64_t first = std::min(rows, queue - from);  // up to the end, the others from the beginning
+        const std::int64_t first = std::min(rows, queue - from);  // up to the end, the rest from the beginning
         for (std::size_t i = 0; i < queues.size(); ++i) {
             const Tensor z = detail::unit_rows(out.online[i]), last = z.narrow(0, z.size(0) - rows, rows);
             queues[i].narrow(0, from, first).copy_(last.narrow(0, 0, first));
@@ -146,8 +147,8 @@ struct Swav {
         queue_rows += rows;
     }
 
-    /// How evenly the prototypes are used: entropy / ln K, 1 where all are used alike. `assignment_evenness`: of the
-    /// mean assignment, which Sinkhorn keeps near 1; `prediction_evenness`: of the mean prediction of view 0.
+    /// Returns how evenly the prototypes are used: entropy / ln K, 1 if uniform. `assignment_evenness`: of the mean
+    /// assignment, which Sinkhorn keeps near 1; `prediction_evenness`: of the mean prediction of view 0.
     std::vector<std::pair<std::string, Tensor>> metrics() const {
         if (!assigned.defined()) return {};
         return {{"assignment_evenness", assigned}, {"prediction_evenness", predicted}};
@@ -188,5 +189,8 @@ private:
                 " global views (queued_views), the batch has ", out.globals);
     }
 };
+
+static_assert(contracts::OutputsLoss<Swav> && contracts::HasState<Swav> && contracts::Builds<Swav> &&
+              contracts::Commits<Swav> && contracts::HasCounters<Swav>);
 
 }  // namespace doppel::losses

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// TiCo: views agree, and embeddings keep away from the directions that past embeddings took.
+// TiCo: aligns views, and repels embeddings from the directions of past embeddings.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
@@ -17,22 +18,23 @@ namespace doppel::losses {
 ///
 ///     L = 1 − 1/N Σ_i ẑ0_i·ẑ1_i + ρ/N Σ_i ẑ0_iᵀ C ẑ0_i,   C = β C₋ + (1 − β)/N Σ_i ẑ0_i ẑ0_iᵀ,   ẑ = z / ‖z‖
 ///
-/// Shapes: z0, z1 [N, D], any floating type, need not be normalized; view 0 is the online branch, view 1 the target,
-/// once. Result: scalar, float32 (float64 for float64 inputs). No gradient flows through C.
-/// C [D, D] is state (`loss.covariance`), zero at first: the loss reads C₋, commit() writes C. Of several passes before
-/// one commit() each reads the same C₋, and each is one update.
-/// Numerics: float32 whatever autocast says. Collapsed embeddings give ρ(1 − β) at first and rise to ρ; views that
-/// agree and are spread evenly over D dimensions end at ρ/D.
-/// Differs: in lightly's TiCoLoss C is an attribute that no checkpoint holds and that the loss itself overwrites.
-/// Throws Error for β outside 0 … 1, a ρ that is negative or not finite, and for shapes that do not fit.
+/// Paired once: view 0 in the online branch, view 1 in the target branch.
+/// Shapes: z0, z1 [N, D], any floating type, need not be normalized. Result: scalar, float32 (float64 for float64
+/// inputs). No gradient flows through C.
+/// C [D, D] is state (`loss.covariance`), initially zero: the loss reads C₋, commit() writes C. Several forward passes
+/// before one commit() read the same C₋; each is an update.
+/// Numerics: float32, also under autocast. Collapsed embeddings yield ρ(1 − β) at first, rising to ρ; equal views
+/// spread evenly over D dimensions yield ρ/D in the end.
+/// Differs: in lightly's TiCoLoss, C is an attribute that is not in checkpoints and is updated by the loss itself.
+/// Throws Error for β outside 0 … 1, a negative or non-finite ρ, and for mismatched shapes.
 /// Source: Zhu, Moraes, Karakulak, Sobol, Canziani, LeCun, "TiCo: Transformation Invariance and Covariance Contrast for
 /// Self-Supervised Visual Representation Learning", 2022, arXiv:2206.10698, section 3.
 ///
 ///     Recipe{..., .target = targets::Ema{...}, .loss = losses::Tico{}}
 struct Tico {
-    double beta = 0.9;    ///< β, share of the old C, from 0 to 1
+    double beta = 0.9;    ///< β, weight of the old C, from 0 to 1
     double rho = 8;       ///< ρ ≥ 0, weight of the covariance term
-    Tensor covariance{};  ///< state: C [D, D]; not to be given
+    Tensor covariance{};  ///< state: C [D, D]; do not set
 
     void build(std::int64_t dim) {
         check();
@@ -73,5 +75,8 @@ private:
         return z.t().mm(z) / static_cast<double>(z.size(0));
     }
 };
+
+static_assert(contracts::PairLoss<Tico> && contracts::HasState<Tico> && contracts::Builds<Tico> &&
+              contracts::Commits<Tico>);
 
 }  // namespace doppel::losses

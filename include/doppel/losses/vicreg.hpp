@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// VICReg: views agree, every dimension varies, no two dimensions vary together.
+// VICReg: aligns views, keeps the variance of every dimension, and decorrelates dimensions.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
@@ -13,7 +14,7 @@
 
 namespace doppel::losses {
 
-/// Variance, invariance and covariance of the embeddings, each view's statistics by itself:
+/// Variance, invariance and covariance of the embeddings, with statistics per view:
 ///
 ///     L = λ · mean (z0 − z1)² + μ · ½ ( v(z0) + v(z1) ) + ν · ( c(z0) + c(z1) )
 ///     v(z) = 1/D Σ_d max(0, 1 − √(Cov(z)_dd + 1e-4)),   c(z) = 1/D Σ_{i≠j} Cov(z)_ij²
@@ -21,12 +22,12 @@ namespace doppel::losses {
 /// Cov is divided by N − 1. With Convention::paper there is no ½.
 /// Shapes: z0, z1 [N, D], any floating type and device, must not be normalized; N ≥ 2. Result: scalar, float32 (float64
 /// for float64 inputs). Symmetric in the two views, so it is paired once; gradient flows into both.
-/// Numerics: float32 whatever autocast says. Where N < D no [D, D] matrix is made. Collapsed embeddings give 0.99 μ,
+/// Numerics: float32, also under autocast. For N < D no [D, D] matrix is computed. Collapsed embeddings yield 0.99 μ,
 /// 24.75 (Convention::paper 49.5), with a finite gradient.
 /// Accumulated gradients: covariances are the micro-batch's, so n micro-batches are not one large batch.
-/// Differs: the paper's equation 5 has no 1/D in the invariance term; the authors' code has, as here. solo-learn sums
-/// the variance terms as the paper does, lightly's VICRegLoss takes their mean.
-/// Throws Error for a weight that is negative or not finite, fewer than 2 images, and for tensors that are not [N, D]
+/// Differs: the paper's equation 5 has no 1/D in the invariance term; the authors' code has it, as here. solo-learn
+/// sums the variance terms as in the paper, lightly's VICRegLoss takes their mean.
+/// Throws Error for a negative or non-finite weight, fewer than 2 images, and for tensors that are not [N, D]
 /// of equal shape.
 /// Source: Bardes, Ponce, LeCun, "VICReg: Variance-Invariance-Covariance Regularization for Self-Supervised Learning",
 /// 2021, arXiv:2105.04906, equations 1 to 6, and the authors' code.
@@ -34,16 +35,16 @@ namespace doppel::losses {
 ///     losses::Vicreg loss{};
 ///     loss(z0, z1).backward();
 struct Vicreg {
-    /// What becomes of the two views' variance terms.
+    /// The combination of the two views' variance terms.
     enum class Convention {
         code,   ///< their mean, as in the authors' code
         paper,  ///< their sum, as in equation 6: twice the weight
     };
 
-    double invariance = 25;                     ///< λ ≥ 0
-    double variance = 25;                       ///< μ ≥ 0
-    double covariance = 1;                      ///< ν ≥ 0
-    Convention convention = Convention::code;   ///< mean or sum of the variance terms
+    double invariance = 25;                    ///< λ ≥ 0
+    double variance = 25;                      ///< μ ≥ 0
+    double covariance = 1;                     ///< ν ≥ 0
+    Convention convention = Convention::code;  ///< mean or sum of the variance terms
 
     Tensor operator()(const Tensor& z0, const Tensor& z1) const {
         for (const auto& [name, weight] :
@@ -62,13 +63,15 @@ struct Vicreg {
     }
 
 private:
-    /// v(z) and c(z).
+    /// Returns v(z) and c(z).
     static std::pair<Tensor, Tensor> spread(const Tensor& z) {
         const auto rest = static_cast<double>(z.size(0) - 1), d = static_cast<double>(z.size(1));
-        const Tensor centerd = z - z.mean(0);
-        const Tensor deviation = (centerd.square().sum(0) / rest + 1e-4).sqrt();                      // [D]
-        return {(1 - deviation).relu().mean(), detail::off_diagonal_squares(centerd, centerd) / (rest * rest * d)};
+        const Tensor centered = z - z.mean(0);
+        const Tensor deviation = (centered.square().sum(0) / rest + 1e-4).sqrt();                      // [D]
+        return {(1 - deviation).relu().mean(), detail::off_diagonal_squares(centered, centered) / (rest * rest * d)};
     }
 };
+
+static_assert(contracts::PairLoss<Vicreg>);
 
 }  // namespace doppel::losses

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Several losses on all outputs, with weights, as one.
+// A weighted sum of losses.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/training_step.hpp>
@@ -9,7 +10,6 @@
 #include <doppel/core/tensor.hpp>
 
 #include <cmath>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <set>
@@ -22,66 +22,50 @@ namespace doppel::losses {
 
 namespace detail {
 
-struct NamesTensors {
-    void operator()(const char*, Tensor&) const {}
-};
-
-template <class L>
-concept OnOutputs = requires(L& l, const Outputs& out) {
-    { l(out) } -> std::convertible_to<Tensor>;
-};
-template <class L>
-concept HasState = requires(L& l) { l.state(NamesTensors{}); };
-template <class L>
-concept HasMetrics = requires(const L& l) { l.metrics(); };
-template <class L>
-concept HasCounters = requires(L& l) { l.counters(); };
-template <class L>
-concept HasMask = requires(const L& l, std::int64_t side, random::Stream draw) { l.mask(side, side, draw); };
-template <class L>
-concept HasPairing = requires { typename L::Pairing; };
-
-/// The first Pairing that is named, and nothing where none is.
+/// Has the first Pairing among the losses, if any.
 template <class... L>
 struct FirstPairing {};
 template <class L, class... Rest>
 struct FirstPairing<L, Rest...> : FirstPairing<Rest...> {};
 template <class L, class... Rest>
-    requires HasPairing<L>
+    requires contracts::NamesPairing<L>
 struct FirstPairing<L, Rest...> {
     using Pairing = typename L::Pairing;
 };
 
 }  // namespace detail
 
-/// A part of a Sum.
+/// A loss with its weight, as part of a Sum.
 template <class L>
 struct Weighted {
     double weight = 1;  ///< finite
-    L loss{};           ///< callable as loss(Outputs), giving a scalar
+    L loss{};           ///< callable as loss(Outputs), returns a scalar
 };
 
 /// Σ_i weight_i · loss_i(outputs).
 ///
-/// It has what its parts have: build, begin (warnings joined), state, commit, metrics and counters are passed on, under
-/// the parts' own names; a metric's name that was there before gets the part's number, as "entropy_1". The patches are
-/// hidden by the one part that hides some. The pairing is that of the first part that names one, and the other parts
-/// see the views that it sends; where none names one, all views go through all branches.
-/// A loss on pairs becomes a part by a lambda, [](const Outputs& out) { return loss(out.online[0], out.target[1]); }.
-/// A part of weight 0 is computed all the same, and keeps its state.
-/// Throws Error for weights that are not finite, for a part that gives no scalar, and at build() for parts that keep
-/// state or counters under one name.
+/// Forwards build, begin (warnings joined), state, commit, metrics and counters to its parts, under the parts' names; a
+/// repeated metric gets the number of its part, as "entropy_1". At most one part may mask patches. The pairing is that
+/// of the first part that has one, and applies to all parts; without one, all views go through all branches.
+/// A lambda turns a pair loss into a part: [](const Outputs& out) { return loss(out.online[0], out.target[1]); }.
+/// A part of weight 0 is still computed, and its state updated.
+/// Throws Error for non-finite weights, for a part that does not return a scalar, and in build() for parts with state
+/// or counters of the same name.
 ///
 ///     .loss = losses::Sum{losses::Weighted{1.0, losses::Sigreg{}}, losses::Weighted{0.1, MyLoss{}}}
 ///     std::get<0>(method->recipe.loss.parts).loss  // a part, with its state
 template <class... L>
 struct Sum : detail::FirstPairing<L...> {
     static_assert(sizeof...(L) > 0, "Sum needs at least one part, as Sum{Weighted{1.0, Sigreg{}}}");
-    static_assert((detail::OnOutputs<L> && ...),
+    static_assert((contracts::OutputsLoss<L> && ...),
                   "each part of a Sum must be callable as loss(Outputs), giving a Tensor; a loss on pairs becomes one "
                   "by [](const Outputs& out) { return loss(out.online[0], out.target[1]); }");
-    static_assert((0 + ... + static_cast<int>(detail::HasMask<L>)) <= 1,
-                  "two parts of a Sum hide patches, each its own; only one part may have mask(rows, columns, stream)");
+    static_assert((0 + ... + static_cast<int>(contracts::MaskingLoss<L>)) <= 1,
+                  "two parts of a Sum mask patches, each its own; only one part may have mask(rows, columns, stream)");
+
+    static_assert((contracts::misspells_nothing<L> && ...),
+                  "a part of a Sum has a member Pairing, build, begin, state, commit, metrics, counters or mask that is not as "
+                  "contracts/loss.hpp says");
 
     std::tuple<Weighted<L>...> parts;  ///< in the order given
 
@@ -90,17 +74,17 @@ struct Sum : detail::FirstPairing<L...> {
     void build(std::int64_t dim) {
         check();
         each(parts, [&](auto& part) {
-            if constexpr (requires { part.loss.build(dim); }) part.loss.build(dim);
+            if constexpr (contracts::Builds<decltype(part.loss)>) part.loss.build(dim);
         });
         std::set<std::string> names, numbers;
         const auto add = [](std::set<std::string>& all, const std::string& name, const char* what) {
-            require(all.insert(name).second, "Sum: two parts keep a ", what, " under the name ", name,
-                    ", and a checkpoint could not tell them apart");
+            require(all.insert(name).second, "Sum: two parts have a ", what, " named ", name,
+                    ", expected unique names for checkpoints");
         };
         each(parts, [&](auto& part) {
-            if constexpr (requires { part.loss.state(detail::NamesTensors{}); })
+            if constexpr (contracts::HasState<decltype(part.loss)>)
                 part.loss.state([&](const char* name, Tensor&) { add(names, name, "tensor"); });
-            if constexpr (requires { part.loss.counters(); })
+            if constexpr (contracts::HasCounters<decltype(part.loss)>)
                 for (const auto& counter : part.loss.counters()) add(numbers, counter.first, "counter");
         });
     }
@@ -109,21 +93,17 @@ struct Sum : detail::FirstPairing<L...> {
         check();
         std::string warnings;
         each(parts, [&](auto& part) {
-            if constexpr (requires { { part.loss.begin(horizon) } -> std::convertible_to<std::string>; }) {
-                const std::string warning = part.loss.begin(horizon);
-                if (!warning.empty()) warnings += (warnings.empty() ? "" : "; ") + warning;
-            } else if constexpr (requires { part.loss.begin(horizon); }) {
-                part.loss.begin(horizon);
-            }
+            const std::string warning = contracts::begin(part.loss, horizon);
+            if (!warning.empty()) warnings += (warnings.empty() ? "" : "; ") + warning;
         });
         return warnings;
     }
 
     template <class Visitor>
-        requires(detail::HasState<L> || ...)
+        requires(contracts::HasState<L> || ...)
     void state(Visitor&& visit) {
         each(parts, [&](auto& part) {
-            if constexpr (requires { part.loss.state(detail::NamesTensors{}); }) part.loss.state(visit);
+            if constexpr (contracts::HasState<decltype(part.loss)>) part.loss.state(visit);
         });
     }
 
@@ -132,7 +112,7 @@ struct Sum : detail::FirstPairing<L...> {
         Tensor sum;
         each(parts, [&](auto& part) {
             const Tensor value = part.loss(out);
-            require(value.defined() && value.dim() == 0, "Sum: each part must give a scalar, got shape ",
+            require(value.defined() && value.dim() == 0, "Sum: each part must return a scalar, got shape ",
                     value.defined() ? value.sizes() : at::IntArrayRef{});
             sum = sum.defined() ? sum + value * part.weight : value * part.weight;
         });
@@ -141,29 +121,29 @@ struct Sum : detail::FirstPairing<L...> {
 
     void commit(const Outputs& out) {
         each(parts, [&](auto& part) {
-            if constexpr (requires { part.loss.commit(out); }) part.loss.commit(out);
+            if constexpr (contracts::Commits<decltype(part.loss)>) part.loss.commit(out);
         });
     }
 
     std::vector<bool> mask(std::int64_t rows, std::int64_t columns, random::Stream draw) const
-        requires(detail::HasMask<L> || ...)
+        requires(contracts::MaskingLoss<L> || ...)
     {
-        std::vector<bool> hidden;
+        std::vector<bool> masked;
         each(parts, [&](const auto& part) {
-            if constexpr (requires { part.loss.mask(rows, columns, draw); })
-                hidden = part.loss.mask(rows, columns, draw);
+            if constexpr (contracts::MaskingLoss<decltype(part.loss)>)
+                masked = part.loss.mask(rows, columns, draw);
         });
-        return hidden;
+        return masked;
     }
 
-    std::vector<std::pair<std::string, Tensor>> metrics() const
-        requires(detail::HasMetrics<L> || ...)
+    contracts::Metrics metrics() const
+        requires(contracts::HasMetrics<L> || ...)
     {
-        std::vector<std::pair<std::string, Tensor>> all;
+        contracts::Metrics all;
         std::set<std::string> names;
         int number = 0;
         each(parts, [&](const auto& part) {
-            if constexpr (requires { part.loss.metrics(); })
+            if constexpr (contracts::HasMetrics<decltype(part.loss)>)
                 for (auto [name, value] : part.loss.metrics()) {
                     if (!names.insert(name).second) name += '_' + std::to_string(number);
                     all.emplace_back(std::move(name), std::move(value));
@@ -173,12 +153,12 @@ struct Sum : detail::FirstPairing<L...> {
         return all;
     }
 
-    std::vector<std::pair<std::string, std::int64_t*>> counters()
-        requires(detail::HasCounters<L> || ...)
+    contracts::Counters counters()
+        requires(contracts::HasCounters<L> || ...)
     {
-        std::vector<std::pair<std::string, std::int64_t*>> all;
+        contracts::Counters all;
         each(parts, [&](auto& part) {
-            if constexpr (requires { part.loss.counters(); })
+            if constexpr (contracts::HasCounters<decltype(part.loss)>)
                 for (const auto& counter : part.loss.counters()) all.push_back(counter);
         });
         return all;

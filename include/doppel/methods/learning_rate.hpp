@@ -3,7 +3,7 @@
 #pragma once
 
 #include <doppel/core/error.hpp>
-#include <doppel/schedules/schedule.hpp>
+#include <doppel/schedules/schedules.hpp>
 
 #include <concepts>
 #include <cstdint>

@@ -9,7 +9,7 @@
 #include <doppel/optim/freeze.hpp>
 #include <doppel/optim/sgd.hpp>
 #include <doppel/recipe/any_method.hpp>
-#include <doppel/schedules/schedule.hpp>
+#include <doppel/schedules/schedules.hpp>
 #include <doppel/views/views.hpp>
 
 #include <nlohmann/json.hpp>

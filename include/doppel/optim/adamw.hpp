@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// AdamW and Adam, one fused pass over all parameters.
+// AdamW and Adam, fused over all parameters.
 #pragma once
 
 #include <doppel/core/error.hpp>
 #include <doppel/core/tensor.hpp>
-#include <doppel/optim/detail/at_work.hpp>
+#include <doppel/optim/detail/common.hpp>
 #include <doppel/optim/optimizer.hpp>
 
 #include <cstddef>
@@ -21,29 +21,30 @@ namespace doppel::optim {
 ///     w ← w − lr·wd·w,   m ← β₁m + (1−β₁)g,   v ← β₂v + (1−β₂)g²,   w ← w − lr·m̂ / (√v̂ + eps)
 ///
 /// with m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ). Adam (decoupled = false, torch.optim.Adam): g ← g + wd·w in place of the decay.
-/// Parameters without gradient stand still in a step: no decay, and t does not count. Weight decay is not on biases and
-/// normalization by default (DINO); MoCo v3's ViT and torch decay all. It may follow a schedule: step(lr, wd).
-/// Parameters are float32 (or float64), of one type on one device; state lies as they do. No device sync.
-/// Throws Error for options out of range, for no parameters, and for a learning rate above 0.1: a step moves each
-/// weight by about lr, so such a rate was made for SGD or LARS.
+/// A step skips parameters without gradient: no decay, and t does not advance. By default, biases and normalization
+/// parameters do not decay (DINO); with MoCo v3's ViT and torch all do. Weight decay may follow a schedule: step(lr,
+/// wd).
+/// Parameters are float32 (or float64), of one dtype on one device; state has their memory layout. No device sync.
+/// Throws Error for options out of range, for no parameters, and for a learning rate above 0.1: a step changes each
+/// weight by about lr, so such a rate is one for SGD or LARS.
 /// Source: Loshchilov, Hutter, "Decoupled weight decay regularization", ICLR 2019, arXiv:1711.05101; Kingma, Ba,
 /// "Adam", ICLR 2015, arXiv:1412.6980.
 ///
 ///     auto adamw = optim::AdamW{.weight_decay = 0.04}.build(method.trainable());           // DINO
 ///     optim::AdamW{.weight_decay = 1e-6, .decay_norm_and_bias = true, .decoupled = false}  // Adam: MMCR on CIFAR
 struct AdamW {
-    double lr = 1e-3;                  ///< learning rate of step() without one; a preset's schedule peaks at it; to 0.1
-    double beta1 = 0.9;                ///< memory of the mean, from 0 to below 1
-    double beta2 = 0.999;              ///< memory of the squares, from 0 to below 1
+    double lr = 1e-3;                  ///< learning rate of step() without argument; peak of a preset's schedule; ≤ 0.1
+    double beta1 = 0.9;                ///< decay of the mean, from 0 to below 1
+    double beta2 = 0.999;              ///< decay of the mean square, from 0 to below 1
     double eps = 1e-8;                 ///< > 0
     double weight_decay = 0.05;        ///< ≥ 0; DINO: 0.04 rising to 0.4, MoCo v3: 0.1
     bool decay_norm_and_bias = false;  ///< decay parameters of at most one dimension too
     bool decoupled = true;             ///< false: Adam
-    Rules except{};                    ///< parameters that are trained differently
+    Rules except{};                    ///< exceptions for some parameters
 
     class State;
 
-    /// One line for logs and config.json.
+    /// Returns one line for logs and config.json.
     std::string describe() const {
         std::ostringstream text;
         text << (decoupled ? "AdamW" : "Adam") << ", betas " << beta1 << " and " << beta2 << ", eps " << eps
@@ -52,16 +53,16 @@ struct AdamW {
         return text.str();
     }
 
-    /// Throws Error for a highest learning rate above 0.1; a warning for one above 0.02, else "".
-    std::string doubt(double peak) const {
+    /// Returns a warning for a peak learning rate above 0.02, else "". Throws Error above 0.1.
+    std::string check_learning_rate(double peak) const {
         require_lr(peak);
-        return peak > 0.02 ? detail::doubt_text(who(), peak, "high", "SGD or LARS") : "";
+        return peak > 0.02 ? detail::learning_rate_warning(who(), peak, "high", "SGD or LARS") : "";
     }
 
-    /// The optimizer at work, with groups by weight_decay and `except`.
+    /// Creates the optimizer, with groups from weight_decay and `except`.
     State build(const NamedParameters& parameters) const;
 
-    /// The optimizer at work on groups of one's own; weight decay and rates are the groups'.
+    /// Creates the optimizer for custom groups, with their weight decay and learning rates.
     State build_groups(Groups groups) const;
 
 private:
@@ -69,10 +70,11 @@ private:
 
     void require_lr(double rate) const {
         require(rate >= 0 && rate <= 0.1, who(), ": learning rate must be from 0 to 0.1, got ", rate,
-                rate > 0.1 ? "; is it one for SGD or LARS?" : "");
+                rate > 0.1 ? "; is it meant for SGD or LARS?" : "");
     }
 };
 
+/// An AdamW or Adam optimizer and its state.
 class AdamW::State {
 public:
     State(const AdamW& options, Groups groups) : options_(options), groups_(std::move(groups)) {
@@ -87,7 +89,7 @@ public:
 
     void step() { step(options_.lr); }
 
-    /// With `weight_decay`, the groups that decay do so by it in this step.
+    /// Takes a step. `weight_decay` replaces the non-zero weight decay of each group in this step.
     void step(double lr, std::optional<double> weight_decay = {}) {
         options_.require_lr(lr);
         if (weight_decay) detail::require_rate(options_.who(), "weight decay", *weight_decay);
@@ -96,11 +98,11 @@ public:
             step_group(i, detail::rate(groups_[i], lr), detail::decay(groups_[i], weight_decay));
     }
 
-    /// Drops the gradients, so that the next backward pass writes instead of adding.
+    /// Drops the gradients, so that the next backward pass writes them instead of adding.
     void zero_grad() { detail::drop_gradients(groups_); }
 
-    /// Names the tensors that belong to a checkpoint: "exp_avg.<parameter>", "exp_avg_sq.<parameter>" and
-    /// "step.<parameter>", how many steps that parameter has made.
+    /// Visits the tensors of a checkpoint by name: "exp_avg.<parameter>", "exp_avg_sq.<parameter>" and
+    /// "step.<parameter>", the number of steps of that parameter.
     template <class Visitor>
     void state(Visitor&& visit) {
         for (std::size_t i = 0; i < moments_.size(); ++i)
@@ -116,15 +118,15 @@ public:
 
 private:
     struct Moments {
-        Tensor mean, square, step;  // as the parameter, as the parameter, float32 []
+        Tensor mean, square, step;  // of the parameter's shape, of the parameter's shape, float32 []
     };
 
     void step_group(std::size_t i, double lr, double weight_decay) {
         std::vector<Tensor> parameters, gradients, means, squares, steps;
         detail::each_active(options_.who(), groups_[i], [&](std::size_t j, const Tensor& w, const Tensor& gradient) {
             auto& [mean, square, step] = moments_[i][j];
-            mean = detail::laid_out_as(w, mean);
-            square = detail::laid_out_as(w, square);
+            mean = detail::with_layout_of(w, mean);
+            square = detail::with_layout_of(w, square);
             step = step.to(w.device());
             parameters.push_back(w);
             gradients.push_back(gradient);

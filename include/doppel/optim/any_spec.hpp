@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any optimizer's options behind one type: what a preset holds.
+// Type-erased optimizer options.
 #pragma once
 
 #include <doppel/optim/optimizer.hpp>
@@ -11,7 +11,8 @@
 
 namespace doppel::optim {
 
-/// Type-erased optimizer options; build(parameters) creates the optimizer. Cheap to copy.
+/// Type-erased optimizer options, as in a preset; build(parameters) creates the optimizer once the parameters are on
+/// their device. Cheap to copy.
 ///
 ///     optim::AnyOptimizerSpec spec = optim::Sgd{.weight_decay = 5e-4};
 ///     optim::AnyOptimizer optimizer = spec.with_lr(0.06).build(method.trainable());
@@ -21,18 +22,19 @@ public:
         requires(!std::same_as<S, AnyOptimizerSpec>)
     AnyOptimizerSpec(S spec)  // NOLINT: implicit by intent
         : self_(std::make_shared<const Model<S>>(std::move(spec))) {
-        static_assert(OptimizerSpec<S>, "an optimizer's options need a member lr and build(NamedParameters) giving an optimizer with "
-                                        "step(lr), zero_grad(), state(visitor) and groups(), as optim::Sgd");
+        static_assert(OptimizerSpec<S>,
+                      "an optimizer's options need a member lr and build(NamedParameters) giving an optimizer with "
+                      "step(lr), zero_grad(), state(visitor) and groups(), as optim::Sgd");
     }
 
     AnyOptimizer build(const NamedParameters& parameters) const { return self_->build(parameters); }
-    /// The same options with another learning rate of their own: the peak of a preset's schedule.
+    /// Returns the options with another lr: the peak of a preset's schedule.
     AnyOptimizerSpec with_lr(double lr) const { return self_->with_lr(lr); }
-    /// One line for logs and config.json; "custom" for an optimizer that does not describe itself.
+    /// Returns one line for logs and config.json; "custom" if the options have no describe().
     std::string describe() const { return self_->describe(); }
-    /// A warning when a peak learning rate looks like one for another optimizer, else "". Throws Error where it is out of
-    /// all proportion.
-    std::string doubt(double peak) const { return self_->doubt(peak); }
+    /// Returns a warning if the peak learning rate is outside the optimizer's usual range, else "".
+    /// Throws Error if it is far outside.
+    std::string check_learning_rate(double peak) const { return self_->check_learning_rate(peak); }
 
 private:
     struct Interface {
@@ -40,7 +42,7 @@ private:
         virtual AnyOptimizer build(const NamedParameters&) const = 0;
         virtual AnyOptimizerSpec with_lr(double) const = 0;
         virtual std::string describe() const = 0;
-        virtual std::string doubt(double) const = 0;
+        virtual std::string check_learning_rate(double) const = 0;
     };
     template <class S>
     struct Model final : Interface {
@@ -49,7 +51,7 @@ private:
             if constexpr (OptimizerSpec<S>)
                 return AnyOptimizer(spec.build(parameters));
             else
-                std::abort();  // refused by the constructor
+                std::abort();  // rejected by the constructor
         }
         AnyOptimizerSpec with_lr(double lr) const override {
             S other = spec;
@@ -62,9 +64,9 @@ private:
             else
                 return "custom";
         }
-        std::string doubt([[maybe_unused]] double peak) const override {
-            if constexpr (requires { { spec.doubt(peak) } -> std::convertible_to<std::string>; })
-                return spec.doubt(peak);
+        std::string check_learning_rate([[maybe_unused]] double peak) const override {
+            if constexpr (requires { { spec.check_learning_rate(peak) } -> std::convertible_to<std::string>; })
+                return spec.check_learning_rate(peak);
             else
                 return "";
         }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Clipping of gradients, each by its own norm or all by their common one.
+// Gradient clipping, per parameter or by the global norm.
 #pragma once
 
 #include <doppel/core/error.hpp>
 #include <doppel/core/tensor.hpp>
-#include <doppel/optim/detail/at_work.hpp>
+#include <doppel/optim/detail/common.hpp>
 #include <doppel/optim/groups.hpp>
 
 #include <cmath>
@@ -28,14 +28,15 @@ inline std::vector<Tensor> gradients_to_clip(const char* who, const Groups& grou
     return gradients;
 }
 
-/// What a gradient of this norm is multiplied by; 1 where it is short enough.
+/// Returns the factor for gradients of these norms; 1 if the norm is at most `max_norm`.
 inline Tensor clip_factor(const Tensor& norm, double max_norm) { return (max_norm / (norm + 1e-6)).clamp_max(1); }
 
 }  // namespace detail
 
-/// Makes each gradient longer than `max_norm` as long as that, each by itself: g ← g·min(1, max_norm/(‖g‖ + 1e-6)).
-/// Gives the norms as they were, [gradients]. No device sync. Throws Error for max_norm out of range.
-/// Source: DINO's code (clip_gradients; 3.0 there). Layers with small gradients keep them, unlike with clip_global.
+/// Clips each gradient to norm `max_norm` separately: g ← g·min(1, max_norm/(‖g‖ + 1e-6)). Returns the gradient norms
+/// before clipping, [gradients]. Unlike clip_global, it does not change small gradients of other parameters.
+/// No device sync. Throws Error for max_norm out of range.
+/// Source: DINO's code (clip_gradients; 3.0 there).
 ///
 ///     loss.backward(); optim::clip_each(optimizer.groups(), 3.0); optimizer.step(lr);
 inline Tensor clip_each(const Groups& groups, double max_norm) {
@@ -47,9 +48,9 @@ inline Tensor clip_each(const Groups& groups, double max_norm) {
     return norms;
 }
 
-/// Scales all gradients by one factor, so that the norm of all of them together is at most `max_norm`; as
-/// torch.nn.utils.clip_grad_norm_. Gives that norm as it was, []. No device sync. Throws Error for max_norm out of
-/// range.
+/// Scales all gradients by one factor, so that their joint norm is at most `max_norm`, as
+/// torch.nn.utils.clip_grad_norm_ does. Returns the norm before clipping, []. No device sync.
+/// Throws Error for max_norm out of range.
 inline Tensor clip_global(const Groups& groups, double max_norm) {
     const auto gradients = detail::gradients_to_clip("clip_global", groups, max_norm);
     if (gradients.empty()) return at::zeros({});
@@ -59,19 +60,20 @@ inline Tensor clip_global(const Groups& groups, double max_norm) {
     return norm;
 }
 
-/// How gradients are clipped before each optimizer step.
+/// Options of gradient clipping before each optimizer step.
 ///
 ///     preset.clip = {.each = 3};     // DINO
 struct Clip {
-    double each = 0;    ///< longest gradient of one parameter (clip_each); 0: any
-    double global = 0;  ///< longest gradient of all parameters together (clip_global), after `each`; 0: any
+    double each = 0;    ///< maximum norm per parameter (clip_each); 0: no limit
+    double global = 0;  ///< maximum joint norm (clip_global), applied after `each`; 0: no limit
 
+    /// Clips the gradients of all groups.
     void operator()(const Groups& groups) const {
         if (each != 0) clip_each(groups, each);
         if (global != 0) clip_global(groups, global);
     }
 
-    /// "none", "each to 3".
+    /// Returns "none" or "each to 3", for config.json.
     std::string describe() const {
         std::ostringstream text;
         if (each != 0) text << "each to " << each;

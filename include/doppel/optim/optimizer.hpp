@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an optimizer is to the training loop.
+// The concepts of an optimizer and its options, and the type-erased optimizer.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -14,13 +14,13 @@
 
 namespace doppel::optim {
 
-/// Called with the name and the tensor of each piece of state; a loader may copy into the tensor.
+/// A callback for the name and tensor of each piece of state; it may copy into the tensor to restore it.
 using StateVisitor = std::function<void(const std::string&, Tensor&)>;
 
-/// An optimizer at work on the parameters of its groups.
-/// step(lr) moves them along their gradients, skipping those without one; step(lr, weight_decay), where there is such,
-/// takes a weight decay that changes from step to step; zero_grad() drops the gradients;
-/// state(visitor) names everything that a resumed run needs, complete from before the first step.
+/// An optimizer of the parameters of its groups.
+/// step(lr) updates the parameters that have a gradient; step(lr, weight_decay), which is optional, takes a scheduled
+/// weight decay; zero_grad() drops the gradients; state(visitor) visits everything that a resumed run needs, and is
+/// complete before the first step.
 template <class O>
 concept Optimizer = std::move_constructible<O> && requires(O& o, const O& c, const StateVisitor& visit) {
     o.step(double{});
@@ -29,14 +29,14 @@ concept Optimizer = std::move_constructible<O> && requires(O& o, const O& c, con
     { c.groups() } -> std::convertible_to<const Groups&>;
 };
 
-/// A description of an optimizer, which parameters turn into one at work.
+/// Optimizer options; `build(parameters)` creates the optimizer.
 template <class S>
 concept OptimizerSpec = requires(const S& spec, const NamedParameters& parameters) {
     { spec.build(parameters) } -> Optimizer;
     { spec.lr } -> std::convertible_to<double>;
 };
 
-/// Any optimizer behind one type, so that the training loop is compiled once. Can be moved, not copied.
+/// Type-erased optimizer, so that the training loop is compiled once. Move-only.
 ///
 ///     optim::AnyOptimizer optimizer = optim::Sgd{.lr = 0.06}.build(method.trainable());
 ///     optimizer.step(schedule(at));
@@ -47,7 +47,7 @@ public:
     AnyOptimizer(O optimizer)  // NOLINT: implicit by intent
         : self_(std::make_unique<Model<O>>(std::move(optimizer))) {}
 
-    /// Throws Error for a weight decay given to an optimizer whose step() takes none.
+    /// Takes a step. Throws Error for a weight decay if the optimizer has no step(lr, weight_decay).
     void step(double lr, std::optional<double> weight_decay = {}) { self_->step(lr, weight_decay); }
     void zero_grad() { self_->zero_grad(); }
     void state(const StateVisitor& visit) { self_->state(visit); }
@@ -68,7 +68,8 @@ private:
             if constexpr (requires { optimizer.step(lr, weight_decay); }) {
                 optimizer.step(lr, weight_decay);
             } else {
-                require(!weight_decay, "this optimizer takes no weight decay by schedule: it has no step(lr, weight_decay)");
+                require(!weight_decay,
+                        "this optimizer supports no weight decay schedule: it has no step(lr, weight_decay)");
                 optimizer.step(lr);
             }
         }

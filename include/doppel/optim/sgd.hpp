@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stochastic gradient descent with momentum, one fused pass over all parameters.
+// Stochastic gradient descent with momentum, fused over all parameters.
 #pragma once
 
 #include <doppel/core/error.hpp>
 #include <doppel/core/tensor.hpp>
-#include <doppel/optim/detail/at_work.hpp>
+#include <doppel/optim/detail/common.hpp>
 #include <doppel/optim/optimizer.hpp>
 
 #include <cmath>
@@ -22,26 +22,26 @@ namespace doppel::optim {
 ///
 ///     d ← g + wd·w,   v ← momentum·v + d,   w ← w − lr·v   (Nesterov: w ← w − lr·(d + momentum·v))
 ///
-/// v starts at zero, and stands still with w where the gradient is undefined. The learning rate is outside of v: it may
-/// change from step to step. By default biases and normalization parameters do not decay (see split_by_decay).
-/// Parameters are float32 (or float64), of one type on one device. At work on CPU and CUDA, without a device sync.
-/// Throws Error for options out of range, for no parameters, and for a learning rate that is negative or not finite.
+/// v starts at zero; a step skips w and v if the gradient is undefined. The learning rate is not part of v, so it may
+/// change from step to step. By default, biases and normalization parameters do not decay (see split_by_decay).
+/// Parameters are float32 (or float64), of one dtype on one device. Runs on CPU and CUDA, without a device sync.
+/// Throws Error for options out of range, for no parameters, and for a negative or non-finite learning rate.
 /// Source: Sutskever, Martens, Dahl, Hinton, "On the importance of initialization and momentum", ICML 2013, with the
 /// learning rate moved as in PyTorch.
 ///
 ///     auto sgd = optim::Sgd{.momentum = 0.9, .weight_decay = 5e-4}.build(method.trainable());
 ///     loss.backward(); sgd.step(lr); sgd.zero_grad();
 struct Sgd {
-    double lr = 0.1;                   ///< learning rate of step() without one; a preset's schedule peaks at it; ≥ 0
+    double lr = 0.1;                   ///< learning rate of step() without argument; peak of a preset's schedule; ≥ 0
     double momentum = 0.9;             ///< from 0 to below 1
     double weight_decay = 1e-4;        ///< ≥ 0
-    bool nesterov = false;             ///< look ahead; needs momentum > 0
+    bool nesterov = false;             ///< Nesterov momentum; needs momentum > 0
     bool decay_norm_and_bias = false;  ///< decay parameters of at most one dimension too
-    Rules except{};                    ///< parameters that are trained differently
+    Rules except{};                    ///< exceptions for some parameters
 
     class State;
 
-    /// One line for logs and config.json.
+    /// Returns one line for logs and config.json.
     std::string describe() const {
         std::ostringstream text;
         text << "SGD, momentum " << momentum << (nesterov ? " (Nesterov)" : "") << ", weight decay " << weight_decay
@@ -49,19 +49,20 @@ struct Sgd {
         return text.str();
     }
 
-    /// A warning for a highest learning rate that looks like one for another optimizer, else "".
-    std::string doubt(double peak) const {
-        if (peak > 0 && peak < 1e-3) return detail::doubt_text("SGD", peak, "low", "AdamW");
-        return peak > 10 ? detail::doubt_text("SGD", peak, "high", "LARS") : "";
+    /// Returns a warning if the peak learning rate is outside the usual range, else "".
+    std::string check_learning_rate(double peak) const {
+        if (peak > 0 && peak < 1e-3) return detail::learning_rate_warning("SGD", peak, "low", "AdamW");
+        return peak > 10 ? detail::learning_rate_warning("SGD", peak, "high", "LARS") : "";
     }
 
-    /// The optimizer at work, with groups by weight_decay and `except`.
+    /// Creates the optimizer, with groups from weight_decay and `except`.
     State build(const NamedParameters& parameters) const;
 
-    /// The optimizer at work on groups of one's own; weight decay is the groups'.
+    /// Creates the optimizer for custom groups, with their weight decay and learning rates.
     State build_groups(Groups groups) const;
 };
 
+/// An SGD optimizer and its state.
 class Sgd::State {
 public:
     State(const Sgd& options, Groups groups) : options_(options), groups_(std::move(groups)) {
@@ -71,7 +72,7 @@ public:
 
     void step() { step(options_.lr); }
 
-    /// With `weight_decay`, as a schedule gives it, in place of each group's that is not zero.
+    /// Takes a step. `weight_decay` replaces the non-zero weight decay of each group in this step.
     void step(double lr, std::optional<double> weight_decay = std::nullopt) {
         detail::require_rate("Sgd", "learning rate", lr);
         if (weight_decay) detail::require_rate("Sgd", "weight decay", *weight_decay);
@@ -80,10 +81,10 @@ public:
             step_group(i, detail::rate(groups_[i], lr), detail::decay(groups_[i], weight_decay));
     }
 
-    /// Drops the gradients, so that the next backward pass writes instead of adding.
+    /// Drops the gradients, so that the next backward pass writes them instead of adding.
     void zero_grad() { detail::drop_gradients(groups_); }
 
-    /// Names the tensors that belong to a checkpoint: "momentum.<parameter>", none without momentum.
+    /// Visits the tensors of a checkpoint by name: "momentum.<parameter>"; none without momentum.
     template <class Visitor>
     void state(Visitor&& visit) {
         velocities_.state(groups_, visit);

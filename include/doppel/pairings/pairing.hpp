@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which view meets which, and how the terms combine: the Recipe's `pairing` slot.
+// Pairings: which view meets which, and how the terms combine (the Recipe's `pairing` slot).
 #pragma once
 
-#include <concepts>
-#include <cstdint>
+#include <cstddef>
 #include <vector>
 
 namespace doppel::pairings {
@@ -18,7 +17,7 @@ struct Pair {
 enum class Reduce { sum, mean };
 
 /// View 0 online, view 1 target, once (MoCo v1/v2; losses that are symmetric in themselves).
-struct OneWay {
+struct OneSided {
     Reduce reduce = Reduce::sum;
     std::vector<Pair> operator()(std::size_t, std::size_t) const { return {{0, 1}}; }
 };
@@ -29,12 +28,25 @@ struct Symmetric {
     std::vector<Pair> operator()(std::size_t, std::size_t) const { return {{0, 1}, {1, 0}}; }
 };
 
-/// OneWay, or with `both` Symmetric with the sum: what an option decides when the program runs (MoCo).
-struct OneOrBoth {
-    bool both = false;
+/// Symmetric or OneSided, as an option decides when the program runs.
+///
+///     .pairing = pairings::Directions{.symmetric = options.symmetric}
+struct Directions {
+    bool symmetric = true;
     Reduce reduce = Reduce::sum;
-    std::vector<Pair> operator()(std::size_t, std::size_t) const {
-        return both ? std::vector<Pair>{{0, 1}, {1, 0}} : std::vector<Pair>{{0, 1}};
+    std::vector<Pair> operator()(std::size_t views, std::size_t globals) const {
+        return symmetric ? Symmetric{}(views, globals) : OneSided{}(views, globals);
+    }
+};
+
+/// Every pair of different views once, the lower number online: for losses that are symmetric in themselves.
+struct EachPairOnce {
+    Reduce reduce = Reduce::mean;
+    std::vector<Pair> operator()(std::size_t views, std::size_t) const {
+        std::vector<Pair> pairs;
+        for (std::size_t o = 0; o < views; ++o)
+            for (std::size_t t = o + 1; t < views; ++t) pairs.push_back({o, t});
+        return pairs;
     }
 };
 
@@ -60,13 +72,6 @@ struct GlobalToAll {
                 if (o != t) pairs.push_back({o, t});
         return pairs;
     }
-};
-
-/// What the `pairing` slot accepts: (number of views, number of global views) → pairs, and a `reduce`.
-template <class P>
-concept Pairing = requires(const P& p, std::size_t n) {
-    { p(n, n) } -> std::convertible_to<std::vector<Pair>>;
-    { p.reduce } -> std::convertible_to<Reduce>;
 };
 
 }  // namespace doppel::pairings

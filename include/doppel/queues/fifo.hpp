@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A first-in, first-out memory of target outputs: MoCo's queue.
+// A first-in, first-out queue of target outputs: MoCo's queue.
 #pragma once
 
+#include <doppel/contracts/queue.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/training_step.hpp>
@@ -13,16 +14,16 @@
 
 namespace doppel::queues {
 
-/// The last `capacity` target outputs, unit-norm, float32. Any capacity, any batch size: writing wraps around,
-/// and of a batch larger than the queue the last rows stay. Starts with random unit rows.
-/// The loss reads it as it was before the batch; the batch is written by commit().
+/// A queue of the last `capacity` target outputs, unit-norm, float32. Any capacity and batch size: writing wraps
+/// around, and of a batch larger than the queue only the last rows are kept. Starts with random unit rows.
+/// The loss reads the queue without the current batch; commit() writes the batch.
 /// Source: He et al., "Momentum Contrast", 2019, arXiv:1911.05722, section 3.1.
 ///
 ///     .queue = queues::Fifo{.capacity = 4096}
 struct Fifo {
-    std::int64_t capacity = 65536;  ///< K ≥ 1, rows. A large share of the data set hurts: false negatives, stale keys
+    std::int64_t capacity = 65536;  ///< K ≥ 1, rows. Too many for the data set means false negatives and stale keys
 
-    /// The memory of one method: rows, the next row to write, and how many were ever written (at most K).
+    /// The queue of one method: rows, the next row to write, and the number of rows written (at most K).
     class State {
     public:
         State(const Fifo& options, std::int64_t dim) {
@@ -33,24 +34,24 @@ struct Fifo {
             filled_ = at::zeros({1}, at::kLong);
         }
 
-        /// A warning when the queue holds a large share of the data: keys of other views of the image itself are then
-        /// among the negatives (CIFAR-10's 50,000 images: 4,096).
+        /// Returns a warning if the queue has more rows than a quarter of the images: keys of other views of an image
+        /// are then among its negatives. Usual for CIFAR-10's 50,000 images: 4,096.
         std::string begin(const Horizon& horizon) const {
             if (4 * rows_.size(0) <= horizon.samples) return "";
             return "Fifo: a queue of " + std::to_string(rows_.size(0)) + " for " + std::to_string(horizon.samples) +
-                   " images holds a large share of them: an image meets its own older views as negatives; at most a "
-                   "quarter of the images is advised";
+                   " images contains older views of an image as its negatives; use at most a quarter of the images";
         }
 
-        /// [K, D], float32, unit rows.
+        /// Returns the rows: [K, D], float32, unit length.
         const Tensor& read() const { return rows_; }
 
-        /// Writes the target outputs of all views that have one. Works on the device, without a sync.
+        /// Writes the target outputs of all views that have one. No device sync.
         void commit(const Outputs& outputs) {
             for (const Tensor& keys : outputs.target)
                 if (keys.defined()) push(keys);
         }
 
+        /// Writes the rows of `keys` [N, D], normalized, over the oldest ones.
         void push(const Tensor& keys) {
             const at::NoGradGuard no_grad;
             const std::int64_t capacity = rows_.size(0), batch = keys.size(0), kept = std::min(batch, capacity);
@@ -62,7 +63,7 @@ struct Fifo {
             filled_.add_(kept).clamp_max_(capacity);
         }
 
-        /// Names the tensors that belong to a checkpoint.
+        /// Visits the tensors of a checkpoint by name.
         template <class Visitor>
         void state(Visitor&& visit) {
             visit("rows", rows_);
@@ -76,5 +77,7 @@ struct Fifo {
 
     State build(std::int64_t dim) const { return State(*this, dim); }
 };
+
+static_assert(contracts::QueueSpec<Fifo> && contracts::Begins<Fifo::State>);
 
 }  // namespace doppel::queues

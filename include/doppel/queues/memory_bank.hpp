@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A memory bank: one row for each image of the data set (instance discrimination).
+// A memory bank: one row per image of the data set (instance discrimination).
 #pragma once
 
+#include <doppel/contracts/queue.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/training_step.hpp>
@@ -12,19 +13,20 @@
 
 namespace doppel::queues {
 
-/// A unit-norm row for each image, float32, that follows the image's embeddings:
+/// A bank of unit-norm rows, float32, one per image: a moving average of the image's embeddings:
 ///
 ///     m_i ← u / ‖u‖,   u = momentum · m_i + (1 − momentum) · v̂,   v̂ = v / ‖v‖
 ///
-/// Starts with uniform values in ±1/√(D/3), as in the authors' code, made unit-norm. The loss reads it as it was before
-/// the batch; commit() writes the online outputs of the first view under the images' numbers.
+/// Starts with uniform values in ±1/√(D/3), as in the authors' code, normalized. The loss reads the bank without the
+/// current batch; commit() writes the online outputs of the first view to the rows of the images.
 /// Source: Wu, Xiong, Yu, Lin, 2018, arXiv:1805.01978, section 3.2; the authors' code.
 ///
 ///     .queue = queues::MemoryBank{.size = photos.size()}
 struct MemoryBank {
-    std::int64_t size = 0;   ///< images in the data set, ≥ 1
-    double momentum = 0.5;   ///< share of the old row, from 0 to below 1
+    std::int64_t size = 0;  ///< images in the data set, ≥ 1
+    double momentum = 0.5;  ///< weight of the old row, from 0 to below 1
 
+    /// The bank of one method.
     class State {
     public:
         State(const MemoryBank& options, std::int64_t dim) : momentum_(options.momentum) {
@@ -40,7 +42,7 @@ struct MemoryBank {
                     horizon.samples, " images");
         }
 
-        /// [size, D], float32, unit rows.
+        /// Returns the rows: [size, D], float32, unit length.
         const Tensor& read() const { return rows_; }
 
         void commit(const Outputs& outputs) {
@@ -63,5 +65,7 @@ struct MemoryBank {
 
     State build(std::int64_t dim) const { return State(*this, dim); }
 };
+
+static_assert(contracts::QueueSpec<MemoryBank> && contracts::Begins<MemoryBank::State>);
 
 }  // namespace doppel::queues

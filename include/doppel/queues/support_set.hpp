@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A support set: past embeddings among which an image finds its nearest neighbor (NNCLR).
+// A support set: past embeddings, searched for the nearest neighbor of an image (NNCLR).
 #pragma once
 
+#include <doppel/contracts/queue.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
-#include <doppel/core/nearest.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/queues/fifo.hpp>
 
@@ -12,35 +12,22 @@
 
 namespace doppel::queues {
 
-/// The row of `memory` that is most like each row of `keys`, by the cosine:
-///
-///     NN(k_i) = m_j,   j = argmax_j k̂_i·m_j
-///
-/// Shapes: memory [K, D] of unit rows, keys [N, D], any floating type, need not be normalized. Result: [N, D] of unit rows,
-/// as memory, without gradient. Of equally near rows the first. Throws Error for shapes that do not fit.
-///
-///     const Tensor positives = queues::nearest(outputs.memory, outputs.target[0]);
-inline Tensor nearest(const Tensor& memory, const Tensor& keys) {
-    require(memory.defined() && keys.defined() && memory.dim() == 2 && keys.dim() == 2 && memory.size(1) == keys.size(1),
-            "queues::nearest: memory and keys must be [K, D] and [N, D], got ",
-            memory.defined() ? memory.sizes() : at::IntArrayRef{}, " and ", keys.defined() ? keys.sizes() : at::IntArrayRef{});
-    return nearest_rows(memory, keys);
-}
-
-/// The last `capacity` target outputs of the first view, unit-norm, float32; one row an image and step. Starts with random
-/// unit rows. Unlike a Fifo of negatives it may be larger than the data set: its rows are candidates for a positive.
+/// A queue of the last `capacity` target outputs of the first view, unit-norm, float32: one row per image and step.
+/// Starts with random unit rows. Unlike a Fifo of negatives it may be larger than the data set: its rows are candidates
+/// for positives.
 /// Source: Dwibedi, Aytar, Tompson, Sermanet, Zisserman, "With a Little Help from My Friends", 2021, arXiv:2104.14548,
 /// section 3.2 and algorithm 1.
 ///
 ///     .queue = queues::SupportSet{.capacity = 16384}
 struct SupportSet {
-    std::int64_t capacity = 98304;  ///< rows, ≥ 1. Paper: 98,304 for ImageNet; small sets: a quarter to twice the images
+    std::int64_t capacity = 98304;  ///< rows, ≥ 1. Paper: 98,304 for ImageNet; small sets: 0.25 to 2 times the images
 
+    /// The support set of one method.
     class State {
     public:
         State(const SupportSet& options, std::int64_t dim) : ring_(Fifo{.capacity = options.capacity}, dim) {}
 
-        /// [K, D], float32, unit rows.
+        /// Returns the rows: [K, D], float32, unit length.
         const Tensor& read() const { return ring_.read(); }
 
         /// Writes the target outputs of the first view that has one.
@@ -49,7 +36,7 @@ struct SupportSet {
                 if (keys.defined()) return ring_.push(keys);
         }
 
-        /// Names the tensors that belong to a checkpoint.
+        /// Visits the tensors of a checkpoint by name.
         template <class Visitor>
         void state(Visitor&& visit) {
             ring_.state(visit);
@@ -64,5 +51,7 @@ struct SupportSet {
         return State(*this, dim);
     }
 };
+
+static_assert(contracts::QueueSpec<SupportSet>);
 
 }  // namespace doppel::queues

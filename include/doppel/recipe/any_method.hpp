@@ -2,9 +2,12 @@
 // Any method behind one type: what training and evaluation work with, so that they are compiled once.
 #pragma once
 
+#include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/module.hpp>
+#include <doppel/recipe/check.hpp>
 #include <doppel/recipe/method.hpp>
+#include <doppel/recipe/recipe.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -25,6 +28,7 @@ class AnyMethod {
 public:
     AnyMethod() = default;
     template <class R>
+        requires Check<R>::ok
     AnyMethod(Method<R> method) : self_(std::make_shared<Model<R>>(std::move(method))) {}  // NOLINT: implicit by intent
 
     std::vector<std::string> begin(const Horizon& horizon) { return self_->begin(horizon); }
@@ -34,8 +38,8 @@ public:
     void skip() { self_->skip(); }
     std::int64_t skipped() const { return self_->skipped(); }
     const std::vector<Outputs>& last() const { return self_->last(); }
-    std::vector<std::pair<std::string, std::int64_t*>> counters() { return self_->counters(); }
-    std::vector<std::pair<std::string, Tensor>> metrics() const { return self_->metrics(); }
+    contracts::Counters counters() { return self_->counters(); }
+    contracts::Metrics metrics() const { return self_->metrics(); }
 
     /// All modules: parameters, buffers, to(), train().
     torch::nn::Module& module() const { return self_->module(); }
@@ -62,8 +66,8 @@ private:
         virtual void skip() = 0;
         virtual std::int64_t skipped() const = 0;
         virtual const std::vector<Outputs>& last() const = 0;
-        virtual std::vector<std::pair<std::string, std::int64_t*>> counters() = 0;
-        virtual std::vector<std::pair<std::string, Tensor>> metrics() const = 0;
+        virtual contracts::Counters counters() = 0;
+        virtual contracts::Metrics metrics() const = 0;
         virtual torch::nn::Module& module() const = 0;
         virtual std::shared_ptr<torch::nn::Module> encoder(Network) const = 0;
         virtual Tensor features(const Tensor&, Network) const = 0;
@@ -79,13 +83,8 @@ private:
         void skip() override { method->skip(); }
         std::int64_t skipped() const override { return method->skipped(); }
         const std::vector<Outputs>& last() const override { return method->last(); }
-        std::vector<std::pair<std::string, std::int64_t*>> counters() override { return method->counters(); }
-        std::vector<std::pair<std::string, Tensor>> metrics() const override {
-            if constexpr (requires { method->recipe.loss.metrics(); })
-                return method->recipe.loss.metrics();
-            else
-                return {};
-        }
+        contracts::Counters counters() override { return method->counters(); }
+        contracts::Metrics metrics() const override { return method->metrics(); }
         torch::nn::Module& module() const override { return *method; }
         auto& network(Network which) const { return which == Network::online ? method->encoder() : method->target_encoder(); }
         std::shared_ptr<torch::nn::Module> encoder(Network which) const override {
@@ -109,7 +108,7 @@ class AnyRecipe {
 public:
     AnyRecipe() = default;
     template <class R>
-        requires requires { typename R::Encoder; typename R::Loss; }
+        requires is_recipe<R>
     AnyRecipe(R recipe)  // NOLINT: implicit by intent
         : build_([recipe = std::move(recipe)](const BuildOptions& options) { return AnyMethod(Method<R>(recipe, options)); }) {}
 

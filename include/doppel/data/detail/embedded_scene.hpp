@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One scene of the embedded data set: what a stream of random numbers puts into it, and how it is rendered.
+// Draws and renders the scenes of the embedded data set.
 #pragma once
 
 #include <doppel/core/random.hpp>
@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <vector>
 
-// Everything here is integer arithmetic, so the pixels are the same on every machine and with every compiler.
+// All arithmetic is integer, so the pixels are the same on every machine and with every compiler.
 // Lengths are in 1/16384 of the image's side, directions have length 16384, levels are 8-bit.
 namespace doppel::data::detail {
 
@@ -23,7 +23,7 @@ struct Direction {
     int x = side, y = 0;
 };
 
-/// An object: a shape with a surface, at a place. Clutter is made of the same stuff.
+/// An object or a piece of clutter: a shape with a surface, at a position.
 struct Thing {
     Shape shape = Shape::disc;
     Pattern pattern = Pattern::plain;
@@ -39,12 +39,12 @@ struct Scene {
     std::array<Color, 2> ground{};  // the background runs from one color to the other
     Direction ground_towards;
     std::array<int, 81> texture{};   // levels on a 9 by 9 lattice
-    int texture_cells = 8;           // lattice cells a side, at most 8
+    int texture_cells = 8;           // lattice cells per side, at most 8
     Direction light_from;
     int brightness = 256, contrast = 256, slope = 0, noise = 0;  // in 1/256; noise in levels
 };
 
-/// Uniform integer in [low, high].
+/// Returns a uniform integer in [low, high].
 inline int between(random::Stream& draw, int low, int high) {
     return low + static_cast<int>(draw.below(static_cast<std::uint64_t>(high - low + 1)));
 }
@@ -58,8 +58,8 @@ inline Direction direction(random::Stream& draw) {
     }
 }
 
-/// A color of the given luma (Rec. 601). Colors are muted: else they would be the easy answer to "which two
-/// views show the same image", and nothing about shapes would be learned.
+/// Draws a color of the given luma (Rec. 601). Colors are muted: vivid ones would be a shortcut for matching the views
+/// of an image without learning shapes.
 inline Color color(random::Stream& draw, int luma) {
     Color c{between(draw, -64, 64), between(draw, -64, 64), between(draw, -64, 64)};
     const int shift = luma - (77 * c[0] + 150 * c[1] + 29 * c[2]) / 256;
@@ -67,7 +67,7 @@ inline Color color(random::Stream& draw, int luma) {
     return c;
 }
 
-/// The kind is the first draw, so a label costs one block of random numbers.
+/// Draws the class, which comes first, so that a label costs one block of random numbers.
 inline int draw_kind(random::Stream& draw) { return static_cast<int>(draw.below(kinds)); }
 
 inline Scene draw_scene(random::Stream& draw) {
@@ -81,7 +81,7 @@ inline Scene draw_scene(random::Stream& draw) {
     object.x = between(draw, margin, side - margin);
     object.y = between(draw, margin, side - margin);
     object.right = direction(draw);
-    // A dark and a light color on a ground between them: every kind keeps its edges when colors are jittered.
+    // A dark and a light color on a background in between, so that the edges of every class survive color jitter.
     const Color dark = color(draw, between(draw, 20, 80)), light = color(draw, between(draw, 175, 235));
     object.colors = draw.chance(0.5) ? std::array{dark, light} : std::array{light, dark};
 
@@ -109,7 +109,7 @@ inline Scene draw_scene(random::Stream& draw) {
     return scene;
 }
 
-/// Levels of a picture being painted, before lighting.
+/// The levels of an image before lighting.
 struct Canvas {
     explicit Canvas(int width) : size(width), levels(static_cast<std::size_t>(width * width)) {}
     Color& at(int x, int y) { return levels[static_cast<std::size_t>(y * size + x)]; }
@@ -117,10 +117,10 @@ struct Canvas {
     std::vector<Color> levels;
 };
 
-/// Calls `pixel(x, y, hits, second)` for each pixel the thing touches: of 4 by 4 samples `hits` lie inside,
-/// and `second` is the sum of the weights (0..256) of its second color there.
+/// Calls `pixel(x, y, hits, second)` for each pixel that the thing covers: `hits` of 4 × 4 samples are inside, and
+/// `second` is the sum of the weights (0..256) of the second color there.
 template <class Pixel>
-void rasterise(const Thing& thing, int size, Pixel&& pixel) {
+void rasterize(const Thing& thing, int size, Pixel&& pixel) {
     const std::int64_t right = std::int64_t{thing.right.x} * 4096 / thing.radius;
     const std::int64_t down = std::int64_t{thing.right.y} * 4096 / thing.radius;
     const auto point = [&](std::int64_t dx, std::int64_t dy) {
@@ -130,7 +130,7 @@ void rasterise(const Thing& thing, int size, Pixel&& pixel) {
     const auto first = [&](int center) { return std::max(0, (center - thing.radius) * size / side - 1); };
     const auto last = [&](int center) { return std::min(size - 1, (center + thing.radius) * size / side + 1); };
     const int step = side / (size * 4);
-    const int near = 1024 + 4 * step * 1024 / thing.radius;  // farther from the center no pixel is touched
+    const int near = 1024 + 4 * step * 1024 / thing.radius;  // no pixel farther from the center is covered
     for (int y = first(thing.y); y <= last(thing.y); ++y)
         for (int x = first(thing.x); x <= last(thing.x); ++x) {
             const int x0 = x * side / size + step / 2 - thing.x, y0 = y * side / size + step / 2 - thing.y;
@@ -147,7 +147,7 @@ void rasterise(const Thing& thing, int size, Pixel&& pixel) {
 }
 
 inline void paint_thing(Canvas& canvas, const Thing& thing) {
-    rasterise(thing, canvas.size, [&](int x, int y, int hits, int second) {
+    rasterize(thing, canvas.size, [&](int x, int y, int hits, int second) {
         auto& under = canvas.at(x, y);
         for (std::size_t c = 0; c < 3; ++c) {
             const int sum = thing.colors[0][c] * (hits * 256 - second) + thing.colors[1][c] * second;
@@ -156,13 +156,13 @@ inline void paint_thing(Canvas& canvas, const Thing& thing) {
     });
 }
 
-/// How far the center of pixel (x, y) lies from the image's middle towards the direction: -181..181 (the side is 256).
+/// Returns the distance of pixel (x, y) from the image center along a direction: -181..181 (the side is 256).
 inline int along(Direction towards, int x, int y, int size) {
     const int dx = (2 * x + 1 - size) * (side / 2) / size, dy = (2 * y + 1 - size) * (side / 2) / size;
     return (dx * (towards.x / 64) + dy * (towards.y / 64)) / side;
 }
 
-/// The background: one color running into another, with a bilinear lattice of lighter and darker spots.
+/// Paints the background: a gradient between two colors, with a bilinear lattice of lighter and darker spots.
 inline void paint_ground(Canvas& canvas, const Scene& scene) {
     const int size = canvas.size;
     for (int y = 0; y < size; ++y)
@@ -180,7 +180,7 @@ inline void paint_ground(Canvas& canvas, const Scene& scene) {
         }
 }
 
-/// The picture. The noise comes from `draw`, which must stand where draw_scene left it.
+/// Renders the scene. The noise comes from `draw`, in the state that draw_scene left.
 inline Image render(const Scene& scene, int size, random::Stream& draw) {
     Canvas canvas(size);
     paint_ground(canvas, scene);
@@ -201,10 +201,10 @@ inline Image render(const Scene& scene, int size, random::Stream& draw) {
     return image;
 }
 
-/// Where the object is: 255 inside, 0 outside, between on its edge.
+/// Renders the object mask: 255 inside, 0 outside, in between on the edge.
 inline Image render_mask(const Scene& scene, int size) {
     Image mask(size, size, 1);
-    rasterise(scene.object, size,
+    rasterize(scene.object, size,
               [&](int x, int y, int hits, int) { *mask.at(x, y) = static_cast<std::uint8_t>(hits * 255 / 16); });
     return mask;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ten kinds of the embedded data set: which points a shape holds, and how its surface is painted.
+// The ten shapes and surfaces of the embedded data set.
 #pragma once
 
 #include <array>
@@ -10,7 +10,7 @@
 
 namespace doppel::data::detail {
 
-/// A point in an object's own frame: the object's circumscribed circle has radius 1024.
+/// A point in the frame of an object, whose circumscribed circle has radius 1024.
 struct Point {
     int u = 0, v = 0;
 };
@@ -41,7 +41,7 @@ int sides_kept(const std::array<Point, N>& directions, Point p, int reach) {
     return kept;
 }
 
-/// Does the shape hold the point?
+/// Returns whether the shape contains the point.
 inline bool holds(Shape shape, Point p) {
     // Multiples of 120°, 72° and 60° from "up".
     static constexpr std::array<Point, 3> three{{{0, 1024}, {887, -512}, {-887, -512}}};
@@ -65,12 +65,12 @@ inline bool holds(Shape shape, Point p) {
     return false;
 }
 
-/// Is the cell of width `w` that holds x an odd one?
+/// Returns whether x is in an odd cell of width `w`.
 constexpr bool odd(int x, int w) { return ((x + 64 * w) / w) % 2 != 0; }
-/// x within its cell of width `w`, from -w/2.
+/// Returns the position of x in its cell of width `w`, from -w/2.
 constexpr int from_middle(int x, int w) { return (x + 64 * w) % w - w / 2; }
 
-/// How much of the second color the surface shows at the point, 0..256.
+/// Returns the weight of the second color at the point, 0..256.
 inline int paint(Pattern pattern, Shape shape, Point p) {
     const auto which = [](bool second) { return second ? 256 : 0; };
     switch (pattern) {

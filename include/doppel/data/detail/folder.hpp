@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What lies in a folder, in a fixed order.
+// Lists folders in a fixed order and finds the images in them.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -24,8 +24,8 @@ struct Entry {
     bool is_folder = false;
 };
 
-/// Files and folders, links followed, in the order of their names' bytes. Left out: hidden ones, broken links, and
-/// what is neither file nor folder. Throws Error, with the path, when the folder cannot be listed.
+/// Lists files and folders, following links, sorted by the bytes of their names. Skips hidden entries, broken links,
+/// and entries that are neither file nor folder. Throws Error, with the path, if the folder cannot be listed.
 inline std::vector<Entry> list(const std::filesystem::path& folder, std::string_view who) {
     std::vector<Entry> entries;
     std::error_code problem;
@@ -42,7 +42,7 @@ inline std::vector<Entry> list(const std::filesystem::path& folder, std::string_
     return entries;
 }
 
-/// Throws Error unless there is such a folder.
+/// Throws Error unless the folder exists.
 inline void require_folder(const std::filesystem::path& folder, std::string_view who) {
     std::error_code problem;
     const auto status = std::filesystem::status(folder, problem);
@@ -51,10 +51,10 @@ inline void require_folder(const std::filesystem::path& folder, std::string_view
     require(std::filesystem::is_directory(status), who, ": not a folder: ", folder.string());
 }
 
-/// The folders that a walk has entered, by identity: links may form loops.
+/// The folders that a walk has entered, by device and inode, since links may form loops.
 class Entered {
 public:
-    /// True the first time; false for a folder that was entered before or is gone.
+    /// Returns true the first time; false if the folder was entered before or no longer exists.
     bool first(const std::filesystem::path& folder) {
         struct stat about{};
         return ::stat(folder.c_str(), &about) == 0 && known_.emplace(about.st_dev, about.st_ino).second;
@@ -68,8 +68,8 @@ inline bool is_image(const std::filesystem::path& file, std::string_view who) {
     return image::looks_like_image(image::detail::read_start(file, image::magic_bytes, who));
 }
 
-/// Why a file that is no image by its content was probably meant to be one, by its name; "" when it was not.
-inline std::string left_out_because(const std::filesystem::path& file) {
+/// Returns why a file that looks like an image by name is not one; "" for other names.
+inline std::string why_skipped(const std::filesystem::path& file) {
     auto ending = file.extension().string();
     for (char& c : ending)
         if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
@@ -80,30 +80,30 @@ inline std::string left_out_because(const std::filesystem::path& file) {
             return file.string() + ": " + (empty ? "no bytes" : "not an image") + ", expected a JPEG, PNG or WebP file";
         }
     for (const auto* other : {".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jp2", ".jxl"})
-        if (ending == other) return file.string() + ": of a format that is not read, expected a JPEG, PNG or WebP file";
+        if (ending == other) return file.string() + ": unsupported image format, expected a JPEG, PNG or WebP file";
     return "";
 }
 
-/// What a walk finds: images, and why other files are not among them.
+/// The images found in a walk, and the skipped files with the reason.
 struct Found {
-    std::vector<std::string> images, left_out;
+    std::vector<std::string> images, skipped;
 
-    void look_at(const std::filesystem::path& file, std::string_view who) {
+    void add(const std::filesystem::path& file, std::string_view who) {
         if (is_image(file, who))
             images.push_back(file.native());
-        else if (auto why = left_out_because(file); !why.empty())
-            left_out.push_back(std::move(why));
+        else if (auto why = why_skipped(file); !why.empty())
+            skipped.push_back(std::move(why));
     }
 };
 
-/// Appends the images in `folder` and the folders below.
+/// Appends the images of the tree at `folder`.
 inline void collect_images(const std::filesystem::path& folder, Entered& entered, Found& found, std::string_view who) {
     if (!entered.first(folder)) return;
     for (const auto& [path, is_folder] : list(folder, who)) {
         if (is_folder)
             collect_images(path, entered, found, who);
         else
-            found.look_at(path, who);
+            found.add(path, who);
     }
 }
 

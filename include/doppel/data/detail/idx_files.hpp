@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which files of a folder are IDX images, and which labels belong to them, by their names.
+// Finds IDX images and their labels in a folder by name.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -13,7 +13,7 @@
 
 namespace doppel::data::detail {
 
-/// The name without .gz, with one separator: train-images.idx3-ubyte.gz is train-images-idx3-ubyte.
+/// Returns the name without .gz and with hyphens only: train-images.idx3-ubyte.gz is train-images-idx3-ubyte.
 inline std::string plain_idx_name(const std::filesystem::path& path) {
     auto name = path.filename().string();
     if (name.ends_with(".gz")) name.resize(name.size() - 3);
@@ -28,7 +28,7 @@ inline bool replace(std::string& text, std::string_view from, std::string_view t
     return at != std::string::npos;
 }
 
-/// The labels that stand beside a file of images; an empty path when there are none.
+/// Returns the labels file in the folder of an images file; an empty path if there is none.
 inline std::filesystem::path idx_labels_of(const std::filesystem::path& images) {
     auto name = plain_idx_name(images);
     if (!replace(name, "images", "labels")) return {};
@@ -39,8 +39,8 @@ inline std::filesystem::path idx_labels_of(const std::filesystem::path& images) 
     return {};
 }
 
-/// The images of a split: a name with images and idx3, and train, or else t10k or test. Of a file that is there plain
-/// and packed, the plain one. An empty path when there are none; Error when several could be meant.
+/// Returns the images file of a split: its name contains images and idx3, and train, or t10k or test. Prefers a plain
+/// file to a compressed one. Returns an empty path if there is none; throws Error if there are several.
 inline std::filesystem::path idx_images(const std::filesystem::path& folder, Split split) {
     std::filesystem::path found;
     for (const auto& [path, is_folder] : list(folder, "Idx")) {

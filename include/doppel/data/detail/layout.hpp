@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a folder or file holds a data set: where its splits are, and who reads them.
+// Finds the splits of a data set and reads them.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -7,7 +7,7 @@
 #include <doppel/data/dataset.hpp>
 #include <doppel/data/detail/folder.hpp>
 #include <doppel/data/detail/idx_files.hpp>
-#include <doppel/data/detail/inflated.hpp>
+#include <doppel/data/detail/gzip_file.hpp>
 #include <doppel/data/idx.hpp>
 #include <doppel/data/image_folder.hpp>
 #include <doppel/data/split.hpp>
@@ -22,7 +22,7 @@
 
 namespace doppel::data::detail {
 
-/// One split: what load() reads, and what to call it.
+/// A split that load() can read, with its name for messages.
 struct Part {
     std::filesystem::path path;
     Split split = Split::train;
@@ -31,16 +31,16 @@ struct Part {
 
 struct Layout {
     std::optional<Part> train, validation;
-    std::string ignored;  // folders that stand beside the splits
+    std::string ignored;  // other folders next to the splits
 };
 
 struct Loaded {
     Dataset data;
-    std::string kind;
-    std::vector<std::string> left_out{};
+    std::string format;
+    std::vector<std::string> skipped{};
 };
 
-/// train, val, validation or test, in whatever case; "" for other names.
+/// Returns train, val, validation or test if the folder has that name, in any case; "" for other names.
 inline std::string split_name(const std::filesystem::path& folder) {
     auto name = folder.filename().string();
     for (char& c : name)
@@ -48,7 +48,7 @@ inline std::string split_name(const std::filesystem::path& folder) {
     return name == "train" || name == "val" || name == "validation" || name == "test" ? name : "";
 }
 
-/// The splits that have folders of their own; nothing when there is none.
+/// Returns the splits that are subfolders; nothing if there are none.
 inline std::optional<Layout> split_folders(const std::filesystem::path& root) {
     std::map<std::string, std::filesystem::path> splits;
     Layout layout;
@@ -74,8 +74,8 @@ inline std::optional<Layout> split_folders(const std::filesystem::path& root) {
     return layout;
 }
 
-/// Where the splits of a data set are.
-/// Throws Error when there is no such path.
+/// Finds the splits of a data set.
+/// Throws Error if the path does not exist.
 inline Layout layout_of(const std::filesystem::path& path) {
     std::error_code problem;
     const auto status = std::filesystem::status(path, problem);
@@ -99,23 +99,23 @@ inline Layout layout_of(const std::filesystem::path& path) {
     return layout;
 }
 
-/// A data set that is one file: CIFAR-10 binaries or IDX images.
+/// Reads a data set from one file: CIFAR-10 binaries or IDX images.
 inline Loaded load_file(const std::filesystem::path& path) {
     const auto start = image::detail::read_start(path, image::magic_bytes, "data");
-    const auto head = Inflated(path, "data").read(4);
+    const auto head = GzipFile(path, "data").read(4);
     const auto is_idx = [&](std::uint8_t dimensions) { return head == std::vector<std::uint8_t>{0, 0, 8, dimensions}; };
     if (is_idx(3)) return {Idx(path, idx_labels_of(path)), "IDX files"};
-    require(!is_idx(1), "data: ", path.string(), " holds labels, expected images");
+    require(!is_idx(1), "data: ", path.string(), " contains labels, expected images");
     if (path.extension() == ".bin") return {Cifar10(path), "CIFAR-10 binaries"};
     require(!image::looks_like_image(start), "data: ", path.string(), " is one image, expected a folder of images");
     const std::string_view text(reinterpret_cast<const char*>(start.data()), start.size());
     require(!text.starts_with("\x1F\x8B") && !text.starts_with("PK\x03\x04"), "data: ", path.string(),
-            " is an archive, expected what is in it: unpack it first");
+            " is an archive, expected its contents: unpack it first");
     fail("data: ", path.string(), " is not a data set, expected a folder of images, CIFAR-10 binaries or IDX files");
 }
 
-/// Reads a split. A folder holds CIFAR-10 binaries, IDX files, or images; of the first two the part's own split, or
-/// the other where there is only that.
+/// Reads a split from a file, or a folder of CIFAR-10 binaries, IDX files, or images. Of binaries and IDX files it
+/// reads the part's split, or the other one if that is missing.
 inline Loaded load(const Part& part) {
     if (!std::filesystem::is_directory(part.path)) return load_file(part.path);
     for (const Split split : {part.split, part.split == Split::train ? Split::test : Split::train}) {
@@ -124,8 +124,8 @@ inline Loaded load(const Part& part) {
     }
     ImageFolder images(part.path);
     const bool classes = !images.classes().empty();
-    auto left_out = images.left_out();
-    return {std::move(images), classes ? "class folders" : "flat folder", std::move(left_out)};
+    auto skipped = images.skipped();
+    return {std::move(images), classes ? "class folders" : "flat folder", std::move(skipped)};
 }
 
 }  // namespace doppel::data::detail

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The axis of a chart: its range, its ticks at round numbers, and where a value lies on it.
+// The axis of a chart: range, round ticks, and positions of values.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 
 namespace doppel::eval::detail {
 
-/// One axis. On a logarithmic one only values above zero have a place.
+/// A chart axis. A logarithmic one shows only values above zero.
 class Axis {
 public:
     explicit Axis(bool logarithmic) : logarithmic_(logarithmic) {}
@@ -21,7 +21,7 @@ public:
         high_ = std::max(high_, inner(value));
     }
 
-    /// After the last include(): widens an empty range, and to round ends where `rounded`.
+    /// Finishes the range after the last include(): widens an empty range, and, if `rounded`, extends to round ends.
     void close(bool rounded, int wanted) {
         if (low_ > high_) low_ = 0, high_ = 1;
         if (high_ - low_ < 1e-12 * std::max({std::abs(low_), std::abs(high_), 1e-280})) {
@@ -37,10 +37,10 @@ public:
         high_ = std::ceil(high_ / step_ - 1e-9) * step_;
     }
 
-    /// 0 at the low end, 1 at the high end.
+    /// Returns the position of a value: 0 at the low end, 1 at the high end.
     double place(double value) const { return (inner(value) - low_) / (high_ - low_); }
 
-    /// Round values inside the range; on a short logarithmic axis 1, 2 and 5 times powers of ten.
+    /// Returns round values inside the range; on a short logarithmic axis 1, 2 and 5 times powers of ten.
     std::vector<double> ticks() const {
         std::vector<double> values;
         const double slack = 1e-9 * (high_ - low_);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a page is made of: escaped text, and numbers as text.
+// Escaped text and numbers for HTML and SVG.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 
 namespace doppel::eval::detail {
 
-/// Bytes of the UTF-8 character that `text` begins with; 0 when it begins with none that XML allows.
+/// Returns the number of bytes of the UTF-8 character at the start of `text`; 0 if XML does not allow it.
 inline std::size_t character_length(std::string_view text) {
     const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
     if (byte(0) < 0x80) return byte(0) >= 0x20 || byte(0) == '\n' || byte(0) == '\t' ? 1 : 0;
@@ -30,7 +30,7 @@ inline std::size_t character_length(std::string_view text) {
     return allowed ? length : 0;
 }
 
-/// Text as it stands in HTML, SVG and quoted attributes. What is no character becomes U+FFFD.
+/// Escapes text for HTML, SVG and quoted attributes. Replaces invalid characters by U+FFFD.
 inline std::string escaped(std::string_view text) {
     std::string out;
     out.reserve(text.size());
@@ -50,14 +50,14 @@ inline std::string escaped(std::string_view text) {
     return out;
 }
 
-/// A number with so many digits after the point, whatever the program's locale.
+/// Formats a number with `digits` decimals, independent of the locale.
 inline std::string fixed(double value, int digits) {
     std::array<char, 400> text;
     const auto end = std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed, digits).ptr;
     return {text.data(), end};
 }
 
-/// A number for people: four digits that count, no trailing zeros; k, M, G from ten thousand on.
+/// Formats a number for readers: four significant digits, no trailing zeros; k, M, G from ten thousand on.
 inline std::string number_text(double value) {
     const char* unit = "";
     for (const char* next : {"k", "M", "G"})

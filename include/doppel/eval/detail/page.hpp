@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The style of the report: light or dark as the reader's system, one column on a phone.
+// The style sheet of the report: light or dark like the reader's system, one column on a phone.
 #pragma once
 
 namespace doppel::eval::detail {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Images inside a page: shrunk where large, as PNG data URIs.
+// Images in a page: PNG data URIs, shrunk if large.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -16,7 +16,7 @@
 
 namespace doppel::eval::detail {
 
-/// RFC 4648.
+/// Encodes bytes as base64 (RFC 4648).
 inline std::string base64(std::span<const std::uint8_t> bytes) {
     constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     std::string out;
@@ -30,7 +30,7 @@ inline std::string base64(std::span<const std::uint8_t> bytes) {
     return out;
 }
 
-/// The image with neither side above `most`, shrunk by a whole factor (the mean of each square).
+/// Returns the image with sides of at most `most`, shrunk by an integer factor (the mean of each square).
 inline Image thumbnail(const Image& image, int most) {
     const int factor = (std::max(image.width, image.height) + most - 1) / most;
     if (factor <= 1) return image;
@@ -47,13 +47,13 @@ inline Image thumbnail(const Image& image, int most) {
     return small;
 }
 
-/// An <img> that needs no other file. Images of few pixels are enlarged as squares, not blurred.
+/// Returns a self-contained <img>. Small images are enlarged without smoothing.
 inline std::string image_tag(const Image& image, std::string_view description) {
-    const bool whole = image.width > 0 && image.height > 0 && (image.channels == 1 || image.channels == 3) &&
+    const bool valid = image.width > 0 && image.height > 0 && (image.channels == 1 || image.channels == 3) &&
                        image.pixels.size() == static_cast<std::size_t>(image.width) *
                                                   static_cast<std::size_t>(image.height) *
                                                   static_cast<std::size_t>(image.channels);
-    require(whole, "write_report: an image of ", image.width, " x ", image.height, " x ", image.channels, " with ",
+    require(valid, "write_report: an image of ", image.width, " x ", image.height, " x ", image.channels, " with ",
             image.pixels.size(), " bytes, expected height * width * channels bytes, channels 1 or 3");
     const auto small = thumbnail(image, 224);
     return "<img" + std::string(std::max(small.width, small.height) <= 72 ? " class=\"px\"" : "") + " alt=\"" +

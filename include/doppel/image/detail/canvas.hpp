@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the decoders share: the limit on an image's size, and the image that they fill.
+// The image that a decoder fills, with a limit on its size.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -11,14 +11,14 @@
 
 namespace doppel::image::detail {
 
-/// Larger images are refused: 2^28 pixels are 768 MiB of RGB.
+/// The largest image that is decoded: 2^28 pixels are 768 MiB of RGB.
 inline constexpr std::int64_t most_pixels = std::int64_t{1} << 28;
 
-/// An image to decode into. Throws Error when the size that the file claims is absurd or does not fit in memory.
+/// Creates an image to decode into. Throws Error if the size in the file is invalid or does not fit in memory.
 inline Image canvas(std::string_view name, std::int64_t width, std::int64_t height, int channels) {
     require(width > 0 && height > 0, "decode: ", name, ": ", width, " x ", height, " pixels, expected at least 1 x 1");
     require(width <= most_pixels / height, "decode: ", name, ": ", width, " x ", height, " pixels, expected at most ",
-            most_pixels, " in all");
+            most_pixels, " pixels in total");
     try {
         return Image(static_cast<int>(width), static_cast<int>(height), channels);
     } catch (const std::bad_alloc&) { fail("decode: ", name, ": no memory for ", width, " x ", height, " pixels"); }

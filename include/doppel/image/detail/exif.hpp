@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The orientation that a camera wrote into an image's EXIF block, and how to undo it.
+// Reads and applies the orientation in an image's EXIF block.
 #pragma once
 
 #include <doppel/image/image.hpp>
@@ -11,8 +11,9 @@
 
 namespace doppel::image::detail {
 
-/// The orientation, 1 … 8, in a TIFF structure (EXIF 2.32, 4.6.4 A: tag 0x112, one SHORT in the first directory).
-/// 1 (as stored) when there is none or the structure is damaged: it says nothing about the pixels.
+/// Returns the orientation, 1 … 8, in a TIFF structure (EXIF 2.32, 4.6.4 A: tag 0x112, one SHORT in the first
+/// directory).
+/// Returns 1 (as stored) if there is none or the structure is damaged.
 inline int orientation(std::span<const std::uint8_t> tiff) {
     constexpr std::uint8_t prefix[] = {'E', 'x', 'i', 'f', 0, 0};  // JPEG puts it first, PNG does not
     if (tiff.size() >= 6 && std::equal(prefix, prefix + 6, tiff.begin())) tiff = tiff.subspan(6);
@@ -36,7 +37,7 @@ inline int orientation(std::span<const std::uint8_t> tiff) {
     return 1;
 }
 
-/// The image as it is to be seen. Orientations 2 to 8 mirror or turn it; 5 to 8 swap width and height.
+/// Returns the image upright. Orientations 2 to 8 mirror or rotate it; 5 to 8 swap width and height.
 inline Image oriented(Image image, int orientation) {
     if (orientation <= 1 || orientation > 8) return image;
     const bool swap = orientation >= 5;

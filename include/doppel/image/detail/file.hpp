@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading a file, or its first bytes, in one go.
+// Reads a file, or its first bytes.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -16,7 +16,7 @@
 
 namespace doppel::image::detail {
 
-/// The first `most` bytes of a file, fewer when it is shorter. Throws Error with the path and the system's reason.
+/// Reads the first `most` bytes of a file, fewer if it is shorter. Throws Error with the path and the system's reason.
 inline std::vector<std::uint8_t> read_start(const std::filesystem::path& path, std::size_t most, std::string_view who) {
     const auto give_up = [&](int error) {
         fail(who, ": cannot read ", path.string(), ": ", std::generic_category().message(error));
@@ -36,8 +36,8 @@ inline std::vector<std::uint8_t> read_start(const std::filesystem::path& path, s
     return bytes;
 }
 
-/// The whole file. Throws Error with the path and the system's reason.
-inline std::vector<std::uint8_t> read_whole(const std::filesystem::path& path, std::string_view who) {
+/// Reads a file. Throws Error with the path and the system's reason.
+inline std::vector<std::uint8_t> read_file(const std::filesystem::path& path, std::string_view who) {
     std::error_code problem;
     const auto size = std::filesystem::file_size(path, problem);  // an error too where path is a folder
     require(!problem, who, ": cannot read ", path.string(), ": ", problem.message());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// JPEG by libjpeg-turbo. Its errors come by longjmp; they end here and leave as Error.
+// JPEG by libjpeg-turbo. Converts its errors, which longjmp, to Error.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -22,7 +22,7 @@
 
 namespace doppel::image::detail {
 
-/// Where libjpeg's errors land.
+/// The error handler of libjpeg.
 struct JpegErrors {
     jpeg_error_mgr manager{};
     std::jmp_buf back{};
@@ -35,8 +35,8 @@ struct JpegErrors {
         manager.output_message = [](j_common_ptr) {};
     }
 
-    /// Runs `action`; false, with `message` set, when libjpeg gave up. The jump skips the frames between, so
-    /// `action` must own nothing: what has a destructor stays with the caller.
+    /// Runs `action`; returns false, with `message` set, if libjpeg failed. The longjmp skips destructors, so `action`
+    /// must own nothing; objects with destructors belong to the caller.
     template <class Action>
     bool completes(const Action& action) {
         if (setjmp(back) != 0) return false;
@@ -50,8 +50,8 @@ private:
         self.manager.format_message(codec, self.message);
         std::longjmp(self.back, 1);
     }
-    /// libjpeg warns and makes pixels up where data are damaged or missing. Only what leaves every pixel as it was
-    /// written may pass: surplus bytes, unknown versions and color profiles.
+    /// Treats warnings as errors: where data are damaged or missing, libjpeg warns and makes up pixels. Exceptions are
+    /// warnings that leave all pixels intact: surplus bytes, unknown versions and color profiles.
     static void warn(j_common_ptr codec, int level) {
         const int code = codec->err->msg_code;
         const bool harmless = code == JWRN_EXTRANEOUS_DATA || code == JWRN_ADOBE_XFORM || code == JWRN_JFIF_MAJOR
@@ -63,7 +63,7 @@ private:
     }
 };
 
-/// Inverted CMYK, which is what programs write, to RGB: each color times black, rounded, by Pillow's formula.
+/// Converts inverted CMYK, which is what programs write, to RGB: each color times black, rounded, by Pillow's formula.
 inline void cmyk_to_rgb(const std::uint8_t* cmyk, std::uint8_t* rgb, int width) {
     for (int x = 0; x < width; ++x, cmyk += 4, rgb += 3)
         for (int c = 0; c < 3; ++c) {
@@ -115,7 +115,7 @@ public:
     }
 
 private:
-    /// From the markers, which are gone when decoding ends.
+    /// Reads the orientation from the markers, which libjpeg frees when decoding ends.
     int orientation_marked() const {
         for (auto* marker = codec_.marker_list; marker; marker = marker->next)
             if (marker->data_length > 6 && marker->data[0] == 'E' && marker->data[1] == 'x')

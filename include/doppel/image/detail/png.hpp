@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading PNG by libpng. Its errors come by longjmp; they end here and leave as Error.
+// Decodes PNG by libpng. Converts its errors, which longjmp, to Error.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -30,18 +30,18 @@ public:
 
     Image decode(std::string_view name) {
         const auto give_up = [&] { fail("decode: ", name, ": damaged or unsupported PNG: ", message_); };
-        require(chunks_are_whole(), "decode: ", name, ": damaged or unsupported PNG: the file ends too early");
+        require(chunks_are_complete(), "decode: ", name, ": damaged or unsupported PNG: the file ends too early");
         if (!completes([&] {
                 png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, leave, [](png_structp, png_const_charp) {});
                 info_ = png_ ? png_create_info_struct(png_) : nullptr;
                 if (!info_) return;
-                png_set_user_limits(png_, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // canvas() has the limit and says it
+                png_set_user_limits(png_, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // canvas() checks the limit
                 png_set_read_fn(png_, this, read);
                 png_read_info(png_, info_);
             }))
             give_up();
         require(info_ != nullptr, "decode: ", name,
-                ": libpng cannot start: another version than at compile time, or no memory");
+                ": cannot initialize libpng: its version differs from compile time, or no memory is left");
         const int channels = (png_get_color_type(png_, info_) & PNG_COLOR_MASK_COLOR) != 0 ? 3 : 1;
         Image image = canvas(name, png_get_image_width(png_, info_), png_get_image_height(png_, info_), channels);
         std::vector<png_bytep> rows(static_cast<std::size_t>(image.height));
@@ -69,9 +69,9 @@ public:
     }
 
 private:
-    /// False when a chunk (length, name, data, checksum) claims more bytes than there are. libpng would first take, and
-    /// clear, the memory that it claims: up to 2 GiB.
-    bool chunks_are_whole() const {
+    /// Returns false if a chunk (length, name, data, checksum) is longer than the file. libpng would first allocate and
+    /// clear the claimed length, up to 2 GiB.
+    bool chunks_are_complete() const {
         for (std::size_t at = 8; at + 8 <= bytes_.size();) {
             const std::uint8_t* chunk = bytes_.data() + at;
             const std::size_t length = png_get_uint_32(chunk), left = bytes_.size() - at;
@@ -81,8 +81,8 @@ private:
         }
         return true;
     }
-    /// Runs `action`; false, with message_ set, when libpng gave up. The jump skips the frames between, so `action`
-    /// must own nothing: what has a destructor stays with the caller.
+    /// Runs `action`; returns false, with message_ set, if libpng failed. The longjmp skips destructors, so `action`
+    /// must own nothing; objects with destructors belong to the caller.
     template <class Action>
     bool completes(const Action& action) {
         if (setjmp(back_) != 0) return false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading WebP by libwebp.
+// Decodes WebP by libwebp.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -18,7 +18,7 @@
 
 namespace doppel::image::detail {
 
-/// The orientation in the EXIF chunk, if there is one (chunks: name, little-endian length, data, padded to even).
+/// Returns the orientation in the EXIF chunk, or 1 (chunks: name, little-endian length, data, padded to even).
 inline int webp_orientation(std::span<const std::uint8_t> bytes) {
     constexpr std::string_view exif = "EXIF";
     for (std::size_t at = 12; at + 8 <= bytes.size();) {
@@ -36,12 +36,12 @@ inline Image decode_webp(std::span<const std::uint8_t> bytes, std::string_view n
     WebPBitstreamFeatures features;
     const auto problem = WebPGetFeatures(bytes.data(), bytes.size(), &features);
     require(problem == VP8_STATUS_OK, "decode: ", name, ": damaged WebP: ",
-            problem == VP8_STATUS_NOT_ENOUGH_DATA ? "the file ends too early" : "its header is not valid");
-    require(!features.has_animation, "decode: ", name, ": animated WebP, expected a single picture");
+            problem == VP8_STATUS_NOT_ENOUGH_DATA ? "the file ends too early" : "its header is invalid");
+    require(!features.has_animation, "decode: ", name, ": animated WebP, expected a still image");
     Image image = canvas(name, features.width, features.height, 3);
     const auto* decoded =
         WebPDecodeRGBInto(bytes.data(), bytes.size(), image.pixels.data(), image.pixels.size(), image.width * 3);
-    require(decoded != nullptr, "decode: ", name, ": damaged WebP: the data of the picture are cut off or not valid");
+    require(decoded != nullptr, "decode: ", name, ": damaged WebP: the image data are truncated or invalid");
     return oriented(std::move(image), webp_orientation(bytes));
 }
 

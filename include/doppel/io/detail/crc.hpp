@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// 32-bit cyclic redundancy checks, eight bytes a step ("slicing by 8", Kounavis and Berry, IEEE Trans. Computers 2008).
+// 32-bit cyclic redundancy checks, eight bytes at a time ("slicing by 8": Kounavis, Berry, IEEE Trans. Computers 2008).
 #pragma once
 
 #include <array>
@@ -13,7 +13,7 @@ namespace doppel::io::detail {
 
 static_assert(std::endian::native == std::endian::little, "doppel: the file formats assume a little-endian machine");
 
-/// A running check of bytes; `reflected` is the polynomial with its bits in reverse order.
+/// An incremental CRC; `reflected` is the polynomial with its bits in reverse order.
 template <std::uint32_t reflected>
 class Crc {
 public:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// POSIX file descriptors that close themselves, and a stream buffer that remembers why a write failed.
+// POSIX files: an owning descriptor, a stream buffer that keeps the error of a failed write, appending, reading.
 #pragma once
 
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 
 namespace doppel::io::detail {
 
-/// An open file, closed with the object. False when it could not be opened (errno says why).
+/// An owning file descriptor. False if the file could not be opened (reason in errno).
 class Descriptor {
 public:
     Descriptor(const std::filesystem::path& path, int flags) : fd_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {}
@@ -36,7 +36,7 @@ private:
     int fd_;
 };
 
-/// Writes all of it. Zero, or the errno of the write that failed.
+/// Writes all bytes. Returns zero, or the errno of the failed write.
 inline int write_all(int fd, const char* data, std::size_t size) {
     while (size > 0) {
         const auto written = ::write(fd, data, size);
@@ -48,12 +48,12 @@ inline int write_all(int fd, const char* data, std::size_t size) {
     return 0;
 }
 
-/// An output buffer over a descriptor; large pieces go through without being copied.
+/// An output buffer over a descriptor; large pieces are written without a copy.
 class FileBuffer : public std::streambuf {
 public:
     explicit FileBuffer(int fd) : fd_(fd), buffer_(std::size_t{1} << 16) { reset(); }
 
-    /// The errno of the first write that failed; zero when all went well.
+    /// Returns the errno of the first failed write; zero if none failed.
     int error() const { return error_; }
 
 protected:
@@ -69,9 +69,9 @@ protected:
     }
 
     int sync() override {
-        const bool well = write(pbase(), static_cast<std::size_t>(pptr() - pbase()));
+        const bool written = write(pbase(), static_cast<std::size_t>(pptr() - pbase()));
         reset();
-        return well ? 0 : -1;
+        return written ? 0 : -1;
     }
 
 private:
@@ -85,14 +85,14 @@ private:
     std::vector<char> buffer_;
 };
 
-/// A file that grows a record at a time; a record is there whole or not at all.
+/// A file that records are appended to, each completely or not at all.
 class AppendFile {
 public:
     explicit AppendFile(const std::filesystem::path& path) : file_(path, O_WRONLY | O_CREAT | O_APPEND) {}
 
     explicit operator bool() const { return static_cast<bool>(file_); }
 
-    /// Zero, or the errno of what failed; the file is then as it was before.
+    /// Returns zero, or the errno of the failure; the file is then unchanged.
     int append(const std::string& record) {
         struct stat before{};
         if (::fstat(file_.get(), &before) != 0) return errno;
@@ -105,7 +105,7 @@ private:
     Descriptor file_;
 };
 
-/// The whole file, or nothing when it cannot be read (errno says why).
+/// Returns the contents of a file, or nothing if it cannot be read (reason in errno).
 inline std::optional<std::string> read_file(const std::filesystem::path& path) {
     const Descriptor file(path, O_RDONLY);
     if (!file) return std::nullopt;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The JSON header of a safetensors file, parsed and checked: plain data, without tensors.
+// Parses and checks the JSON header of a safetensors file.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -20,10 +20,10 @@
 
 namespace doppel::io::detail {
 
-/// The longest header the format allows.
+/// The maximum header length of the format.
 inline constexpr std::uint64_t longest_header = 100'000'000;
 
-/// One tensor of the header: where its bytes lie in the data section.
+/// A tensor of the header, with its byte range in the data section.
 struct TensorEntry {
     std::string name{}, type{};
     std::vector<std::int64_t> shape{};
@@ -35,7 +35,7 @@ struct SafetensorsHeader {
     std::map<std::string, std::string> metadata;
 };
 
-/// Bytes an element of a type that both the format and torch know; 0 for any other.
+/// Returns the bytes per element of a dtype that both the format and torch support; 0 for any other.
 inline std::uint64_t bytes_of_type(std::string_view type) {
     using Type = std::pair<std::string_view, std::uint64_t>;
     constexpr std::array known{Type{"F64", 8}, Type{"F32", 4}, Type{"F16", 2}, Type{"BF16", 2}, Type{"I64", 8},
@@ -44,9 +44,9 @@ inline std::uint64_t bytes_of_type(std::string_view type) {
     return found == known.end() ? 0 : found->second;
 }
 
-/// JSON that names nothing twice and nests no deeper than a header does. `who` begins every message.
+/// Parses JSON; rejects duplicate names and deeper nesting than a header has. `who` begins every message.
 inline nlohmann::json parse_header_json(const std::string& who, std::string_view text) {
-    const auto zero = text.find('\0');  // the parser would take it for the end
+    const auto zero = text.find('\0');  // for the parser this is the end
     require(zero == text.npos, who, ": the header is not JSON at its byte ", zero + 1);
     std::vector<std::set<std::string>> names;
     const auto watch = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& parsed) {
@@ -67,11 +67,11 @@ inline nlohmann::json parse_header_json(const std::string& who, std::string_view
     } catch (const nlohmann::json::parse_error& problem) {
         fail(who, ": the header is not JSON at its byte ", problem.byte);
     } catch (const nlohmann::json::exception&) {
-        fail(who, ": the header is not JSON that can be read, expected an object");
+        fail(who, ": the header is not valid JSON, expected an object");
     }
 }
 
-/// A JSON array of `count` (any number when 0) integers in [0, 2^63).
+/// Reads a JSON array of `count` (0: any number of) integers in [0, 2^63).
 inline std::vector<std::int64_t> header_numbers(const std::string& who, const nlohmann::json& entry, const char* key,
                                                 std::size_t count) {
     const auto found = entry.find(key);
@@ -92,28 +92,28 @@ inline TensorEntry header_entry(const std::string& who, const std::string& name,
     TensorEntry entry{.name = name, .type = value["dtype"].get<std::string>()};
     const auto element = bytes_of_type(entry.type);
     require(element > 0, who, ": dtype ", entry.type,
-            " is not known, expected F64, F32, F16, BF16, I64, I32, I16, I8, U8 or BOOL");
+            " is not supported, expected F64, F32, F16, BF16, I64, I32, I16, I8, U8 or BOOL");
     entry.shape = header_numbers(who, value, "shape", 0);
     const auto range = header_numbers(who, value, "data_offsets", 2);
     entry.begin = static_cast<std::uint64_t>(range[0]);
     entry.end = static_cast<std::uint64_t>(range[1]);
 
-    // `extent` counts an empty dimension as one, so that strides cannot overflow either.
+    // `extent` counts an empty dimension as one, so strides cannot overflow either.
     constexpr auto most = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
     std::uint64_t extent = element, bytes = element;
     for (const auto size : entry.shape) {
         const auto step = static_cast<std::uint64_t>(std::max<std::int64_t>(size, 1));
-        require(extent <= most / step, who, ": the shape is larger than memory can be");
+        require(extent <= most / step, who, ": the shape is larger than any memory");
         extent *= step;
         bytes *= static_cast<std::uint64_t>(size);
     }
-    require(entry.end >= entry.begin && entry.end - entry.begin == bytes, who, ": dtype and shape ask for ", bytes,
-            " bytes, data_offsets give ", entry.begin, " to ", entry.end);
+    require(entry.end >= entry.begin && entry.end - entry.begin == bytes, who, ": dtype and shape need ", bytes,
+            " bytes, data_offsets are ", entry.begin, " to ", entry.end);
     return entry;
 }
 
-/// The header `text` of a file whose data section has `data_bytes` bytes. The ranges must fill it without
-/// holes or overlaps.
+/// Parses the header `text` of a file with `data_bytes` bytes of data. The byte ranges must cover the data without gaps
+/// or overlaps.
 inline SafetensorsHeader parse_safetensors_header(const std::string& who, std::string_view text,
                                                   std::uint64_t data_bytes) {
     const auto json = parse_header_json(who, text);
@@ -137,7 +137,7 @@ inline SafetensorsHeader parse_safetensors_header(const std::string& who, std::s
     std::uint64_t covered = 0;
     for (const auto& entry : header.tensors) {
         require(entry.begin == covered, who, ": tensor \"", entry.name, "\" begins at data byte ", entry.begin,
-                ", expected ", covered, " (no holes, no overlaps)");
+                ", expected ", covered, " (no gaps, no overlaps)");
         covered = entry.end;
     }
     require(covered == data_bytes, who, ": the header describes ", covered, " bytes of data, the file has ",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cross-entropy between the views of an image: what SwAV and DINO share.
+// Cross-entropy between the views of an image, for SwAV and DINO.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -10,10 +10,11 @@
 
 namespace doppel::losses::detail {
 
-/// −Σ_k p_t log q_o, mean over the rows and over all pairs of a view t that has a p and another view o that has a
-/// log q: with G and V views G·(V − 1) terms. p, log q: [B, K] a view, undefined where a view has none.
-/// The p that meet one log q are summed first, so that there is one product a view and not one a pair.
-inline Tensor cross_entropy_of_views(std::string_view who, const std::vector<Tensor>& p, const std::vector<Tensor>& log_q) {
+/// Returns −Σ_k p_t log q_o, mean over the rows and over all pairs of a view t with p and another view o with log q:
+/// with G and V views, G·(V − 1) terms. p, log q: [B, K] per view, undefined for views without.
+/// Sums the p of each log q first, so that there is one product per view, not per pair.
+inline Tensor cross_entropy_of_views(std::string_view who, const std::vector<Tensor>& p,
+                                     const std::vector<Tensor>& log_q) {
     Tensor sum, all;
     std::size_t targets = 0, terms = 0;
     for (const Tensor& each : p)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The nuclear norm of a matrix with the polar factor as gradient, exact where singular values are zero or equal.
+// The nuclear norm with the polar factor as gradient, exact for zero or equal singular values.
 #pragma once
 
 #include <doppel/core/precision.hpp>
@@ -15,31 +15,31 @@ namespace doppel::losses::detail {
 /// A matrix [..., N, D] in float64 and its smaller Gram matrix G, with k = min(N, D) rows.
 struct Gram {
     bool wide;         ///< G = X Xᵀ, else Xᵀ X
-    Tensor x, matrix;  ///< [..., N, D], [..., k, k]; where x is not finite the matrix is zero
-    Tensor finite;     ///< [..., 1, 1], whether it is
+    Tensor x, matrix;  ///< [..., N, D], [..., k, k]; the matrix is zero if x is not finite
+    Tensor finite;     ///< [..., 1, 1], whether x is finite
 
     explicit Gram(const Tensor& input)
         : wide(input.size(-2) <= input.size(-1)), x(input.to(at::kDouble)),
           matrix(wide ? x.matmul(x.mT()) : x.mT().matmul(x)),
           finite(at::isfinite(matrix).all(-1, true).all(-2, true)) {
-        matrix = at::where(finite, matrix, 0.0);  // a decomposition of what is not finite would throw
+        matrix = at::where(finite, matrix, 0.0);  // the decomposition throws for non-finite values
     }
 
-    /// The roots of G's eigenvalues [..., k], zero where an eigenvalue is within rounding of zero.
+    /// Returns the roots of G's eigenvalues [..., k]; zero for eigenvalues within rounding of zero.
     Tensor roots(const Tensor& eigenvalues) const {
         const auto longest = static_cast<double>(std::max(x.size(-2), x.size(-1)));
         const double cut = longest * std::numeric_limits<double>::epsilon();
         const Tensor largest = eigenvalues.narrow(-1, eigenvalues.size(-1) - 1, 1).clamp_min(0);
         return at::where(eigenvalues > largest * cut, eigenvalues, 0.0).sqrt();
     }
-    /// Σ σ [...], not a number where x is not finite.
+    /// Returns Σ σ [...]; NaN if x is not finite.
     Tensor norm(const Tensor& sigma) const {
         return at::where(finite.squeeze(-1).squeeze(-1), sigma.sum(-1), std::numeric_limits<double>::quiet_NaN());
     }
-    /// U Vᵀ [..., N, D] over the singular values that are not zero, from G's eigenvectors, in type `type`.
+    /// Returns U Vᵀ [..., N, D] over the non-zero singular values, from G's eigenvectors, in dtype `type`.
     Tensor polar(const Tensor& sigma, const Tensor& vectors, at::ScalarType type) const {
         const Tensor inverse = at::where(sigma > 0, sigma.reciprocal(), 0.0);
-        // Both factors have orthonormal rows or columns, so that their product may be taken in float32.
+        // Both factors have orthonormal rows or columns, so float32 is enough for their product.
         const Tensor left = wide ? vectors : x.matmul(vectors) * inverse.unsqueeze(-2);               // [..., N, k]
         const Tensor right = wide ? vectors.mT().matmul(x) * inverse.unsqueeze(-1) : vectors.mT();    // [..., k, D]
         return at::where(finite, left.to(type).matmul(right.to(type)), std::numeric_limits<double>::quiet_NaN());
@@ -61,18 +61,19 @@ public:
     }
 };
 
-/// The sum of the singular values of each matrix, and its gradient, the polar factor:
+/// Returns the sum of the singular values of each matrix; its gradient is the polar factor:
 ///
 ///     ‖X‖_* = Σ √λ_i(G),   ∂‖X‖_*/∂X = X G^{-1/2} = U Vᵀ,   G = Xᵀ X (or X Xᵀ when that is smaller)
 ///
-/// Zero singular values take no part: the inverse root is a pseudo-inverse, which gives the shortest subgradient,
-/// finite also for equal rows, and zero for zeros. Equal singular values are nothing special: U and V enter together.
+/// Zero singular values are excluded: the inverse root is a pseudo-inverse, which yields the shortest subgradient,
+/// finite also for equal rows, and zero for zeros. Equal singular values need no special case: U and V occur only
+/// together.
 /// Shapes: float32 or float64 [..., N, D] → [...]. First derivatives only.
-/// Numerics: float64, where squaring costs nothing that float32 inputs have; singular values below √(max(N, D)·2⁻⁵²)
-/// of the largest count as zero (2e-7 for 128 × 128). What is not finite gives NaN and does not throw.
-/// No value is read back but the status of the decomposition, which runs on the device.
+/// Numerics: float64, in which squaring loses no precision of float32 inputs; singular values below √(max(N, D)·2⁻⁵²)
+/// of the largest count as zero (2e-7 for 128 × 128). Non-finite values yield NaN and do not throw.
+/// Syncs with the device only for the status of the decomposition.
 ///
-/// The name is not torch's, whose at::nuclear_norm would be found as well.
+/// Not named nuclear_norm, since argument-dependent lookup would find at::nuclear_norm too.
 ///
 ///     Tensor capacity = detail::nuclear(centroids);
 inline Tensor nuclear(const Tensor& x) {

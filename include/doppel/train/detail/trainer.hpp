@@ -104,7 +104,7 @@ inline Trainer::Trainer(AnyPreset preset, data::Dataset images, TrainOptions opt
       generators_(device_),
       identity_(detail::identity_of(preset_, images_, options_, lr_, precision_)),
       loss_sum_(at::zeros({}, at::TensorOptions(device_).dtype(at::kFloat))) {
-    if (auto doubt = preset_.optimizer.doubt(detail::peak(lr_, horizon_)); !doubt.empty()) warn(std::move(doubt));
+    if (auto doubt = preset_.optimizer.check_learning_rate(detail::peak(lr_, horizon_)); !doubt.empty()) warn(std::move(doubt));
     for (const auto& [name, value] : method_.counters())
         if (name == "step") step_ = value;
     require(step_, "train: the method does not count its steps");

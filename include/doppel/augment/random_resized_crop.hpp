@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operations that move pixels: random resized crop, flip, resize, center crop.
+// Random resized crop.
 #pragma once
 
 #include <doppel/augment/operation.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/random.hpp>
+#include <doppel/image/crop.hpp>
 #include <doppel/image/image.hpp>
 #include <doppel/image/resize.hpp>
 
@@ -16,8 +17,9 @@
 
 namespace doppel::augment {
 
-/// A random part of the image, resized to size × size: area U(scale) of the image's, width/height log-uniform in
-/// ratio; after 10 tries that do not fit, the largest centerd part with a ratio in range. torchvision's.
+/// Crops a random part of the image and resizes it to size × size: area U(scale) of the image's, width / height
+/// log-uniform in `ratio`; after 10 tries that do not fit, the largest centered part with a ratio in range. As in
+/// torchvision.
 /// Source: Szegedy et al., "Going deeper with convolutions", 2014 (arXiv:1409.4842), section 6.
 struct RandomResizedCrop {
     /// Side of the result in pixels, ≥ 1.
@@ -37,7 +39,7 @@ struct RandomResizedCrop {
                 ratio.low, ", ", ratio.high, "]");
     }
 
-    /// The part to take of a width × height image.
+    /// Draws the part of a width × height image.
     image::Rect draw(random::Stream& stream, int width, int height) const {
         const double area = static_cast<double>(width) * height;
         const double low = std::log(ratio.low), high = std::log(ratio.high);
@@ -72,54 +74,6 @@ struct RandomResizedCrop {
     }
 };
 
-/// Mirrors left and right.
-struct HorizontalFlip {
-    /// Probability, 0 … 1.
-    double p = 0.5;
-
-    void check() const { detail::require_probability("HorizontalFlip", p); }
-    bool draw(random::Stream& stream) const { return stream.chance(p); }
-    void apply(Image& image, bool flipped) const {
-        if (flipped) image::flip(image);
-    }
-    void operator()(Image& image, random::Stream& stream) const { apply(image, draw(stream)); }
-    std::string describe() const { return detail::called("horizontal_flip", std::pair("p", p)); }
-};
-
-/// Resizes so that the short side has `size` pixels; the aspect stays (the long side is rounded down).
-struct Resize {
-    /// Short side of the result in pixels, ≥ 1.
-    int size = 256;
-    /// Kernel of the resize.
-    image::Filter filter = image::Filter::bilinear;
-
-    void check() const { detail::require_size("Resize", size); }
-    Image apply(const Image& source) const {
-        const int shorter = std::min(source.width, source.height), longer = std::max(source.width, source.height);
-        require(shorter > 0, "Resize: the image has no pixels");
-        const int other = static_cast<int>(static_cast<double>(std::int64_t{size} * longer) / shorter);
-        return source.width <= source.height ? image::resize(source, size, other, filter)
-                                             : image::resize(source, other, size, filter);
-    }
-    Image made_from(const Image& source, random::Stream&) const { return apply(source); }
-    void operator()(Image& image, random::Stream&) const { image = apply(image); }
-    std::string describe() const {
-        return detail::called("resize", std::pair("size", size), std::pair("filter", name_of(filter)));
-    }
-};
-
-/// The middle size × size pixels, black where the image is smaller.
-struct CenterCrop {
-    /// Side of the result in pixels, ≥ 1.
-    int size = 224;
-
-    void check() const { detail::require_size("CenterCrop", size); }
-    Image apply(const Image& source) const { return image::center_crop(source, size, size); }
-    Image made_from(const Image& source, random::Stream&) const { return apply(source); }
-    void operator()(Image& image, random::Stream&) const { image = apply(image); }
-    std::string describe() const { return detail::called("center_crop", std::pair("size", size)); }
-};
-
-static_assert(Operation<RandomResizedCrop> && Operation<HorizontalFlip> && Operation<Resize> && Operation<CenterCrop>);
+static_assert(Operation<RandomResizedCrop>);
 
 }  // namespace doppel::augment

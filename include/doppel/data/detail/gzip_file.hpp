@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading a file that may be gzip, piece by piece.
+// Reads a file that may be compressed by gzip.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -18,20 +18,20 @@
 
 namespace doppel::data::detail {
 
-/// A file from its beginning, unpacked on the way when its content is gzip. Throws Error with the path when it cannot
-/// be read, or the packed data are damaged or cut off.
-class Inflated {
+/// A file that is read in pieces and decompressed if its content is gzip. Throws Error with the path if it cannot be
+/// read, or the compressed data are damaged or truncated.
+class GzipFile {
 public:
-    Inflated(const std::filesystem::path& path, std::string_view who)
+    GzipFile(const std::filesystem::path& path, std::string_view who)
         : path_(path), who_(who), file_(gzopen(path.c_str(), "rbe")) {
         require(file_ != nullptr, who_, ": cannot read ", path_.string(), ": ", std::generic_category().message(errno));
         gzbuffer(file_, 1 << 17);
     }
-    ~Inflated() { gzclose_r(file_); }
-    Inflated(const Inflated&) = delete;
-    Inflated& operator=(const Inflated&) = delete;
+    ~GzipFile() { gzclose_r(file_); }
+    GzipFile(const GzipFile&) = delete;
+    GzipFile& operator=(const GzipFile&) = delete;
 
-    /// The next bytes; fewer than asked for only at the end. Memory grows with what is there, not with the request.
+    /// Reads the next bytes; fewer than `wanted` only at the end. Memory grows with the data, not with the request.
     std::vector<std::uint8_t> read(std::size_t wanted) {
         std::vector<std::uint8_t> bytes;
         while (bytes.size() < wanted) {

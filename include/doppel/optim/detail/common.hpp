@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What all optimizers do with their groups: check them, find the gradients of a step, set rates.
+// Code shared by the optimizers: checks of groups, gradients and rates of a step, momentum.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -23,7 +23,8 @@ inline void require_rate(const char* who, const char* what, double value) {
     require(is_rate(value), who, ": ", what, " must be finite and not negative, got ", value);
 }
 
-/// Rates in range; parameters float32 or float64, of one type on one device, whole pieces of memory, none twice.
+/// Checks that rates are in range, and parameters float32 or float64, of one dtype on one device, dense in memory, and
+/// unique.
 inline void check(const char* who, const Groups& groups) {
     Tensor first;
     std::unordered_set<const void*> seen;
@@ -35,8 +36,9 @@ inline void check(const char* who, const Groups& groups) {
             require(w.defined(), who, ": parameter ", name, " is undefined");
             require(w.scalar_type() == at::kFloat || w.scalar_type() == at::kDouble, who,
                     ": parameters must be float32 or float64, ", name, " is ", w.scalar_type());
-            require(w.is_non_overlapping_and_dense(), who, ": parameter ", name, " is a view with gaps or overlaps");
-            require(seen.insert(w.unsafeGetTensorImpl()).second, who, ": parameter ", name, " is there twice");
+            require(w.is_non_overlapping_and_dense(), who, ": parameter ", name,
+                    " is a view with gaps or overlaps, expected dense memory");
+            require(seen.insert(w.unsafeGetTensorImpl()).second, who, ": parameter ", name, " occurs twice");
             if (!first.defined()) first = w;
             require(w.device() == first.device() && w.scalar_type() == first.scalar_type(), who,
                     ": parameters must share type and device, ", name, " is ", w.scalar_type(), " on ", w.device(),
@@ -46,38 +48,38 @@ inline void check(const char* who, const Groups& groups) {
     require(first.defined(), who, ": there are no parameters to train");
 }
 
-/// The learning rate of a group in a step.
+/// Returns the learning rate of a group in a step.
 inline double rate(const Group& group, double lr) { return group.fixed_lr.value_or(lr * group.lr_scale); }
 
-/// The weight decay of a group in a step: a scheduled one takes the place of each that is not zero.
+/// Returns the weight decay of a group in a step: a scheduled one replaces a non-zero one.
 inline double decay(const Group& group, std::optional<double> scheduled) {
     return group.weight_decay > 0 ? scheduled.value_or(group.weight_decay) : 0;
 }
 
-/// `t` on the device of `w` and in its memory layout: fused kernels walk through memory, so all their tensors must lie
-/// as the parameter does (which may have become channels-last, or have moved, since the optimizer was built).
-inline Tensor laid_out_as(const Tensor& w, const Tensor& t) {
+/// Returns `t` on the device and in the memory layout of `w`: fused kernels index memory directly, so their tensors
+/// must have the layout of the parameter, which may have moved or become channels-last since the optimizer was built.
+inline Tensor with_layout_of(const Tensor& w, const Tensor& t) {
     bool same = t.device() == w.device();
     for (std::int64_t d = 0; d < w.dim(); ++d) same &= w.size(d) == 1 || t.stride(d) == w.stride(d);
     return same ? t : at::empty_like(w).copy_(t);
 }
 
 inline void require_dense(const char* who, const std::string& name, const Tensor& gradient) {
-    require(gradient.layout() == at::kStrided, who, ": the gradient of ", name, " must be dense, it is sparse");
+    require(gradient.layout() == at::kStrided, who, ": the gradient of ", name, " is sparse, expected a dense one");
 }
 
-/// The parameters of a group that have a gradient, with it: `visit(place in the group, parameter, gradient)`.
+/// Calls `visit(index in the group, parameter, gradient)` for each parameter of a group that has a gradient.
 template <class Visit>
 void each_active(const char* who, const Group& group, Visit&& visit) {
     for (std::size_t j = 0; j < group.parameters.size(); ++j) {
         const auto& [name, w] = group.parameters[j];
         if (!w.grad().defined()) continue;
         require_dense(who, name, w.grad());
-        visit(j, w, laid_out_as(w, w.grad()));
+        visit(j, w, with_layout_of(w, w.grad()));
     }
 }
 
-/// The momentum of every parameter; none where momentum is 0.
+/// The momentum of all parameters; empty if momentum is 0.
 class Velocities {
 public:
     Velocities() = default;
@@ -90,7 +92,7 @@ public:
         }
     }
 
-    /// What a step of a group works on: the parameters that have a gradient, with gradient and momentum.
+    /// The parameters of a group that have a gradient, with gradient and momentum.
     struct Active {
         std::vector<Tensor> parameters, gradients, velocities;
     };
@@ -100,13 +102,13 @@ public:
             found.parameters.push_back(w);
             found.gradients.push_back(gradient);
             if (all_.empty()) return;
-            all_[i][j] = laid_out_as(w, all_[i][j]);
+            all_[i][j] = with_layout_of(w, all_[i][j]);
             found.velocities.push_back(all_[i][j]);
         });
         return found;
     }
 
-    /// Names them for a checkpoint: "momentum.<parameter>".
+    /// Visits the momentum tensors by name: "momentum.<parameter>".
     template <class Visitor>
     void state(const Groups& groups, Visitor&& visit) {
         for (std::size_t i = 0; i < all_.size(); ++i)
@@ -115,23 +117,23 @@ public:
     }
 
 private:
-    std::vector<std::vector<Tensor>> all_;  // as the groups
+    std::vector<std::vector<Tensor>> all_;  // in the order of the groups
 };
 
-/// Drops the gradients, so that the next backward pass writes instead of adding.
+/// Drops the gradients, so that the next backward pass writes them instead of adding.
 inline void drop_gradients(Groups& groups) {
     for (auto& group : groups)
         for (auto& item : group.parameters) item.second.mutable_grad().reset();
 }
 
-/// What a learning rate of another optimizer's size is warned of with.
-inline std::string doubt_text(const std::string& who, double peak, const char* how, const char* other) {
+/// Returns a warning that the learning rate is outside the optimizer's usual range.
+inline std::string learning_rate_warning(const std::string& who, double peak, const char* how, const char* other) {
     std::ostringstream text;
-    text << who << ": a learning rate that rises to " << peak << " is very " << how << "; is it one for " << other << '?';
+    text << who << ": a peak learning rate of " << peak << " is very " << how << "; is it meant for " << other << '?';
     return text.str();
 }
 
-/// "; 'predictor.': learning rate 0.05 throughout; …" for the line that describes an optimizer.
+/// Returns "; 'predictor.': learning rate 0.05 throughout; …" for describe() of an optimizer.
 inline std::string text_of(const Rules& rules) {
     std::string text;
     for (const auto& rule : rules) text += "; " + rule.describe();

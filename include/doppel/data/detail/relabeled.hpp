@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A data set under another list of classes.
+// A data set with labels mapped to another list of classes.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -15,41 +15,41 @@
 
 namespace doppel::data::detail {
 
-/// The images of `whole`; label l is to[l] among `names`. With an empty `to`, all unlabelled.
-struct Relabelled {
-    Dataset whole;
+/// The images of `base`; label l becomes to[l], an index into `names`. With an empty `to`, all are unlabeled.
+struct Relabeled {
+    Dataset base;
     std::vector<std::int64_t> to;
     std::vector<std::string> names;
 
-    std::int64_t size() const { return whole.size(); }
-    Image image(std::int64_t i) const { return whole.image(i); }
+    std::int64_t size() const { return base.size(); }
+    Image image(std::int64_t i) const { return base.image(i); }
     std::int64_t label(std::int64_t i) const {
-        const auto label = whole.label(i);
-        return label == unlabelled || to.empty() ? unlabelled : to.at(static_cast<std::size_t>(label));
+        const auto label = base.label(i);
+        return label == unlabeled || to.empty() ? unlabeled : to.at(static_cast<std::size_t>(label));
     }
     std::vector<std::string> classes() const { return names; }
     std::string fingerprint() const { return whole.fingerprint(); }
 };
 
-static_assert(ImageSource<Relabelled>);
+static_assert(ImageSource<Relabeled>);
 
-/// `other` with the labels that its class names have among `names`. Throws Error, which names `where` and the class,
-/// when an image of `other` is of another class.
+/// Maps the labels of `other` to `names` by class name. Throws Error, with `where` and the class, if an image of
+/// `other` has another class.
 inline Dataset under_classes(Dataset other, const std::vector<std::string>& names, std::string_view where) {
     const auto own = other.classes();
     if (own == names) return other;
     std::vector<std::int64_t> to;
     for (const auto& name : own) {
         const auto found = std::find(names.begin(), names.end(), name);
-        to.push_back(found == names.end() ? unlabelled : found - names.begin());
+        to.push_back(found == names.end() ? unlabeled : found - names.begin());
     }
     for (std::int64_t i = 0; i < other.size(); ++i) {
         const auto label = other.label(i);
-        require(label == unlabelled || to.at(static_cast<std::size_t>(label)) != unlabelled, "data: ", where,
-                ": class ", label == unlabelled ? "" : own[static_cast<std::size_t>(label)], " is not among the ",
+        require(label == unlabeled || to.at(static_cast<std::size_t>(label)) != unlabeled, "data: ", where,
+                ": class ", label == unlabeled ? "" : own[static_cast<std::size_t>(label)], " is not among the ",
                 names.size(), names.size() == 1 ? " class" : " classes", " of the training images");
     }
-    return Relabelled{std::move(other), std::move(to), names};
+    return Relabeled{std::move(other), std::move(to), names};
 }
 
 }  // namespace doppel::data::detail

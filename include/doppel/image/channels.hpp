@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Converts images between gray and RGB.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/image/detail/luma.hpp>
+#include <doppel/image/image.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+namespace doppel::image {
+
+/// Returns the image with 3 channels (gray in each) or 1 (luma).
+/// Throws Error for other numbers of channels.
+inline Image with_channels(Image image, int channels) {
+    require((channels == 1 || channels == 3) && (image.channels == 1 || image.channels == 3),
+            "with_channels: images have 1 or 3 channels, got ", image.channels, " to convert to ", channels);
+    if (image.channels == channels) return image;
+    Image result(image.width, image.height, channels);
+    std::uint8_t* out = result.pixels.data();
+    if (channels == 1)
+        for (std::size_t i = 0; i < image.pixels.size(); i += 3) *out++ = detail::luma(&image.pixels[i]);
+    else
+        for (const auto gray : image.pixels) out = std::fill_n(out, 3, gray);
+    return result;
+}
+
+}  // namespace doppel::image
