@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/encoders/torch_script.hpp>
-#include <doppel/losses/cosine.hpp>
+#include <doppel/losses/byol.hpp>
+#include <doppel/losses/simsiam.hpp>
 #include <doppel/recipe/any_method.hpp>
 #include <doppel/targets/ema.hpp>
 
@@ -86,7 +87,7 @@ TEST_CASE("a TorchScript file is an encoder: its width by a trial, its tensors b
 TEST_CASE("a TorchScript encoder in a method: its Ema copy keeps batch statistics of its own, without dropout") {
     const TemporaryFolder folder;
     const auto recipe = Recipe{.encoder = encoders::TorchScript{saved(network(), folder)}, .target = targets::Ema{.schedule = 0.5},
-                               .loss = losses::ByolMse{}};
+                               .loss = losses::Byol{}};
     Method method{recipe, {.seed = 1}};
     AnyMethod any = method;
     method->begin({.samples = 100, .steps = 10});

@@ -52,11 +52,11 @@ struct Weighted {
 /// Throws Error for non-finite weights, for a part that does not return a scalar, and in build() for parts with state
 /// or counters of the same name.
 ///
-///     .loss = losses::Sum{losses::Weighted{1.0, losses::Sigreg{}}, losses::Weighted{0.1, MyLoss{}}}
+///     .loss = losses::Sum{losses::Weighted{1.0, losses::Lejepa{}}, losses::Weighted{0.1, MyLoss{}}}
 ///     std::get<0>(method->recipe.loss.parts).loss  // a part, with its state
 template <class... L>
 struct Sum : detail::FirstPairing<L...> {
-    static_assert(sizeof...(L) > 0, "Sum needs at least one part, as Sum{Weighted{1.0, Sigreg{}}}");
+    static_assert(sizeof...(L) > 0, "Sum needs at least one part, as Sum{Weighted{1.0, Lejepa{}}}");
     static_assert((contracts::OutputsLoss<L> && ...),
                   "each part of a Sum must be callable as loss(Outputs), giving a Tensor; a loss on pairs becomes one "
                   "by [](const Outputs& out) { return loss(out.online[0], out.target[1]); }");
