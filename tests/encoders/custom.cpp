@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/encoders/custom.hpp>
-#include <doppel/losses/cosine.hpp>
+#include <doppel/losses/byol.hpp>
+#include <doppel/losses/simsiam.hpp>
 #include <doppel/recipe/any_method.hpp>
 #include <doppel/targets/ema.hpp>
 
@@ -81,7 +82,7 @@ TEST_CASE("a module's own tensors and its mode are the encoder's") {
 }
 
 TEST_CASE("a custom encoder in a method: its Ema copy keeps batch statistics of its own, without dropout") {
-    Method method{Recipe{.encoder = encoders::custom(sequential()), .target = targets::Ema{.schedule = 0.9}, .loss = losses::ByolMse{}},
+    Method method{Recipe{.encoder = encoders::custom(sequential()), .target = targets::Ema{.schedule = 0.9}, .loss = losses::Byol{}},
                   {.seed = 1}};
     method->begin({.samples = 100, .steps = 10});
     method->forward(batch_of(6)).backward();
@@ -101,10 +102,10 @@ TEST_CASE("a custom encoder that gives no features says so in one line") {
     const auto gray = [] { return nn::Sequential(nn::Conv2d(1, 6, 3), nn::AdaptiveAvgPool2d(1), nn::Flatten()); };
     const auto text = message_of([&] { encoders::custom(gray).build(); });
     INFO(text);
-    CHECK(mentions(text, {"encoders::custom", "do not pass", "channels", "give the size"}));
+    CHECK(mentions(text, {"encoders::custom", "do not pass", "channels", "set the image size"}));
     CHECK(text.find('\n') == std::string::npos);
     CHECK(encoders::custom(gray, {.image_size = 16, .channels = 1}).build()->feature_dim() == 6);
     CHECK(mentions(message_of([&] { encoders::custom(gray, 0); }), {"encoders::custom", "at least 1", "0"}));
-    Method wrong{Recipe{.encoder = encoders::custom(sequential(), 7), .loss = losses::ByolMse{}}};
+    Method wrong{Recipe{.encoder = encoders::custom(sequential(), 7), .loss = losses::Byol{}}};
     CHECK(mentions(message_of([&] { wrong->forward(batch_of(2)); }), {"Recipe.encoder", "[B, 7]", "[2, 6]"}));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/encoders/torch_script.hpp>
-#include <doppel/losses/cosine.hpp>
+#include <doppel/losses/byol.hpp>
+#include <doppel/losses/simsiam.hpp>
 #include <doppel/recipe/any_method.hpp>
 #include <doppel/targets/ema.hpp>
 
@@ -86,7 +87,7 @@ TEST_CASE("a TorchScript file is an encoder: its width by a trial, its tensors b
 TEST_CASE("a TorchScript encoder in a method: its Ema copy keeps batch statistics of its own, without dropout") {
     const TemporaryFolder folder;
     const auto recipe = Recipe{.encoder = encoders::TorchScript{saved(network(), folder)}, .target = targets::Ema{.schedule = 0.5},
-                               .loss = losses::ByolMse{}};
+                               .loss = losses::Byol{}};
     Method method{recipe, {.seed = 1}};
     AnyMethod any = method;
     method->begin({.samples = 100, .steps = 10});
@@ -121,7 +122,7 @@ TEST_CASE("what is no script to train says so in one line") {
     says({saved(network("False"), folder)}, {"TorchScript", "BatchNorm does not follow", "0 of 1", "torch.jit.script"});
     says({saved(network("True"), folder)}, {"TorchScript", "BatchNorm does not follow", "1 in evaluation", "torch.jit.script"});
     says({saved(network(), folder), 7}, {"TorchScript", "width 6", "expected 7"});
-    says({.path = saved(network(), folder), .trial = {.channels = 1}}, {"TorchScript", "do not pass", "give the size"});
+    says({.path = saved(network(), folder), .trial = {.channels = 1}}, {"TorchScript", "do not pass", "set the image size"});
     Script empty = part("Empty");
     empty.define("def forward(self, x: Tensor) -> Tensor:\n    return x.mean([2, 3])\n");
     says({saved(empty, folder)}, {"TorchScript", "no parameters", "freeze"});

@@ -2,7 +2,7 @@
 // iBOT's patch loss and the sum of losses.
 #include <doppel/encoders/vit.hpp>
 #include <doppel/losses/ibot.hpp>
-#include <doppel/losses/sigreg.hpp>
+#include <doppel/losses/lejepa.hpp>
 #include <doppel/losses/weighted_sum.hpp>
 #include <doppel/losses/tico.hpp>
 #include <doppel/methods/ibot.hpp>
@@ -17,7 +17,7 @@ using namespace doppel;
 using namespace doppel::test;
 using losses::Centering;
 using losses::Ibot;
-using losses::Sigreg;
+using losses::Lejepa;
 using losses::Sum;
 using losses::Weighted;
 
@@ -174,10 +174,10 @@ struct Warns : NoFrills {
 };
 
 static_assert(contracts::MaskingLoss<Ibot> && contracts::OutputsLoss<Ibot> && NamesPairing<Ibot>);
-static_assert(contracts::MaskingLoss<Sum<Sigreg, Ibot>> && !contracts::MaskingLoss<Sum<Sigreg, Symmetric>>);
-static_assert(std::same_as<Sum<Sigreg, Symmetric, Ibot>::Pairing, pairings::Symmetric>);
-static_assert(std::same_as<Sum<Sum<Sigreg>, Sum<Sigreg, Ibot>>::Pairing, pairings::GlobalToAll>);
-static_assert(!NamesPairing<Sum<Sigreg, TicoPart>>);
+static_assert(contracts::MaskingLoss<Sum<Lejepa, Ibot>> && !contracts::MaskingLoss<Sum<Lejepa, Symmetric>>);
+static_assert(std::same_as<Sum<Lejepa, Symmetric, Ibot>::Pairing, pairings::Symmetric>);
+static_assert(std::same_as<Sum<Sum<Lejepa>, Sum<Lejepa, Ibot>>::Pairing, pairings::GlobalToAll>);
+static_assert(!NamesPairing<Sum<Lejepa, TicoPart>>);
 
 }  // namespace
 
@@ -481,14 +481,14 @@ TEST_CASE("a sum of losses passes on what its parts have") {
     // What no part has the sum has not.
     using Plain = Sum<NoFrills, Ibot>;
     static_assert(!contracts::HasCounters<Plain> && !contracts::HasMetrics<Plain>);
-    static_assert(!contracts::HasState<Sum<NoFrills, Sigreg>> && contracts::HasState<Plain>);
+    static_assert(!contracts::HasState<Sum<NoFrills, Lejepa>> && contracts::HasState<Plain>);
 }
 
 TEST_CASE("a sum of losses says what is wrong with its parts") {
     Outputs out;
     out.online = {at::ones({4, 5}), at::ones({4, 5})};
     for (const double bad : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
-        Sum sum{Weighted{1.0, Sigreg{}}, Weighted{bad, NoFrills{}}};
+        Sum sum{Weighted{1.0, Lejepa{}}, Weighted{bad, NoFrills{}}};
         says([&] { sum(out); }, {"Sum", "weights must be finite"});
         says([&] { sum.build(5); }, {"Sum", "weights must be finite"});
         says([&] { sum.begin({}); }, {"Sum", "weights must be finite"});
@@ -508,7 +508,7 @@ TEST_CASE("a sum of losses says what is wrong with its parts") {
 
 TEST_CASE("a sum of losses trains in a method: state, counters, metrics and masks of its parts") {
     const auto recipe = masked(Sum{Weighted{1.0, Scaled{}}, Weighted{0.5, Ibot{.blocks = {.probability = 1}}},
-                                   Weighted{0.1, TicoPart{}}, Weighted{0.1, Sigreg{.directions = 8}}});
+                                   Weighted{0.1, TicoPart{}}, Weighted{0.1, Lejepa{.directions = 8}}});
     AnyMethod method = Method{recipe, {.seed = 3}};
     const auto warnings = method.begin({.samples = 100, .steps = 3, .steps_per_epoch = 1});
     CHECK(warnings == std::vector<std::string>{"Scaled: few steps"});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The losses of the momentum and predictor families.
-#include <doppel/losses/cosine.hpp>
+#include <doppel/losses/byol.hpp>
+#include <doppel/losses/simsiam.hpp>
 #include <doppel/losses/info_nce.hpp>
 #include <doppel/losses/inst_disc.hpp>
 
@@ -13,12 +14,12 @@
 
 using namespace doppel;
 using namespace doppel::test;
-using losses::ByolMse;
+using losses::Byol;
 using losses::InBatchInfoNce;
 using losses::InfoNce;
 using losses::InstanceNce;
 using losses::InstanceSoftmax;
-using losses::NegativeCosine;
+using losses::Simsiam;
 
 namespace {
 
@@ -181,8 +182,8 @@ TEST_CASE("the losses give the values and gradients of lightly, solo-learn and t
             equal("in_batch", InBatchInfoNce{t}(q3, k), {q3});
             const Tensor p0 = leaf(0.13, 0.9), p1 = leaf(0.23, 0.5), s0 = leaf(0.13, 0.9), s1 = leaf(0.23, 0.5);
             const Tensor z0 = leaf(0.29, 0.4), z1 = leaf(0.37, 0.1);
-            equal("byol", ByolMse{}(p0, z1) + ByolMse{}(p1, z0), {p0, p1});
-            equal("simsiam", (NegativeCosine{}(s0, z1) + NegativeCosine{}(s1, z0)) / 2, {s0, s1});
+            equal("byol", Byol{}(p0, z1) + Byol{}(p1, z0), {p0, p1});
+            equal("simsiam", (Simsiam{}(s0, z1) + Simsiam{}(s1, z0)) / 2, {s0, s1});
             const Tensor v = leaf(0.13, 0.9), bank = unit(chirp({images, d}, 0.17, 0.2)).to(type);
             equal("softmax", InstanceSoftmax{t}(outputs(v, bank, image_numbers())), {v});
             auto first = nce(t), fixed = nce(t, 30);
@@ -208,8 +209,8 @@ TEST_CASE("the losses equal their definitions, number by number, in float64") {
             close(InfoNce{t}(q, k, memory), info_nce_by_definition(q, k, memory, t));
             close(InfoNce{t}(q, k, memory.narrow(0, 0, 1)), info_nce_by_definition(q, k, memory.narrow(0, 0, 1), t));
             close(InBatchInfoNce{t}(q, k), in_batch_by_definition(q, k, t));
-            close(ByolMse{}(q, k), 2 - 2 * cosine_by_definition(q, k));
-            close(NegativeCosine{}(q, k), -cosine_by_definition(q, k));
+            close(Byol{}(q, k), 2 - 2 * cosine_by_definition(q, k));
+            close(Simsiam{}(q, k), -cosine_by_definition(q, k));
             const Tensor index = (at::arange(rows) * 3 + 1).remainder(rows + 3);
             close(InstanceSoftmax{t}(outputs(q, memory, index)), softmax_by_definition(q, memory, index, t));
             if (t < 0.05) continue;  // the definition with exp() loses its digits there
@@ -230,8 +231,8 @@ TEST_CASE("the losses' gradients equal central differences") {
         const std::vector<std::function<Tensor(const Tensor&)>> all{
             [&](const Tensor& q) { return InfoNce{t}(q, k, memory); },
             [&](const Tensor& q) { return InBatchInfoNce{t}(q, k); },
-            [&](const Tensor& q) { return ByolMse{}(q, k); },
-            [&](const Tensor& q) { return NegativeCosine{}(q, k); },
+            [&](const Tensor& q) { return Byol{}(q, k); },
+            [&](const Tensor& q) { return Simsiam{}(q, k); },
             [&](const Tensor& q) { return InstanceSoftmax{t}(outputs(q, memory, image_numbers().remainder(queue))); },
             [&](const Tensor& q) { return fixed.with_noise(q, memory, noise_rows().remainder(queue)); }};
         for (std::size_t i = 0; i < all.size(); ++i) {
@@ -254,8 +255,8 @@ TEST_CASE("no gradient reaches keys, targets, queue and bank") {  // pitfall 10
     const Tensor k = leaf(n, 0.29), memory = leaf(queue, 0.17);
     for (int i = 0; i < 4; ++i) {
         const Tensor q = leaf(n, 0.13);
-        const std::vector<Tensor> losses{InfoNce{}(q, k, memory), InBatchInfoNce{}(q, k), ByolMse{}(q, k),
-                                         NegativeCosine{}(q, k)};
+        const std::vector<Tensor> losses{InfoNce{}(q, k, memory), InBatchInfoNce{}(q, k), Byol{}(q, k),
+                                         Simsiam{}(q, k)};
         losses[static_cast<std::size_t>(i)].backward();
         CHECK(!untouched(q));
         CHECK(untouched(k));
@@ -274,7 +275,7 @@ TEST_CASE("the losses do not care about the length of the rows") {
     const auto values = [&](const Tensor& a, const Tensor& b) {
         at::manual_seed(3);
         InstanceNce estimate = nce(0.07);
-        return at::stack({InfoNce{}(a, b, memory), InBatchInfoNce{}(a, b), ByolMse{}(a, b), NegativeCosine{}(a, b),
+        return at::stack({InfoNce{}(a, b, memory), InBatchInfoNce{}(a, b), Byol{}(a, b), Simsiam{}(a, b),
                           InstanceSoftmax{}(outputs(a, memory, image_numbers())),
                           estimate(outputs(a, memory, image_numbers()))});
     };
@@ -293,7 +294,7 @@ TEST_CASE("the losses do not care about the order of the images, nor the queue's
     };
     equal(InfoNce{}(q, k, memory), InfoNce{}(at_order(q), at_order(k), memory.index_select(0, mixed)));
     equal(InBatchInfoNce{}(q, k), InBatchInfoNce{}(at_order(q), at_order(k)));
-    equal(ByolMse{}(q, k), ByolMse{}(at_order(q), at_order(k)));
+    equal(Byol{}(q, k), Byol{}(at_order(q), at_order(k)));
     // and row i belongs to row i
     CHECK(InfoNce{}(q, q, memory).item<double>() + 1 < InfoNce{}(q, at_order(q), memory).item<double>());
     CHECK(InBatchInfoNce{0.1}(q, q).item<double>() + 0.1 < InBatchInfoNce{0.1}(q, at_order(q)).item<double>());
@@ -322,11 +323,11 @@ TEST_CASE("the losses of uninformative, collapsed and opposite embeddings are kn
           Approx(std::log(65.0) - 64 * std::log(64 / 65.0)).epsilon(1e-5));
     // SimSiam −1; BYOL's two directions from 0 to 8
     const Tensor x = chirp({32, 16}, 0.13, 0.9);
-    CHECK(NegativeCosine{}(x, x).item<double>() == Approx(-1).epsilon(1e-12));
-    CHECK(NegativeCosine{}(x, -x).item<double>() == Approx(1).epsilon(1e-12));
-    CHECK(2 * ByolMse{}(x, x).item<double>() == Approx(0).margin(1e-12));  // pitfall 21
-    CHECK(2 * ByolMse{}(x, -x).item<double>() == Approx(8).epsilon(1e-12));
-    CHECK(ByolMse{}(at::eye(4, at::kDouble), at::eye(4, at::kDouble).roll(1, 0)).item<double>() ==
+    CHECK(Simsiam{}(x, x).item<double>() == Approx(-1).epsilon(1e-12));
+    CHECK(Simsiam{}(x, -x).item<double>() == Approx(1).epsilon(1e-12));
+    CHECK(2 * Byol{}(x, x).item<double>() == Approx(0).margin(1e-12));  // pitfall 21
+    CHECK(2 * Byol{}(x, -x).item<double>() == Approx(8).epsilon(1e-12));
+    CHECK(Byol{}(at::eye(4, at::kDouble), at::eye(4, at::kDouble).roll(1, 0)).item<double>() ==
           Approx(2).epsilon(1e-12));
     const Tensor apart = at::eye(8, at::kDouble);  // perfect: every image in a direction of its own
     CHECK(InfoNce{0.01}(apart.narrow(0, 0, 4), apart.narrow(0, 0, 4), apart.narrow(0, 4, 4)).item<double>() ==
@@ -343,10 +344,10 @@ TEST_CASE("MoCo v3's factor 2 tau is there, and BYOL's and SimSiam's two directi
     }
     using pairings::Reduce;
     CHECK(InBatchInfoNce::Pairing{}.reduce == Reduce::sum);
-    CHECK(ByolMse::Pairing{}.reduce == Reduce::sum);
-    CHECK(NegativeCosine::Pairing{}.reduce == Reduce::mean);
-    CHECK(NegativeCosine::Pairing{}(2, 2).size() == 2);
-    CHECK(ByolMse{}(q, k).item<double>() ==
+    CHECK(Byol::Pairing{}.reduce == Reduce::sum);
+    CHECK(Simsiam::Pairing{}.reduce == Reduce::mean);
+    CHECK(Simsiam::Pairing{}(2, 2).size() == 2);
+    CHECK(Byol{}(q, k).item<double>() ==
           Approx((unit(q) - unit(k)).pow(2).sum(1).mean().item<double>()).epsilon(1e-12));
 }
 
@@ -369,9 +370,9 @@ TEST_CASE("half-precision inputs stay finite and close at temperature 0.01") {  
                   [&](const Tensor& a) { return info_nce_by_definition(a, b, memory, t); });
             close([&](const Tensor& a) { return InBatchInfoNce{t}(a, b); },
                   [&](const Tensor& a) { return in_batch_by_definition(a, b, t); });
-            close([&](const Tensor& a) { return ByolMse{}(a, b); },
+            close([&](const Tensor& a) { return Byol{}(a, b); },
                   [&](const Tensor& a) { return 2 - 2 * cosine_by_definition(a, b); });
-            close([&](const Tensor& a) { return NegativeCosine{}(a, b); },
+            close([&](const Tensor& a) { return Simsiam{}(a, b); },
                   [&](const Tensor& a) { return -cosine_by_definition(a, b); });
             close([&](const Tensor& a) { return InstanceSoftmax{t}(outputs(a, memory, index)); },
                   [&](const Tensor& a) { return softmax_by_definition(a, memory, index, t); });
@@ -393,8 +394,8 @@ TEST_CASE("the losses compute in float32 under bfloat16 autocast") {
     const auto values = [&] {
         at::manual_seed(3);
         auto estimate = nce(0.07);
-        return at::stack({InfoNce{0.05}(q, k, memory), InBatchInfoNce{0.05}(q, k), ByolMse{}(q, k),
-                          NegativeCosine{}(q, k), InstanceSoftmax{0.05}(outputs(q, memory, at::arange(16))),
+        return at::stack({InfoNce{0.05}(q, k, memory), InBatchInfoNce{0.05}(q, k), Byol{}(q, k),
+                          Simsiam{}(q, k), InstanceSoftmax{0.05}(outputs(q, memory, at::arange(16))),
                           estimate(outputs(q, memory, at::arange(16)))});
     };
     const Tensor outside = values();
@@ -411,8 +412,8 @@ TEST_CASE("zero rows give finite losses and gradients") {
     const Tensor memory = unit(chirp({queue, d}, 0.17, 0.2));
     for (int i = 0; i < 5; ++i) {
         const Tensor q = at::zeros({n, d}, at::kDouble).set_requires_grad(true), k = at::zeros({n, d}, at::kDouble);
-        const std::vector<Tensor> losses{InfoNce{}(q, k, memory), InBatchInfoNce{}(q, k), ByolMse{}(q, k),
-                                         NegativeCosine{}(q, k), InstanceSoftmax{}(outputs(q, memory, at::arange(n)))};
+        const std::vector<Tensor> losses{InfoNce{}(q, k, memory), InBatchInfoNce{}(q, k), Byol{}(q, k),
+                                         Simsiam{}(q, k), InstanceSoftmax{}(outputs(q, memory, at::arange(n)))};
         losses[static_cast<std::size_t>(i)].backward();
         CHECK(std::isfinite(losses[static_cast<std::size_t>(i)].item<double>()));
         CHECK(at::isfinite(q.grad()).all().item<bool>());
@@ -481,8 +482,8 @@ TEST_CASE("the losses say what is wrong with their input") {
     };
     pairs("InfoNce", [&](const Tensor& a, const Tensor& b) { return InfoNce{}(a, b, memory); });
     pairs("InBatchInfoNce", InBatchInfoNce{});
-    pairs("ByolMse", ByolMse{});
-    pairs("NegativeCosine", NegativeCosine{});
+    pairs("Byol", Byol{});
+    pairs("Simsiam", Simsiam{});
     says([&] { InfoNce{}(good, good, Tensor()); }, {"InfoNce", "queue", "[K, 3]"});
     says([&] { InfoNce{}(good, good, wave({5, 4})); }, {"InfoNce", "queue", "[K, 3]", "[5, 4]"});
     says([&] { InfoNce{}(good, good, wave({3})); }, {"InfoNce", "queue", "[K, 3]", "[3]"});

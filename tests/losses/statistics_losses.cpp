@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Losses on statistics of the embeddings, and on a part of the features: TiCo, SIGReg, DirectCLR.
 #include <doppel/losses/directclr.hpp>
-#include <doppel/losses/sigreg.hpp>
+#include <doppel/losses/lejepa.hpp>
 #include <doppel/losses/tico.hpp>
 #include <doppel/recipe/method.hpp>
 
@@ -16,7 +16,7 @@ using namespace doppel;
 using namespace doppel::test;
 using losses::Directclr;
 using losses::NtXent;
-using losses::Sigreg;
+using losses::Lejepa;
 using losses::Tico;
 
 namespace {
@@ -62,7 +62,7 @@ double tico_by_definition(const Tensor& z0, const Tensor& z1, Rows& c, double be
     return loss;
 }
 
-double sigreg_by_definition(const std::vector<Tensor>& views, const Tensor& directions, const Sigreg& o) {
+double sigreg_by_definition(const std::vector<Tensor>& views, const Tensor& directions, const Lejepa& o) {
     const Rows a = numbers(directions);
     const std::size_t count = o.globals > 0 ? static_cast<std::size_t>(o.globals) : views.size();
     std::vector<Rows> z;
@@ -150,7 +150,7 @@ TEST_CASE("TiCo, DirectCLR and SIGReg give the values, gradients and states of l
         struct Case {
             std::string name;
             int views;
-            Sigreg loss;
+            Lejepa loss;
         };
         const std::vector<Case> cases{{"sigreg", 2, {}},
                                       {"sigreg_one", 1, {.lambda = 1}},
@@ -180,7 +180,7 @@ TEST_CASE("TiCo and SIGReg equal their definitions, number by number, in float64
     for (const double lambda : {0.0, 0.05, 1.0})
         for (const std::int64_t knots : {2, 17})
             for (const std::int64_t globals : {0, 1, 3}) {
-                const Sigreg loss{.lambda = lambda, .knots = knots, .t_max = 2.5, .globals = globals};
+                const Lejepa loss{.lambda = lambda, .knots = knots, .t_max = 2.5, .globals = globals};
                 const std::vector<Tensor> views{online(0, {4, 3}) * 2, online(1, {4, 3}), online(2, {4, 3}) - 1};
                 const Tensor directions = chirp({3, 5}, 0.19, 0.6);
                 CHECK(loss.with_directions(outputs(views), directions).item<double>() ==
@@ -199,7 +199,7 @@ TEST_CASE("the statistics losses' gradients equal central differences") {
     };
     for (const double lambda : {0.05, 0.9})
         check([&](const Tensor& z) {
-            return Sigreg{.lambda = lambda, .globals = 1}.with_directions(outputs({z, other, 2 * z}), directions);
+            return Lejepa{.lambda = lambda, .globals = 1}.with_directions(outputs({z, other, 2 * z}), directions);
         });
     check([&](const Tensor& z) { return Directclr{.dims = 4, .temperature = 0.5}(z, other); });
     TiCo late = tico(6, 1);  // β = 1: C is what was before, so that nothing has to be held
@@ -257,7 +257,7 @@ TEST_CASE("TiCo's covariance is read by the loss and written by commit alone") {
 }
 
 TEST_CASE("SIGReg draws unit directions from torch's generator, anew for each call") {
-    const Sigreg loss{.lambda = 1, .directions = 9};
+    const Lejepa loss{.lambda = 1, .directions = 9};
     const auto out = outputs({online(0, {16, 5}, at::kFloat) * 2});
     at::manual_seed(8);
     const double first = loss(out).item<double>(), second = loss(out).item<double>();
@@ -270,7 +270,7 @@ TEST_CASE("SIGReg draws unit directions from torch's generator, anew for each ca
     CHECK(loss(out).item<double>() == first);
     // in a recipe
     const heads::Mlp head{.hidden = {16}, .out = 6};
-    Method method{Recipe{.encoder = tiny(), .projector = head, .loss = Sigreg{.directions = 32}}};
+    Method method{Recipe{.encoder = tiny(), .projector = head, .loss = Lejepa{.directions = 32}}};
     const Tensor value = method->forward(batch_of(6, 0));
     value.backward();
     CHECK(std::isfinite(value.item<double>()));
@@ -280,21 +280,21 @@ TEST_CASE("SIGReg draws unit directions from torch's generator, anew for each ca
 TEST_CASE("the losses of collapsed, normal and perfect embeddings are known numbers") {
     // SIGReg's integrals of Gaussians: N(√2π − 2√π + √(2π/3)) when all is zero, √2π − √(2π/3) for normal embeddings
     const double pi = std::acos(-1.0);
-    const Sigreg statistic{.lambda = 1, .t_max = 6};
+    const Lejepa statistic{.lambda = 1, .t_max = 6};
     const auto of = [&](const Tensor& z) { return statistic(outputs({z})).item<double>(); };
     at::manual_seed(1);
     CHECK(of(at::zeros({64, 8}, at::kDouble)) ==
           Approx(64 * (std::sqrt(2 * pi) - 2 * std::sqrt(pi) + std::sqrt(2 * pi / 3))).epsilon(1e-4));
     const double normal = of(at::randn({512, 8}, at::kDouble));
     CHECK(normal == Approx(std::sqrt(2 * pi) - std::sqrt(2 * pi / 3)).epsilon(0.35));
-    const double zero = Sigreg{.lambda = 1}(outputs({at::zeros({64, 8}, at::kDouble)})).item<double>();
+    const double zero = Lejepa{.lambda = 1}(outputs({at::zeros({64, 8}, at::kDouble)})).item<double>();
     CHECK(zero == Approx(64 * 0.402).epsilon(0.01));
     const Tensor rows = at::randn({512, 8}, at::kDouble), line = at::randn({512, 1}, at::kDouble).expand({512, 8});
     for (const Tensor& wrong : {rows * 0.5, rows * 2, rows + 0.5, line}) CHECK(of(wrong) > 3 * normal);
     const Tensor z = at::randn({32, 8}, at::kDouble);  // the invariance term alone
-    CHECK(Sigreg{.lambda = 0}(outputs({z, z, z})).item<double>() == Approx(0).margin(1e-15));
-    CHECK(Sigreg{.lambda = 0}(outputs({z, z + 2})).item<double>() == Approx(1).epsilon(1e-12));
-    CHECK(Sigreg{.lambda = 0, .globals = 1}(outputs({z, z + 2})).item<double>() == Approx(2).epsilon(1e-12));
+    CHECK(Lejepa{.lambda = 0}(outputs({z, z, z})).item<double>() == Approx(0).margin(1e-15));
+    CHECK(Lejepa{.lambda = 0}(outputs({z, z + 2})).item<double>() == Approx(1).epsilon(1e-12));
+    CHECK(Lejepa{.lambda = 0, .globals = 1}(outputs({z, z + 2})).item<double>() == Approx(2).epsilon(1e-12));
 
     // TiCo: collapsed ρ(1 − β), then towards ρ; spread evenly ρ/D
     const Tensor ones = at::ones({8, 4}), even = at::eye(4).repeat({2, 1});
@@ -323,7 +323,7 @@ TEST_CASE("the statistics losses do not care about the order of the images; SIGR
     const Tensor directions = chirp({6, 4}, 0.19, 0.6);
     const auto mixed = [&](const Tensor& x) { return x.index_select(0, order); };
     const auto sig = [&](const Tensor& x, const Tensor& y, const Tensor& along) {
-        return Sigreg{.lambda = 0.4}.with_directions(outputs({x, y}), along).item<double>();
+        return Lejepa{.lambda = 0.4}.with_directions(outputs({x, y}), along).item<double>();
     };
     Tico loss = tico(6);
     CHECK(loss(mixed(a), mixed(b)).item<double>() == Approx(loss(a, b).item<double>()).epsilon(1e-12));
@@ -341,7 +341,7 @@ TEST_CASE("the statistics losses do not care about the order of the images; SIGR
 TEST_CASE("half-precision, zero and equal embeddings give finite statistics losses and gradients") {  // pitfall 16
     const Tensor directions = chirp({16, 8}, 0.19, 0.6, at::kFloat);
     const auto all = [&](const Tensor& a, const Tensor& b) {
-        return at::stack({Sigreg{.lambda = 0.5}.with_directions(outputs({a, b}), directions), tico(16)(a, b),
+        return at::stack({Lejepa{.lambda = 0.5}.with_directions(outputs({a, b}), directions), tico(16)(a, b),
                           Directclr{.dims = 8}(a, b)});
     };
     for (const auto type : {at::kHalf, at::kBFloat16}) {
@@ -367,7 +367,7 @@ TEST_CASE("the statistics losses compute in float32 under bfloat16 autocast") {
     const auto all = [&] {
         Tico loss = tico(16);
         loss.commit(outputs({a}));
-        return at::stack({Sigreg{.lambda = 0.5}.with_directions(outputs({a, b}), directions), loss(a, b),
+        return at::stack({Lejepa{.lambda = 0.5}.with_directions(outputs({a, b}), directions), loss(a, b),
                           Directclr{.dims = 8}(a, b)});
     };
     const Tensor outside = all();
@@ -382,12 +382,12 @@ TEST_CASE("the statistics losses say what is wrong with their input") {
     for (const double bad : {-0.1, 1.1, nan}) {
         says([&] { tico(3, bad); }, {"TiCo", "beta", "between 0 and 1"});
         says([&] { Tico{.beta = bad}(good, good); }, {"TiCo", "beta"});
-        says([&] { Sigreg{.lambda = bad}(outputs({good})); }, {"Sigreg", "lambda", "between 0 and 1"});
+        says([&] { Lejepa{.lambda = bad}(outputs({good})); }, {"Lejepa", "lambda", "between 0 and 1"});
     }
     for (const double bad : {-0.1, nan, infinity}) {
         says([&] { tico(3, 0.9, bad); }, {"TiCo", "rho", "at least 0 and finite"});
         says([&] { Directclr{.dims = 2, .temperature = bad}(good, good); }, {"Directclr", "temperature", "positive"});
-        says([&] { Sigreg{.t_max = bad}(outputs({good})); }, {"Sigreg", "t_max", "positive and finite"});
+        says([&] { Lejepa{.t_max = bad}(outputs({good})); }, {"Lejepa", "t_max", "positive and finite"});
     }
     const auto pairs = [&](const std::string& who, const std::function<void(const Tensor&, const Tensor&)>& loss) {
         says([&] { loss(wave({2, 3, 4}), good); }, {who, "[N, D]", "[2, 3, 4]"});
@@ -397,15 +397,15 @@ TEST_CASE("the statistics losses say what is wrong with their input") {
     };
     pairs("TiCo", [](const Tensor& a, const Tensor& b) { tico(3)(a, b); });
     pairs("Directclr", [](const Tensor& a, const Tensor& b) { Directclr{.dims = 2}(a, b); });
-    pairs("Sigreg", [](const Tensor& a, const Tensor& b) { Sigreg{}(outputs({a.defined() ? a : at::ones({2}), b})); });
+    pairs("Lejepa", [](const Tensor& a, const Tensor& b) { Lejepa{}(outputs({a.defined() ? a : at::ones({2}), b})); });
     says([&] { Tico{}(good, good); }, {"TiCo", "[3, 3]", "build(3)"});
     says([&] { tico(4)(good, good); }, {"TiCo", "[3, 3]", "[4, 4]"});
     says([&] { Directclr{}(good, good); }, {"Directclr", "360", "only 3 features"});
     says([&] { Directclr{.dims = 0}(good, good); }, {"Directclr", "dims", "at least 1"});
     says([&] { Directclr{.dims = 2}(wave({1, 3}), wave({1, 3})); }, {"Directclr", "at least 2 images", "1"});
-    says([&] { Sigreg{}(outputs({})); }, {"Sigreg", "at least one view"});
-    says([&] { Sigreg{.directions = 0}(outputs({good})); }, {"Sigreg", "directions", "at least 1"});
-    says([&] { Sigreg{.knots = 1}(outputs({good})); }, {"Sigreg", "knots", "at least 2"});
-    says([&] { Sigreg{.globals = 2}(outputs({good})); }, {"Sigreg", "globals", "1 views", "got 2"});
-    says([&] { Sigreg{.globals = -1}(outputs({good})); }, {"Sigreg", "globals", "got -1"});
+    says([&] { Lejepa{}(outputs({})); }, {"Lejepa", "at least one view"});
+    says([&] { Lejepa{.directions = 0}(outputs({good})); }, {"Lejepa", "directions", "at least 1"});
+    says([&] { Lejepa{.knots = 1}(outputs({good})); }, {"Lejepa", "knots", "at least 2"});
+    says([&] { Lejepa{.globals = 2}(outputs({good})); }, {"Lejepa", "globals", "1 views", "got 2"});
+    says([&] { Lejepa{.globals = -1}(outputs({good})); }, {"Lejepa", "globals", "got -1"});
 }

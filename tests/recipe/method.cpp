@@ -35,7 +35,7 @@ struct InfoNce {  // MoCo
     }
 };
 
-struct ByolMse {
+struct Byol {
     using Pairing = pairings::Symmetric;
     Tensor operator()(const Tensor& p, const Tensor& z) const { return (2 - 2 * at::cosine_similarity(p, z)).mean(); }
 };
@@ -109,7 +109,7 @@ auto byol() {
                   .projector = projector(),
                   .predictor = heads::Mlp{.hidden = {16}, .out = 12},
                   .target = targets::Ema{.schedule = schedules::Constant{0.9}},
-                  .loss = ByolMse{}};
+                  .loss = Byol{}};
 }
 auto simsiam() {
     return Recipe{.encoder = tiny(),
@@ -526,7 +526,7 @@ TEST_CASE("with_loss and its siblings change one slot and keep the others") {
                            .with_projector(None{})
                            .with_predictor(heads::Linear{.out = 4})
                            .with_pairing(pairings::Directions{.symmetric = true})
-                           .with_loss(ByolMse{})
+                           .with_loss(Byol{})
                            .with_queue(None{})
                            .with_target(targets::Ema{.schedule = 0.5});
     CHECK(other.layout.bn_groups == 3);
