@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # How this project compiles its own tests, examples and benchmarks: warnings, ccache, a fast linker, one
-# precompiled header for all of them. Nothing here reaches a user's target.
+# precompiled header. Nothing here reaches a user's target.
 add_library(doppel_warnings INTERFACE)
 target_compile_options(doppel_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion
                                                  $<$<BOOL:${DOPPEL_WARNINGS_AS_ERRORS}>:-Werror>)
@@ -45,16 +45,28 @@ endif()
 set_property(GLOBAL APPEND PROPERTY JOB_POOLS "compile=${_jobs}")
 set(CMAKE_JOB_POOL_COMPILE compile)
 
-# The one precompiled header; the targets below reuse it.
-file(CONFIGURE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/doppel_pch.cpp" CONTENT "// Carries the precompiled header.\n")
-add_library(doppel_pch OBJECT "${CMAKE_CURRENT_BINARY_DIR}/doppel_pch.cpp")
-target_link_libraries(doppel_pch PRIVATE doppel_developer)
-target_precompile_headers(doppel_pch PRIVATE <torch/torch.h> <nlohmann/json.hpp> <CLI/CLI.hpp> <fmt/format.h>)
-
-# doppel_program(name SOURCES ...): an executable that shares the precompiled header.
+# doppel_program(name SOURCES ...): an executable of this project, at the build type's optimization.
 function(doppel_program name)
   add_executable(${name} ${ARGN})
   target_link_libraries(${name} PRIVATE doppel_developer)
+endfunction()
+
+# Tests, lessons and other short programs compile at -O1 and share one precompiled header, which pays off from the second
+# program on. It holds torch's modules as far as doppel uses them, so that a file gets no more than it would include.
+add_library(doppel_quick INTERFACE)
+target_link_libraries(doppel_quick INTERFACE doppel_developer)
+target_compile_options(doppel_quick INTERFACE $<$<CONFIG:Release>:-O1>)
+file(CONFIGURE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/doppel_pch.cpp" CONTENT "// Carries the precompiled header.\n")
+add_library(doppel_pch OBJECT EXCLUDE_FROM_ALL "${CMAKE_CURRENT_BINARY_DIR}/doppel_pch.cpp")
+target_link_libraries(doppel_pch PRIVATE doppel_quick)
+target_precompile_headers(doppel_pch PRIVATE <doppel/core/module.hpp> <nlohmann/json.hpp> <fmt/format.h>)
+if(DOPPEL_BUILD_TESTS)  # Catch2, after torch
+  target_include_directories(doppel_pch PRIVATE "${PROJECT_SOURCE_DIR}/tests")
+  target_precompile_headers(doppel_pch PRIVATE <support/support.hpp>)
+endif()
+function(doppel_quick_program name)
+  add_executable(${name} ${ARGN})
+  target_link_libraries(${name} PRIVATE doppel_quick)
   target_precompile_headers(${name} REUSE_FROM doppel_pch)
 endfunction()
 

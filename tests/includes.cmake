@@ -2,6 +2,7 @@
 # Who includes whom below include/doppel, read from the sources when CMake runs:
 #   _headers            every header, by its path below include/doppel
 #   _includes_<header>  the headers of doppel that it includes
+#   _first_<header>     the first thing that it includes, when that is doppel's
 #   _torch              headers that need torch: they include <torch/...>, <ATen/...> or <c10/...>, directly or not
 set(_folder "${PROJECT_SOURCE_DIR}/include/doppel")
 file(GLOB_RECURSE _headers CONFIGURE_DEPENDS RELATIVE "${_folder}" "${_folder}/*.hpp")
@@ -9,13 +10,19 @@ set(_torch)
 foreach(_header IN LISTS _headers)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${_folder}/${_header}")
   set(_includes_${_header})
+  set(_first_${_header})
+  set(_first TRUE)
   file(STRINGS "${_folder}/${_header}" _lines REGEX "^[ \t]*#[ \t]*include[ \t]*<")
   foreach(_line IN LISTS _lines)
     if(_line MATCHES "<doppel/([^>]+)>")
       list(APPEND _includes_${_header} "${CMAKE_MATCH_1}")
+      if(_first)
+        set(_first_${_header} "${CMAKE_MATCH_1}")
+      endif()
     elseif(_line MATCHES "<(torch|ATen|c10)/" AND NOT _header IN_LIST _torch)
       list(APPEND _torch "${_header}")
     endif()
+    set(_first FALSE)
   endforeach()
 endforeach()
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Wrong compositions and wrong uses, one a case. The n-th line with "expect:" says what case n's first error line holds.
+// Wrong compositions and wrong uses. A line "// expect: TEXT" begins a case, which ends before the next such line: a
+// function of its own whose first error line holds TEXT. What stands above the first case must compile. All cases are
+// compiled at once, so a template that an earlier case instantiated with the same arguments gives no second error
+// (a lambda has a type of its own).
 #include <doppel/encoders/custom.hpp>
 #include <doppel/encoders/vit.hpp>
 #include <doppel/heads/mlp.hpp>
@@ -14,10 +17,6 @@
 
 using namespace doppel;
 using namespace doppel::test;
-
-#ifndef CASE
-#define CASE 0
-#endif
 
 struct NotASpec {
     int depth = 18;
@@ -60,75 +59,167 @@ struct PresetOf {
     R recipe;
 };
 
-void compose() {
-    [[maybe_unused]] const auto net = tiny();
-    [[maybe_unused]] const losses::BarlowTwins loss{};
-#if CASE == 0
+const auto net = tiny();
+const losses::BarlowTwins loss{};
+
+void right() {
     Method a{Recipe{.encoder = net, .loss = loss}};
     Method b{Recipe{.encoder = net, .queue = queues::Fifo{}, .loss = MemoryLoss{}}};
     Method c{Recipe{.encoder = encoders::Vit{}, .target = targets::Ema{}, .loss = MaskingLoss{}}};
     Method d{PresetOf{Recipe{.encoder = encoders::custom([] { return torch::nn::Linear(2, 2); }), .loss = loss}}, {.seed = 1}};
-#elif CASE == 1
-    Method m{Recipe{.projector = heads::Mlp{}, .loss = loss}};  // expect: Recipe.encoder is missing
-#elif CASE == 2
-    Method m{Recipe{.encoder = net}};  // expect: Recipe.loss is missing
-#elif CASE == 3
-    Method m{Recipe{.encoder = NotASpec{}, .loss = loss}};  // expect: Recipe.encoder needs build(), or must be a callable without arguments
-#elif CASE == 4
-    Method m{Recipe{.encoder = TinyNet(8), .loss = loss}};  // expect: Recipe.encoder holds a built module; slots hold specs
-#elif CASE == 5
-    Method m{Recipe{.encoder = [] { return torch::nn::Linear(2, 2); }, .loss = loss}};  // expect: feature_dim()
-#elif CASE == 6
-    Method m{Recipe{.encoder = net, .projector = NotASpec{}, .loss = loss}};  // expect: Recipe.projector needs build(int64_t in)
-#elif CASE == 7
-    Method m{Recipe{.encoder = net, .predictor = torch::nn::Linear(2, 2), .loss = loss}};  // expect: Recipe.predictor holds a built module
-#elif CASE == 8
-    Method m{Recipe{.encoder = net, .target = 0.99, .loss = loss}};  // expect: Recipe.target must be targets::Shared, targets::StopGradient or targets::Ema
-#elif CASE == 9
-    Method m{Recipe{.encoder = net, .queue = queues::Fifo{}, .loss = loss}};  // expect: Recipe.queue is filled, but Recipe.loss never reads it
-#elif CASE == 10
-    Method m{Recipe{.encoder = net, .loss = MemoryLoss{}}};  // expect: Recipe.loss reads a queue, but Recipe.queue is left out
-#elif CASE == 11
-    Method m{Recipe{.encoder = net, .loss = NotASpec{}}};  // expect: Recipe.loss must be callable as loss(online, target)
-#elif CASE == 12
-    Method m{Recipe{.encoder = net, .queue = NotASpec{}, .loss = MemoryLoss{}}};  // expect: Recipe.queue needs build(int64_t dim)
-#elif CASE == 13
-    Method m{Recipe{.encoder = net, .pairing = NotASpec{}, .loss = loss}};  // expect: Recipe.pairing must be callable as pairing(views, globals)
-#elif CASE == 14
-    Method m{Recipe{.encoder = net, .target = targets::Ema{}, .loss = MaskingLoss{}}};  // expect: Recipe.loss masks patches: Recipe.encoder needs with_patches(images, mask)
-#elif CASE == 15
-    Method m{Recipe{.encoder = encoders::Vit{}, .loss = MaskingLoss{}}};  // expect: Recipe.loss masks patches: Recipe.target must be targets::Ema
-#elif CASE == 16
-    losses::Sum s{losses::Weighted{1.0, MaskingLoss{}}, losses::Weighted{1.0, MaskingLoss{}}};  // expect: two parts of a Sum mask patches
-#elif CASE == 17
-    losses::Sum s{losses::Weighted{1.0, loss}};  // expect: each part of a Sum must be callable as loss(Outputs)
-#elif CASE == 18
-    Method m{Recipe{.encoder = torch::nn::Sequential(torch::nn::Flatten()), .loss = loss}};  // expect: encoders::custom([]
-#elif CASE == 19
-    Method m{Recipe{.encoder = net, .target = TargetOfBothKinds{}, .loss = loss}};  // expect: or a policy with either output(Tensor online)
-#elif CASE == 20
-    Method m{Recipe{.encoder = net, .loss = WrongCommit{}}};  // expect: Recipe.loss: commit must be callable as commit(const Outputs&)
-#elif CASE == 21
-    Method m{Recipe{.encoder = net, .loss = WrongMetrics{}}};  // expect: Recipe.loss: metrics() must be const
-#elif CASE == 22
-    Method m{Recipe{.encoder = net, .loss = WrongPairing{}}};  // expect: Recipe.loss: its Pairing must be callable
-#elif CASE == 23
-    Method m{Recipe{.encoder = net, .loss = WrongBuild{}}};  // expect: Recipe.loss: build must be callable as build(int64_t dim)
-#elif CASE == 24
-    Method m{Recipe{.encoder = net, .loss = WrongMask{}}};  // expect: Recipe.loss: mask must be const
-#elif CASE == 25
-    Method m{NotASpec{}, {.seed = 1}};  // expect: Method takes a Recipe{...} or a preset that holds one
-#elif CASE == 26
-    Method m{PresetOf{AnyRecipe(Recipe{.encoder = net, .loss = loss})}};  // expect: AnyRecipe::build({.seed = 1}) gives the method
-#elif CASE == 27
-    Method m{PresetOf{Recipe{.encoder = net}}, {.seed = 1}};  // expect: Recipe.loss is missing
-#elif CASE == 28
-    const auto spec = encoders::custom(torch::nn::Sequential(torch::nn::Flatten()));  // expect: encoders::custom got a built module
-#elif CASE == 29
-    const auto spec = encoders::custom([] { return 3; }, 256);  // expect: encoders::custom takes a callable without arguments
-#elif CASE == 30
-    [[maybe_unused]] const targets::Ema ema{.schedule = "slow"};  // expect: AnySchedule
-#elif CASE == 31
-    AnyMethod m = Method{Recipe{.encoder = net}, {.seed = 1}};  // expect: Recipe.loss is missing
-#endif
+}
+
+// expect: Recipe.encoder is missing
+void case_1() {
+    Method m{Recipe{.projector = heads::Mlp{}, .loss = loss}};
+}
+
+// expect: Recipe.loss is missing
+void case_2() {
+    Method m{Recipe{.encoder = net}};
+}
+
+// expect: Recipe.encoder needs build(), or must be a callable without arguments
+void case_3() {
+    Method m{Recipe{.encoder = NotASpec{}, .loss = loss}};
+}
+
+// expect: Recipe.encoder holds a built module; slots hold specs
+void case_4() {
+    Method m{Recipe{.encoder = TinyNet(8), .loss = loss}};
+}
+
+// expect: feature_dim()
+void case_5() {
+    Method m{Recipe{.encoder = [] { return torch::nn::Linear(2, 2); }, .loss = loss}};
+}
+
+// expect: Recipe.projector needs build(int64_t in)
+void case_6() {
+    Method m{Recipe{.encoder = net, .projector = NotASpec{}, .loss = loss}};
+}
+
+// expect: Recipe.predictor holds a built module
+void case_7() {
+    Method m{Recipe{.encoder = net, .predictor = torch::nn::Linear(2, 2), .loss = loss}};
+}
+
+// expect: Recipe.target must be targets::Shared, targets::StopGradient or targets::Ema
+void case_8() {
+    Method m{Recipe{.encoder = net, .target = 0.99, .loss = loss}};
+}
+
+// expect: Recipe.queue is filled, but Recipe.loss never reads it
+void case_9() {
+    Method m{Recipe{.encoder = net, .queue = queues::Fifo{}, .loss = loss}};
+}
+
+// expect: Recipe.loss reads a queue, but Recipe.queue is left out
+void case_10() {
+    Method m{Recipe{.encoder = net, .loss = MemoryLoss{}}};
+}
+
+// expect: Recipe.loss must be callable as loss(online, target)
+void case_11() {
+    Method m{Recipe{.encoder = net, .loss = NotASpec{}}};
+}
+
+// expect: Recipe.queue needs build(int64_t dim)
+void case_12() {
+    Method m{Recipe{.encoder = net, .queue = NotASpec{}, .loss = MemoryLoss{}}};
+}
+
+// expect: Recipe.pairing must be callable as pairing(views, globals)
+void case_13() {
+    Method m{Recipe{.encoder = net, .pairing = NotASpec{}, .loss = loss}};
+}
+
+// expect: Recipe.loss masks patches: Recipe.encoder needs with_patches(images, mask)
+void case_14() {
+    Method m{Recipe{.encoder = net, .target = targets::Ema{}, .loss = MaskingLoss{}}};
+}
+
+// expect: Recipe.loss masks patches: Recipe.target must be targets::Ema
+void case_15() {
+    Method m{Recipe{.encoder = encoders::Vit{}, .loss = MaskingLoss{}}};
+}
+
+// expect: two parts of a Sum mask patches
+void case_16() {
+    losses::Sum s{losses::Weighted{1.0, MaskingLoss{}}, losses::Weighted{1.0, MaskingLoss{}}};
+}
+
+// expect: each part of a Sum must be callable as loss(Outputs)
+void case_17() {
+    losses::Sum s{losses::Weighted{1.0, loss}};
+}
+
+// expect: encoders::custom([]
+void case_18() {
+    Method m{Recipe{.encoder = torch::nn::Sequential(torch::nn::Flatten()), .loss = loss}};
+}
+
+// expect: or a policy with either output(Tensor online)
+void case_19() {
+    Method m{Recipe{.encoder = net, .target = TargetOfBothKinds{}, .loss = loss}};
+}
+
+// expect: Recipe.loss: commit must be callable as commit(const Outputs&)
+void case_20() {
+    Method m{Recipe{.encoder = net, .loss = WrongCommit{}}};
+}
+
+// expect: Recipe.loss: metrics() must be const
+void case_21() {
+    Method m{Recipe{.encoder = net, .loss = WrongMetrics{}}};
+}
+
+// expect: Recipe.loss: its Pairing must be callable
+void case_22() {
+    Method m{Recipe{.encoder = net, .loss = WrongPairing{}}};
+}
+
+// expect: Recipe.loss: build must be callable as build(int64_t dim)
+void case_23() {
+    Method m{Recipe{.encoder = net, .loss = WrongBuild{}}};
+}
+
+// expect: Recipe.loss: mask must be const
+void case_24() {
+    Method m{Recipe{.encoder = net, .loss = WrongMask{}}};
+}
+
+// expect: Method takes a Recipe{...} or a preset that holds one
+void case_25() {
+    Method m{NotASpec{}, {.seed = 1}};
+}
+
+// expect: AnyRecipe::build({.seed = 1}) gives the method
+void case_26() {
+    Method m{PresetOf{AnyRecipe(Recipe{.encoder = net, .loss = loss})}};
+}
+
+// expect: Recipe.loss is missing
+void case_27() {
+    Method m{PresetOf{Recipe{.encoder = net}}, {.seed = 1}};
+}
+
+// expect: encoders::custom got a built module
+void case_28() {
+    const auto spec = encoders::custom(torch::nn::Sequential(torch::nn::Flatten()));
+}
+
+// expect: encoders::custom takes a callable without arguments
+void case_29() {
+    const auto spec = encoders::custom([] { return 3; }, 256);
+}
+
+// expect: AnySchedule
+void case_30() {
+    [[maybe_unused]] const targets::Ema ema{.schedule = "slow"};
+}
+
+// expect: Recipe.loss is missing
+void case_31() {
+    AnyMethod m = Method{Recipe{.encoder = net}, {.seed = 1}};
 }

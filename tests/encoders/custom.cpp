@@ -102,7 +102,7 @@ TEST_CASE("a custom encoder that gives no features says so in one line") {
     const auto gray = [] { return nn::Sequential(nn::Conv2d(1, 6, 3), nn::AdaptiveAvgPool2d(1), nn::Flatten()); };
     const auto text = message_of([&] { encoders::custom(gray).build(); });
     INFO(text);
-    CHECK(mentions(text, {"encoders::custom", "do not pass", "channels", "give the size"}));
+    CHECK(mentions(text, {"encoders::custom", "do not pass", "channels", "set the image size"}));
     CHECK(text.find('\n') == std::string::npos);
     CHECK(encoders::custom(gray, {.image_size = 16, .channels = 1}).build()->feature_dim() == 6);
     CHECK(mentions(message_of([&] { encoders::custom(gray, 0); }), {"encoders::custom", "at least 1", "0"}));

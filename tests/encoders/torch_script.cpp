@@ -122,7 +122,7 @@ TEST_CASE("what is no script to train says so in one line") {
     says({saved(network("False"), folder)}, {"TorchScript", "BatchNorm does not follow", "0 of 1", "torch.jit.script"});
     says({saved(network("True"), folder)}, {"TorchScript", "BatchNorm does not follow", "1 in evaluation", "torch.jit.script"});
     says({saved(network(), folder), 7}, {"TorchScript", "width 6", "expected 7"});
-    says({.path = saved(network(), folder), .trial = {.channels = 1}}, {"TorchScript", "do not pass", "give the size"});
+    says({.path = saved(network(), folder), .trial = {.channels = 1}}, {"TorchScript", "do not pass", "set the image size"});
     Script empty = part("Empty");
     empty.define("def forward(self, x: Tensor) -> Tensor:\n    return x.mean([2, 3])\n");
     says({saved(empty, folder)}, {"TorchScript", "no parameters", "freeze"});

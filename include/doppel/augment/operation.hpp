@@ -54,7 +54,7 @@ public:
     bool is() const {
         return self_->type() == typeid(T);
     }
-    /// The operation as a T, or nullptr when it is another one.
+    /// Returns the operation as a T; nullptr if it is of another type.
     template <class T>
     const T* as() const {
         const auto* model = dynamic_cast<const Model<T>*>(self_.get());

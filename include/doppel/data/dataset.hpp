@@ -18,12 +18,12 @@ namespace doppel::data {
 
 namespace detail {
 
-/// FNV-1a over texts, as 16 hexadecimal digits: the same on every machine.
+/// An FNV-1a hash of texts, as 16 hexadecimal digits: the same on every machine.
 class Fingerprint {
 public:
     void add(std::string_view text) {
         for (const char c : text) mix(static_cast<unsigned char>(c));
-        mix(0);  // "ab" "c" is not "a" "bc"
+        mix(0);  // separates "ab" "c" from "a" "bc"
     }
     std::string text() const {
         std::string digits(16, '0');
@@ -57,7 +57,7 @@ concept MaskSource = ImageSource<D> && requires(const D& d, std::int64_t i) {
     { d.mask(i) } -> std::convertible_to<Image>;
 };
 
-/// A source that can tell its list of images from another one: fingerprint() changes with the images' names, sizes or order.
+/// A source with a fingerprint() of its list of images, which changes with the images' names, sizes or order.
 template <class D>
 concept ListedSource = ImageSource<D> && requires(const D& d) {
     { d.fingerprint() } -> std::convertible_to<std::string>;
@@ -83,7 +83,7 @@ public:
     bool has_masks() const { return self_ && self_->has_masks(); }
     /// Returns the object mask of image i. Throws Error if the source has no masks.
     Image mask(std::int64_t i) const { return self_->mask(i); }
-    /// Identifies the list of images; empty where the source does not tell.
+    /// Returns a fingerprint of the list of images; empty if the source has none.
     std::string fingerprint() const { return self_ ? self_->fingerprint() : std::string{}; }
     /// Returns true if every image has a label and there are at least two classes.
     bool labeled() const {

@@ -54,7 +54,7 @@ public:
     const std::vector<std::string>& classes() const { return classes_; }
     /// Returns the path of image i.
     std::filesystem::path path(std::int64_t i) const { return file(i).path; }
-    /// Changes with the files' paths below the folder, their sizes, labels and order; not with the folder's own place.
+    /// Returns a hash of the files' relative paths, sizes, labels and order; independent of the folder's location.
     std::string fingerprint() const {
         detail::Fingerprint print;
         std::error_code missing;

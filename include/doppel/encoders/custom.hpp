@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any torch module as an encoder: one that does not say how wide its features are.
+// Custom encoders: any torch module, with the feature width given or found by a trial.
 #pragma once
 
 #include <doppel/contracts/encoder.hpp>
@@ -17,14 +17,14 @@
 
 namespace doppel::encoders {
 
-/// The image by which a width is found.
+/// The size of the images that find the feature width.
 struct Trial {
-    std::int64_t image_size = 64;  ///< side of the image, as large as the smallest view where the module minds
-    std::int64_t channels = 3;
+    std::int64_t image_size = 64;  ///< side of the images; the smallest view's if the module depends on it
+    std::int64_t channels = 3;     ///< channels of the images
 };
 
-/// The width F of the features [B, F] that forward(images) gives for two black images. The module must be in evaluation
-/// mode. Throws Error where they do not pass, or where they give something else.
+/// Returns the width F of the features [B, F] of forward(images) for two black images. The module must be in evaluation
+/// mode. Throws Error if forward() throws or returns another shape.
 template <class Forward>
 std::int64_t width_by_trial(const std::string& who, const Trial& trial, Forward&& forward) {
     const at::NoGradGuard no_grad;
@@ -35,15 +35,16 @@ std::int64_t width_by_trial(const std::string& who, const Trial& trial, Forward&
         const auto* of_torch = dynamic_cast<const c10::Error*>(&problem);
         const std::string text = of_torch ? of_torch->what_without_backtrace() : problem.what();
         fail(who, ": images [2, ", trial.channels, ", ", trial.image_size, ", ", trial.image_size,
-             "] do not pass (", text.substr(0, text.find('\n')), "); give the size of the images or the width of the features");
+             "] do not pass (", text.substr(0, text.find('\n')), "); set the image size or the feature width");
     }
-    require(features.defined() && features.dim() == 2 && features.size(0) == 2, who, ": images [2, ", trial.channels, ", ",
-            trial.image_size, ", ", trial.image_size, "] must give features [2, F], got ",
-            features.defined() ? features.sizes() : at::IntArrayRef{}, "; end the module with pooling and torch::nn::Flatten()");
+    require(features.defined() && features.dim() == 2 && features.size(0) == 2, who, ": images [2, ", trial.channels,
+            ", ", trial.image_size, ", ", trial.image_size, "] must yield features [2, F], got ",
+            features.defined() ? features.sizes() : at::IntArrayRef{},
+            "; end the module with pooling and torch::nn::Flatten()");
     return features.size(1);
 }
 
-/// A module with its width. Parameters, buffers and children carry the module's own names, as 0.weight.
+/// A module with its feature width. Parameters, buffers and children have the module's own names, as 0.weight.
 template <class Net>
 class CustomModule : public torch::nn::Module {
 public:
@@ -73,7 +74,7 @@ private:
     std::int64_t width_;
 };
 
-/// What custom() gives.
+/// The encoder spec that custom() returns.
 template <class Make>
 struct Custom {
     Make make{};
@@ -90,25 +91,27 @@ concept MakesNet = contracts::Factory<Make> && requires(const Make& make, const 
     { make()->named_children() };
 };
 
-/// So that nothing more is said.
-struct RefusedNet {};
+/// Returned for a rejected argument, so that the static_assert is the only error.
+struct RejectedNet {};
 
 template <class Make>
 auto custom(Make make, std::int64_t width, const Trial& trial) {
-    static_assert(!contracts::BuiltModule<Make>, "encoders::custom got a built module; it takes a callable, so that two methods share "
-                                                 "no weights: encoders::custom([] { return torch::nn::Sequential(...); })");
+    static_assert(!contracts::BuiltModule<Make>,
+                  "encoders::custom got a built module; it takes a callable, so that two methods share no weights: "
+                  "encoders::custom([] { return torch::nn::Sequential(...); })");
     static_assert(contracts::BuiltModule<Make> || MakesNet<Make>,
-                  "encoders::custom takes a callable without arguments that makes a torch module (a holder or a shared_ptr) with "
-                  "forward(Tensor images) -> Tensor: encoders::custom([] { return torch::nn::Sequential(...); })");
+                  "encoders::custom takes a callable without arguments that makes a torch module (a holder or a "
+                  "shared_ptr) with forward(Tensor images) -> Tensor: "
+                  "encoders::custom([] { return torch::nn::Sequential(...); })");
     if constexpr (MakesNet<Make>)
         return Custom<Make>{std::move(make), width, trial};
     else
-        return RefusedNet{};
+        return RejectedNet{};
 }
 }  // namespace detail
 
-/// An encoder of any module that takes images [B, C, H, W] and gives features [B, F], with F given, or found by a trial of
-/// two black images in evaluation mode.
+/// Returns an encoder spec for any module that maps images [B, C, H, W] to features [B, F], with F given, or found by a
+/// trial of two black images in evaluation mode.
 ///
 ///     .encoder = encoders::custom([] { return torch::nn::Sequential(...); }, 256)
 ///     .encoder = encoders::custom([] { return MyNet(); }, {.image_size = 32})

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A TorchScript file as an encoder. Not in doppel.hpp, since torch::jit costs compile time.
+// Encoders from TorchScript files. Not in doppel.hpp, since torch::jit costs compile time.
 #pragma once
 
 #include <doppel/contracts/encoder.hpp>
@@ -23,14 +23,15 @@ namespace doppel::encoders {
 
 namespace detail {
 
-/// A node of the script's tree of modules: the script's own tensors under their own names, and its own training mode.
+/// A module of the script's module tree, with the script's tensors, names and training mode.
 class ScriptNode : public torch::nn::Module {
 public:
     explicit ScriptNode(torch::jit::Module script) : torch::nn::Module("TorchScript"), script_(std::move(script)) {
         for (const auto& own : script_.named_parameters(/*recurse=*/false))
             register_parameter(own.name, own.value, own.value.requires_grad());
         for (const auto& own : script_.named_buffers(/*recurse=*/false)) register_buffer(own.name, own.value);
-        for (const auto& child : script_.named_children()) register_module(child.name, std::make_shared<ScriptNode>(child.value));
+        for (const auto& child : script_.named_children())
+            register_module(child.name, std::make_shared<ScriptNode>(child.value));
     }
 
     void train(bool on = true) override {
@@ -44,31 +45,32 @@ protected:
 
 }  // namespace detail
 
-/// The module that TorchScript describes.
+/// The module of encoders::TorchScript.
 class TorchScriptModule : public detail::ScriptNode {
 public:
     TorchScriptModule(const std::string& path, torch::jit::Module script, std::int64_t width, const Trial& trial)
         : detail::ScriptNode(std::move(script)), width_(width) {
         const std::string who = "TorchScript: " + path;
-        require(!parameters().empty(), who, " has no parameters to train: it was frozen; save it by torch.jit.script(net).save(...), "
-                                            "without torch.jit.freeze or optimize_for_inference");
+        require(!parameters().empty(), who,
+                " has no parameters to train: it was frozen; save it with torch.jit.script(net).save(...), without "
+                "torch.jit.freeze or optimize_for_inference");
         eval();
         const std::int64_t found = width_by_trial(who, trial, [&](const Tensor& images) { return forward(images); });
-        require(width_ == 0 || width_ == found, who, " gives features of width ", found, ", expected ", width_);
+        require(width_ == 0 || width_ == found, who, " returns features of width ", found, ", expected ", width_);
         width_ = found;
         check_statistics(who, trial);
         train();
     }
 
     Tensor forward(const Tensor& images) {
-        // Without the optimizer, whose later calls may round in another way than its first: a resumed run must not differ.
+        // The graph optimizer may round differently from the second call on, so a resumed run would differ.
         const torch::jit::GraphOptimizerEnabledGuard plain(false);
         return script_.forward({images}).toTensor();
     }
     std::int64_t feature_dim() const { return width_; }
 
 private:
-    /// BatchNorm must follow the mode: that of a traced module is fixed for ever.
+    /// Throws Error unless BatchNorm follows training and evaluation mode, which is fixed in traced modules.
     void check_statistics(const std::string& who, const Trial& trial) {
         std::vector<std::pair<std::string, Tensor>> watched;
         for (const auto& item : named_buffers())
@@ -92,24 +94,25 @@ private:
         const std::size_t in_training = moved(true), in_evaluation = moved(false);
         const auto all = buffers();
         for (std::size_t i = 0; i < all.size(); ++i) Tensor(all[i]).copy_(before[i]);
-        require(in_training == watched.size() && in_evaluation == 0, who, ": BatchNorm does not follow training and evaluation mode (",
-                in_training, " of ", watched.size(), " move in training, ", in_evaluation,
-                " in evaluation), as in a traced module; save it by torch.jit.script(net).save(...)");
+        require(in_training == watched.size() && in_evaluation == 0, who,
+                ": BatchNorm does not follow training and evaluation mode (", in_training, " of ", watched.size(),
+                " layers update in training, ", in_evaluation,
+                " in evaluation), as in a traced module; save it with torch.jit.script(net).save(...)");
     }
 
     std::int64_t width_;
 };
 
-/// A network that was saved by torch.jit.script(net).save("net.pt"): images [B, C, H, W] → features [B, F]. Its weights
-/// are where training starts, under the script's own names.
-/// As target network BatchNorm keeps batch statistics of its own and dropout is off, as in shipped encoders.
+/// A network saved by torch.jit.script(net).save("net.pt"): images [B, C, H, W] → features [B, F]. Training starts from
+/// its weights, which keep the script's names.
+/// In a target network, BatchNorm keeps separate batch statistics and dropout is off, as in shipped encoders.
 /// Throws Error for a file that torch cannot load, for a frozen or traced module, and for features that are not [B, F].
 ///
 ///     .encoder = encoders::TorchScript{"net.pt"}
 struct TorchScript {
-    std::string path{};      ///< the file
-    std::int64_t width = 0;  ///< F; 0: found by a trial, otherwise held against it
-    Trial trial{};           ///< the image of the trial
+    std::string path{};      ///< path of the file
+    std::int64_t width = 0;  ///< F; 0: found by a trial, otherwise checked by it
+    Trial trial{};           ///< the images of the trial
 
     std::shared_ptr<TorchScriptModule> build() const {
         torch::jit::Module script;

@@ -6,7 +6,9 @@
 #include <doppel/data/loader.hpp>
 #include <doppel/recipe/any_method.hpp>
 
+#include <concepts>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -75,14 +77,12 @@ void each_batch(const data::Dataset& images, const augment::Pipeline& plain, con
 
 }  // namespace detail
 
-/// Returns encoder outputs in evaluation mode for un-augmented images, without gradient and without changing the
-/// method.
-///
-///     eval::Features bank = eval::features(method, train_images, views.plain, {.network = Network::online});
-inline Features features(const AnyMethod& method, const data::Dataset& images, const augment::Pipeline& plain,
-                         const FeatureOptions& options = {}) {
+namespace detail {
+
+/// Rows of `forward`, with `module` in evaluation mode, for un-augmented images.
+inline Features features_of(torch::nn::Module& module, const std::function<Tensor(const Tensor&)>& forward,
+                            const data::Dataset& images, const augment::Pipeline& plain, const FeatureOptions& options) {
     const at::NoGradGuard no_grad;
-    torch::nn::Module& module = method.module();
     const EvaluationMode scope(module);
     const auto parameters = module.parameters();
     const at::Device device = parameters.empty() ? at::Device(at::kCPU) : parameters.front().device();
@@ -90,23 +90,51 @@ inline Features features(const AnyMethod& method, const data::Dataset& images, c
     // Filled in place: many small tensors among large buffers would fragment the heap.
     Features found;
     std::int64_t count = 0;
-    detail::each_batch(images, plain, options, /*prefetch=*/3,
-                       [&](const Tensor& views, const Tensor& label, const Tensor& number) {
-                           const Tensor placed = views.to(device).contiguous(at::MemoryFormat::ChannelsLast);
-                           const Tensor part = method.features(placed, options.network).to(at::kFloat);
-                           if (count == 0) {
-                               found.rows = at::empty({images.size(), part.size(1)}, part.options());
-                               found.index = at::empty({images.size()}, at::kLong);
-                               if (label.defined()) found.labels = at::empty({images.size()}, at::kLong);
-                           }
-                           found.rows.narrow(0, count, part.size(0)).copy_(part);
-                           found.index.narrow(0, count, part.size(0)).copy_(number);
-                           if (label.defined()) found.labels.narrow(0, count, part.size(0)).copy_(label);
-                           count += part.size(0);
-                       });
+    each_batch(images, plain, options, /*prefetch=*/3,
+               [&](const Tensor& views, const Tensor& label, const Tensor& number) {
+                   const Tensor placed = views.to(device).contiguous(at::MemoryFormat::ChannelsLast);
+                   const Tensor part = forward(placed).to(at::kFloat);
+                   if (count == 0) {
+                       require(part.dim() == 2, "features: the encoder must return [images, features], got ", part.sizes());
+                       found.rows = at::empty({images.size(), part.size(1)}, part.options());
+                       found.index = at::empty({images.size()}, at::kLong);
+                       if (label.defined()) found.labels = at::empty({images.size()}, at::kLong);
+                   }
+                   found.rows.narrow(0, count, part.size(0)).copy_(part);
+                   found.index.narrow(0, count, part.size(0)).copy_(number);
+                   if (label.defined()) found.labels.narrow(0, count, part.size(0)).copy_(label);
+                   count += part.size(0);
+               });
+    require(count > 0, "features: none of the ", images.size(), " images can be decoded");
     return {found.rows.narrow(0, 0, count),
             found.labels.defined() ? found.labels.narrow(0, 0, count).to(device) : Tensor{},
             found.index.narrow(0, 0, count)};
+}
+
+}  // namespace detail
+
+/// Returns encoder outputs in evaluation mode for un-augmented images, without gradient and without changing the
+/// method.
+///
+///     eval::Features bank = eval::features(method, train_images, views.eval, {.network = Network::online});
+inline Features features(const AnyMethod& method, const data::Dataset& images, const augment::Pipeline& plain,
+                         const FeatureOptions& options = {}) {
+    return detail::features_of(method.module(), [&](const Tensor& x) { return method.features(x, options.network); }, images,
+                               plain, options);
+}
+
+/// The same for any module (holder or shared pointer) whose forward(images [B, C, H, W]) returns features [B, F].
+///
+///     auto net = encoders::ResNet{.depth = 18}.build();
+///     eval::Features rows = eval::features(net, photos, views::simclr_small().eval);
+template <class Encoder>
+    requires(!std::same_as<Encoder, AnyMethod>) && requires(Encoder e, const Tensor& x) {
+        { e->forward(x) } -> std::convertible_to<Tensor>;
+        { *e } -> std::convertible_to<torch::nn::Module&>;
+    }
+Features features(Encoder encoder, const data::Dataset& images, const augment::Pipeline& plain,
+                  const FeatureOptions& options = {}) {
+    return detail::features_of(*encoder, [&](const Tensor& x) { return encoder->forward(x); }, images, plain, options);
 }
 
 }  // namespace doppel::eval

@@ -5,7 +5,6 @@
 #include <doppel/contracts/head.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
-#include <doppel/contracts/head.hpp>
 
 #include <cmath>
 #include <cstdint>

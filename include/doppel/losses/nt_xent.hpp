@@ -16,26 +16,27 @@
 
 namespace doppel::losses {
 
-/// Each projection must pick those of the same image's other views among all others. With two views, 2N projections:
+/// Classifies, for each projection, those of the same image's other views among all others. With two views, for 2N
+/// projections:
 ///
 ///     s_ij = ẑ_i · ẑ_j / τ,  ẑ = z / ‖z‖,  z = [z0; z1]
 ///     L = 1/(2N) Σ_i ( log Σ_{j≠i} exp s_ij − s_{i,p(i)} ),  p(i) = i ± N
 ///
-/// and with V views, VN projections in one pool, where P(i) are the V − 1 other views of i's image:
+/// and with V views, for VN projections in one pool, where P(i) are the V − 1 other views of i's image:
 ///
 ///     L = 1/(VN) Σ_i ( log Σ_{j≠i} exp s_ij − 1/(V − 1) Σ_{p ∈ P(i)} s_ip )
 ///
-/// In a recipe without a pairing two views are paired once, and more views are one pool (multi-crop); rows i are then
-/// the online outputs, columns j the target outputs, which are the same where the target is targets::Shared. With a
-/// pairing in the recipe it is a loss on pairs, whose negatives come from one pair at a time.
+/// Without a pairing in the recipe, two views are paired once, and more views form one pool (multi-crop) in which rows i
+/// are online outputs and columns j target outputs, which are equal with targets::Shared. With a pairing, it is a pair
+/// loss, whose negatives come from one pair of views at a time.
 /// Shapes: V tensors [N, D], any floating type and device, need not be normalized; N ≥ 2. Result: scalar, float32
 /// (float64 for float64 inputs). Symmetric in the views.
-/// Numerics: float32 whatever autocast says; log-sum-exp with the maximum taken out, so τ = 0.01 is safe.
-/// Uninformative embeddings give log(VN − 1).
+/// Numerics: float32, also under autocast; log-sum-exp with the maximum subtracted, so τ = 0.01 is safe.
+/// Uninformative embeddings yield log(VN − 1).
 /// Accumulated gradients: negatives come from the micro-batch, so n micro-batches are not one large batch.
 /// Differs: the SimCLR authors' TensorFlow code reports the sum of the two directions, twice this value;
-/// lightly calls it NTXentLoss. More than two views as in SupCon's L_out with an image's number as its label.
-/// Throws Error for a temperature that is not positive, or tensors that are not [N, D] of equal shape.
+/// lightly's name is NTXentLoss. More than two views as in SupCon's L_out, with the image index as the label.
+/// Throws Error for a non-positive temperature, or tensors that are not [N, D] of equal shape.
 /// Source: Chen, Kornblith, Norouzi, Hinton, "A Simple Framework for Contrastive Learning of Visual
 /// Representations", 2020, arXiv:2002.05709, equation 1 and algorithm 1; V views: Khosla et al., "Supervised
 /// Contrastive Learning", 2020, arXiv:2004.11362, equation 2.
@@ -59,7 +60,7 @@ struct NtXent {
         return others.logsumexp(1).mean() - partners.mean();
     }
 
-    /// All views of all images at once.
+    /// Returns the loss of all views of all images in one pool.
     Tensor operator()(const Outputs& out) const {
         std::vector<Tensor> online, target;
         for (std::size_t v = 0; v < out.online.size() && v < out.target.size(); ++v)

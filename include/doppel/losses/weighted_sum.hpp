@@ -58,14 +58,14 @@ template <class... L>
 struct Sum : detail::FirstPairing<L...> {
     static_assert(sizeof...(L) > 0, "Sum needs at least one part, as Sum{Weighted{1.0, Lejepa{}}}");
     static_assert((contracts::OutputsLoss<L> && ...),
-                  "each part of a Sum must be callable as loss(Outputs), giving a Tensor; a loss on pairs becomes one "
-                  "by [](const Outputs& out) { return loss(out.online[0], out.target[1]); }");
+                  "each part of a Sum must be callable as loss(Outputs) and return a Tensor; wrap a pair loss in "
+                  "[](const Outputs& out) { return loss(out.online[0], out.target[1]); }");
     static_assert((0 + ... + static_cast<int>(contracts::MaskingLoss<L>)) <= 1,
-                  "two parts of a Sum mask patches, each its own; only one part may have mask(rows, columns, stream)");
+                  "two parts of a Sum mask patches; only one part may have mask(rows, columns, stream)");
 
     static_assert((contracts::misspells_nothing<L> && ...),
-                  "a part of a Sum has a member Pairing, build, begin, state, commit, metrics, counters or mask that is not as "
-                  "contracts/loss.hpp says");
+                  "a part of a Sum has a member Pairing, build, begin, state, commit, metrics, counters or mask that "
+                  "does not match contracts/loss.hpp");
 
     std::tuple<Weighted<L>...> parts;  ///< in the order given
 

@@ -108,7 +108,9 @@ public:
     std::optional<std::int64_t> resumed_at() const { return resumed_at_; }
     /// Tells the trainer that its snapshot was saved.
     void saved(std::filesystem::path path) { checkpoint_ = std::move(path); checkpoint_step_ = step_count(); }
-    /// Whether saved() or restore() has the current step.
+    /// The step of that checkpoint; 0 when there is none.
+    std::int64_t checkpoint_step() const { return checkpoint_step_.value_or(0); }
+    /// Whether that checkpoint holds the current step.
     bool is_saved() const { return checkpoint_step_ == step_count(); }
 
     /// What deserves attention, oldest first: doubtful options, skipped steps, what callbacks add.

@@ -28,7 +28,7 @@ struct Relabeled {
         return label == unlabeled || to.empty() ? unlabeled : to.at(static_cast<std::size_t>(label));
     }
     std::vector<std::string> classes() const { return names; }
-    std::string fingerprint() const { return whole.fingerprint(); }
+    std::string fingerprint() const { return base.fingerprint(); }
 };
 
 static_assert(ImageSource<Relabeled>);

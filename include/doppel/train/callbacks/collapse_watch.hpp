@@ -27,7 +27,7 @@ public:
         trainer.record("embedding_std", seen.std);
         trainer.record("embedding_rank", seen.rank);
         trainer.record("embedding_cos", seen.cos);
-        if (seen.says) trainer.warn("step " + std::to_string(report.step) + ": " + *seen.says);
+        if (seen.warning) trainer.warn("step " + std::to_string(report.step) + ": " + *seen.warning);
     }
 
     void end(Trainer&, TrainResult& result) { result.collapsed = collapsed(); }

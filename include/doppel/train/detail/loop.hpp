@@ -3,27 +3,17 @@
 #pragma once
 
 #include <doppel/train/callback.hpp>
+#include <doppel/train/error_text.hpp>
 #include <doppel/train/trainer.hpp>
 
-#include <c10/util/Exception.h>
-
+#include <cstdint>
 #include <exception>
+#include <filesystem>
 #include <limits>
 #include <string>
 #include <vector>
 
 namespace doppel::train::detail {
-
-/// The first line of what an exception says.
-inline std::string text_of(const std::exception_ptr& problem) {
-    std::string text = "an unknown exception";
-    try {
-        std::rethrow_exception(problem);
-    } catch (const c10::Error& error) { text = error.what_without_backtrace(); } catch (const std::exception& error) {
-        text = error.what();
-    } catch (...) {}
-    return text.substr(0, text.find('\n'));
-}
 
 /// Throws `problem` again; an Error also says where to go on from.
 [[noreturn]] inline void rethrow(const std::exception_ptr& problem, const Trainer& trainer) {
@@ -66,11 +56,15 @@ inline TrainResult run_loop(Trainer& trainer, const std::vector<CallbackRef>& ca
         }
     } catch (...) {
         problem = std::current_exception();
-        result.error = text_of(problem);
+        result.error = error_text(problem);
         try {
             save_last_good_step(trainer);
         } catch (...) {}  // the first problem counts
     }
+    if (problem && !trainer.checkpoint().empty())
+        trainer.warn("the run ended at step " + std::to_string(trainer.step_count()) + "; " + trainer.checkpoint().string() +
+                     " holds everything up to step " + std::to_string(trainer.checkpoint_step()) + ": --resume " +
+                     trainer.checkpoint().string());
     result.steps = trainer.step_count();
     result.skipped = trainer.skipped();
     result.seconds = trainer.seconds();
@@ -80,8 +74,11 @@ inline TrainResult run_loop(Trainer& trainer, const std::vector<CallbackRef>& ca
             if (callback.end) callback.end(trainer, result);
         } catch (...) {
             if (!problem) problem = std::current_exception();
-            if (result.error.empty()) result.error = text_of(problem);
+            if (result.error.empty()) result.error = error_text(problem);
         }
+    if (problem) try {
+            save_last_good_step(trainer);  // an end hook may have thrown before the checkpoints' own
+        } catch (...) {}
     result.checkpoint = trainer.checkpoint();
     if (problem) rethrow(problem, trainer);
     return result;

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the trained encoder must beat: k-NN on raw pixels and with the encoder before its first step.
+#pragma once
+
+#include <doppel/eval/pixels.hpp>
+#include <doppel/io/json_lines.hpp>
+#include <doppel/run/context.hpp>
+#include <doppel/run/evaluation.hpp>
+#include <doppel/run/folder.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace doppel::run {
+
+/// Everything that the baselines depend on. Figures of another measurement do not stand beside the trained encoder's.
+inline nlohmann::ordered_json measured_with(const Context& run) {
+    const auto list = [](const data::Dataset& images) {
+        const auto print = images.fingerprint();
+        return std::to_string(images.size()) + (print.empty() ? "" : " " + print);
+    };
+    return {{"k", run.options.k},
+            {"training_images", list(run.data.train)},
+            {"validation_images", list(run.data.validation)},
+            {"pipeline", run.pipeline().describe()},
+            {"encoder", run.encoder.text},
+            {"seed", run.options.train.seed}};
+}
+
+/// The baselines that the run's metrics hold, where they were measured with the same images and options.
+inline std::optional<train::Metrics> known_baselines(const Context& run) {
+    const auto path = run.out / "metrics.jsonl";
+    if (!std::filesystem::exists(path)) return std::nullopt;
+    for (const auto& line : io::read_json_lines(path)) {
+        if (line.value("event", "") != "baselines" || line.value("measured_with", nlohmann::ordered_json()) != measured_with(run))
+            continue;
+        train::Metrics found;
+        for (const auto& [name, value] : line.items())
+            if (value.is_number() && name != "step" && name != "epoch") found[name] = value.get<double>();
+        return found;
+    }
+    return std::nullopt;
+}
+
+/// Measures the baselines, with a fresh network of the run's seed, unless the run's metrics hold them; writes them there.
+inline train::Metrics baselines(const Context& run) {
+    if (auto known = known_baselines(run)) return *std::move(known);
+    train::Metrics found;
+    found["knn_top1_pixels"] = eval::knn_pixels(run.data.train, run.data.validation, run.pipeline(),
+                                                {.knn = {.k = run.options.k},
+                                                 .workers = run.options.train.workers,
+                                                 .bank_damage = run.skipped->train,
+                                                 .query_damage = run.skipped->validation})
+                                   .top1;
+    const AnyMethod untrained = run.preset.recipe.build({.seed = static_cast<std::uint64_t>(run.options.train.seed)});
+    untrained.module().to(run.device);
+    found["knn_top1_random"] = knn(run, compare(run, untrained)).top1;
+    if (const auto looks = attention_metrics(run, untrained); !looks.empty())
+        found["attention_on_objects_random"] = looks.at("attention_on_objects");
+    nlohmann::ordered_json line{{"step", 0}, {"epoch", 0}};
+    for (const auto& [name, value] : found) line[name] = value;
+    line["measured_with"] = measured_with(run);
+    write_event(run.out / "metrics.jsonl", "baselines", std::move(line));
+    return found;
+}
+
+}  // namespace doppel::run

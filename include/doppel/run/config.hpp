@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// config.json: every value that a run used.
+#pragma once
+
+#include <doppel/core/version.hpp>
+#include <doppel/options/json.hpp>
+#include <doppel/run/context.hpp>
+#include <doppel/train/trainer.hpp>
+
+#include <ATen/Parallel.h>
+#include <nlohmann/json.hpp>
+#include <torch/version.h>
+
+#include <unistd.h>
+
+#include <ctime>
+#include <string>
+
+namespace doppel::run {
+
+inline nlohmann::ordered_json config_of(const Context& run, const train::Trainer& trainer) {
+    const AnyPreset& preset = run.preset;
+    nlohmann::ordered_json config{{"doppel", version}, {"torch", TORCH_VERSION}, {"method", preset.name}};
+    char date[32], host[256] = "";
+    const std::time_t now = std::time(nullptr);
+    std::tm parts{};
+    std::strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &parts));
+    ::gethostname(host, sizeof host - 1);
+    config["started"] = date;
+    config["host"] = host;
+    config.update(run.options.record);
+    config["options"] = preset.options;
+    config["run"] = options::to_json(run.options);
+    config["run"]["out"] = run.out.string();
+    auto& training = config["training"];
+    training = {{"epochs", preset.epochs},
+                {"batch_size", preset.batch_size},
+                {"images_per_step", trainer.images_per_step()},
+                {"steps", trainer.total_steps()},
+                {"optimizer", preset.optimizer.describe()},
+                {"lr", trainer.lr().describe()}};
+    if (preset.weight_decay) training["weight_decay"] = preset.weight_decay->describe();
+    if (const auto clip = preset.clip.describe(); clip != "none") training["clipping"] = clip;
+    for (const auto& freeze : preset.frozen) training["frozen"].push_back(freeze.describe());
+    config["resolved"] = {{"size", run.pipeline().size()},
+                          {"encoder", run.encoder.text},
+                          {"device", run.device.str()},
+                          {"precision", std::string(name_of(run.precision))},
+                          {"threads", at::get_num_threads()},
+                          {"data", run.data.name},
+                          {"data_kind", run.data.kind},
+                          {"data_split", run.data.split},
+                          {"train_images", run.data.train.size()},
+                          {"validation_images", run.data.validation.size()},
+                          {"classes", run.data.train.classes()}};
+    for (const auto& view : preset.views.pipelines) config["views"].push_back(view.describe());
+    config["view_eval"] = run.pipeline().describe();
+    return config;
+}
+
+}  // namespace doppel::run

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// A run that is prepared: what its parts (baselines, evaluation, report, files) look at.
+#pragma once
+
+#include <doppel/methods/preset.hpp>
+#include <doppel/run/options.hpp>
+#include <doppel/run/skipped.hpp>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+namespace doppel::run {
+
+struct Context {
+    AnyPreset preset;
+    Data data;
+    RunOptions options;
+    EncoderInfo encoder{};
+    std::filesystem::path out{};
+    std::shared_ptr<Skipped> skipped{};
+    at::Device device = at::kCPU;
+    Precision precision = Precision::fp32;
+    bool labelled = false;  ///< training and validation images have labels: k-NN is possible
+
+    const std::string& title() const { return options.title.empty() ? preset.name : options.title; }
+    const augment::Pipeline& pipeline() const { return preset.views.eval; }
+};
+
+}  // namespace doppel::run

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// The steps of run::run() before and after training.
+#pragma once
+
+#include <doppel/image/encode.hpp>
+#include <doppel/io/tensorboard.hpp>
+#include <doppel/run/baselines.hpp>
+#include <doppel/run/config.hpp>
+#include <doppel/run/context.hpp>
+#include <doppel/run/encoder_file.hpp>
+#include <doppel/run/evaluation.hpp>
+#include <doppel/run/folder.hpp>
+#include <doppel/run/messages.hpp>
+#include <doppel/run/report_of.hpp>
+#include <doppel/run/sheets.hpp>
+#include <doppel/train/callbacks/evaluate_every.hpp>
+#include <doppel/train/error_text.hpp>
+#include <doppel/train/train.hpp>
+
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace doppel::run::detail {
+
+inline Context context_of(AnyPreset preset, Data data, RunOptions options) {
+    options::validate("run", options);
+    require(data.train.size() >= 2, "run: ", data.name, " has ", data.train.size(), " training image",
+            data.train.size() == 1 ? "" : "s", ", expected at least two");
+    require(preset.batch_size <= data.train.size(), "--batch-size ", preset.batch_size, " is larger than the training set (",
+            data.train.size(), " images)");
+    const auto& from = options.train.resume;
+    require(from.empty() || from == "auto" || std::filesystem::exists(from), "--resume: ", from,
+            ": No such file; expected a checkpoint, or 'auto'");
+    Context run{.preset = std::move(preset), .data = std::move(data), .options = std::move(options)};
+    run.encoder = run.options.encoder;
+    run.out = run.options.train.out.empty() ? default_folder(run.preset.name) : std::filesystem::path(run.options.train.out);
+    run.options.train.out = run.out.string();
+    run.skipped = std::make_shared<Skipped>(run.options.strict);
+    run.skipped->left_out(run.data.left_out);
+    run.options.train.damaged = run.skipped->train;
+    run.labelled = run.data.train.labelled() && run.data.validation.labelled();
+    return run;
+}
+
+inline std::int64_t parameter_count(const torch::nn::Module& module) {
+    std::int64_t count = 0;
+    for (const Tensor& parameter : module.parameters()) count += parameter.numel();
+    return count;
+}
+
+/// A run from its folder to its report.
+class WholeRun {
+public:
+    Context context;
+    train::Trainer trainer;  ///< builds and checks everything before the folder is made
+
+    WholeRun(AnyPreset preset, Data data, RunOptions options)
+        : context(context_of(std::move(preset), std::move(data), std::move(options))),
+          trainer(context.preset, context.data.train, context.options.train) {
+        context.device = trainer.device();
+        context.precision = trainer.precision();
+        const auto from = train::resume_point(trainer.options());
+        folder_.emplace(context.out, !context.options.train.resume.empty());
+        if (from) trainer.restore(*from);  // compares first; only then is anything written
+        if (!from) std::filesystem::remove(context.out / "metrics.jsonl");
+        using Handler = nlohmann::ordered_json::error_handler_t;
+        io::write_atomically(context.out / "config.json", config_of(context, trainer).dump(2, ' ', false, Handler::replace) + "\n");
+        say_plan();
+        measure_baselines();
+    }
+
+    train::EvaluateEvery while_training() {
+        return {.epochs = context.labelled ? context.options.knn_every : 0, .measure = [this](train::Trainer& t) {
+                    return train::Metrics{{"knn_top1", knn(context, compare(context, t.method())).top1}};
+                }};
+    }
+
+    RunResult finish(train::TrainResult training) {
+        RunResult result{.training = std::move(training), .metrics = baselines_, .failures = failures_, .folder = context.out};
+        attempt(result, "skipped.jsonl", [&] { context.skipped->write(context.out); });
+        if (result.training.signal != 0) {
+            say("stopped at step {}; {} holds everything. To resume, add --out {} --resume auto to the same command",
+                result.training.steps, result.training.checkpoint.string(), context.out.string());
+            return result;
+        }
+        write_weights(result);
+        write_end(result);
+        evaluate(result);
+        attempt(result, "skipped.jsonl", [&] { context.skipped->write(context.out); });
+        write_end(result);
+        attempt(result, "tensorboard", [&] { write_board(result.metrics, result.training.steps); });
+        say_result(result);
+        return result;
+    }
+
+private:
+    /// Runs a part of the evaluation; what it throws is said and recorded, and the run goes on.
+    void attempt(RunResult& result, const std::string& what, const std::function<void()>& part) {
+        try {
+            part();
+        } catch (...) {
+            result.failures.push_back({what, train::error_text()});
+            say("{} failed: {}", what, result.failures.back().reason);
+        }
+    }
+
+    void say_plan() const {
+        const auto& data = context.data;
+        const auto classes = data.train.classes().size();
+        say("{}: {} images per step of {} px with {} ({:.1f} M parameters), {}, {}", context.title(), trainer.images_per_step(),
+            context.pipeline().size(), context.encoder.text,
+            static_cast<double>(parameter_count(*trainer.method().encoder(Network::online))) / 1e6, context.device.str(),
+            name_of(context.precision));
+        say("data: {} training and {} validation images{}{}", data.train.size(), data.validation.size(),
+            classes > 0 ? fmt::format(", {} class{}", classes, classes == 1 ? "" : "es") : "",
+            data.split.empty() ? "" : " (" + data.split + ")");
+        for (const auto& line : not_measurable(context)) say("{}", line);
+        say("run folder: {}", context.out.string());
+    }
+
+    void measure_baselines() {
+        if (!context.labelled) return;
+        RunResult outcome;
+        attempt(outcome, "baselines", [&] { baselines_ = baselines(context); });
+        failures_ = outcome.failures;
+        if (baselines_.empty()) return;
+        say("before training: k-NN {:.1f} % on raw pixels, {:.1f} % with the untrained encoder",
+            100 * baselines_.at("knn_top1_pixels"), 100 * baselines_.at("knn_top1_random"));
+        write_board(baselines_, 0);
+    }
+
+    void write_weights(RunResult& result) {
+        auto metadata = context.encoder.metadata;
+        metadata["feature_dim"] = std::to_string(trainer.method().feature_dim());
+        metadata["method"] = context.preset.name;
+        metadata["step"] = std::to_string(result.training.steps);
+        metadata["network"] = context.preset.export_encoder == Network::online ? "online" : "target";
+        result.encoder = context.out / "encoder.safetensors";
+        save_encoder(result.encoder, *trainer.method().encoder(context.preset.export_encoder), context.pipeline(), metadata);
+    }
+
+    void evaluate(RunResult& result) {
+        if (context.data.validation.empty()) {
+            attempt(result, "report", [&] { eval::write_report(context.out / "report.html", report_of(context, trainer, result)); });
+            return;
+        }
+        auto& metrics = result.metrics;
+        const AnyMethod& method = trainer.method();
+        std::optional<Compared> rows;
+        std::optional<eval::Neighbors> nearest;
+        attempt(result, "features", [&] { rows = compare(context, method); });
+        if (rows && context.labelled)
+            attempt(result, "k-NN", [&] {
+                auto found = knn(context, *rows);
+                metrics["knn_top1"] = found.top1;
+                nearest = std::move(found.neighbors);
+            });
+        if (rows && !nearest)
+            attempt(result, "nearest neighbors", [&] { nearest = eval::nearest(rows->queries.rows, rows->bank.rows, {.k = context.options.k}); });
+        if (rows && rows->queries.rows.size(0) >= 2) {
+            attempt(result, "feature_std", [&] { metrics["feature_std"] = eval::feature_std(rows->queries.rows).item<double>(); });
+            attempt(result, "effective_rank", [&] { metrics["effective_rank"] = eval::effective_rank(rows->queries.rows).item<double>(); });
+        }
+        if (baselines_.contains("attention_on_objects_random"))
+            attempt(result, "attention", [&] {
+                for (const auto& [name, value] : attention_metrics(context, method)) metrics[name] = value;
+            });
+        write_report(result, rows, nearest);
+    }
+
+    void write_report(RunResult& result, const std::optional<Compared>& rows, const std::optional<eval::Neighbors>& nearest) {
+        std::vector<eval::ContactSheet> sheets;
+        std::vector<eval::NeighborSheet> neighbors;
+        if (rows) attempt(result, "picture of the views", [&] { sheets.push_back(view_sheet(context, rows->bank)); });
+        if (rows && nearest)
+            attempt(result, "picture of the neighbors",
+                    [&] { neighbors.push_back(neighbor_sheet(context, rows->bank, rows->queries, *nearest)); });
+        if (rows)
+            attempt(result, "picture of the attention", [&] {
+                auto made = attention_sheet(context, trainer.method(), rows->queries);
+                if (!made) return;
+                image::write_png(context.out / "attention.png", eval::sheet(made->pictures));
+                sheets.push_back(std::move(made->sheet));
+            });
+        attempt(result, "report", [&] {
+            auto report = report_of(context, trainer, result);
+            report.sheets = std::move(sheets);
+            report.neighbors = std::move(neighbors);
+            eval::write_report(context.out / "report.html", report);
+        });
+    }
+
+    /// The last line of metrics.jsonl; a line of an earlier end is replaced.
+    void write_end(RunResult& result) {
+        nlohmann::ordered_json line{{"step", result.training.steps}, {"epoch", context.preset.epochs}};
+        for (const auto& [name, value] : result.metrics) line[name] = value;
+        line["skipped_steps"] = result.training.skipped;
+        line["skipped_images"] = context.skipped->count();
+        line["collapsed"] = result.training.collapsed;
+        line["train_seconds"] = result.training.seconds;
+        line["train_images_per_second"] = result.training.images_per_second;
+        for (const auto& failure : result.failures) line["failed"][failure.what] = failure.reason;
+        attempt(result, "metrics", [&] { write_event(context.out / "metrics.jsonl", "end", std::move(line)); });
+    }
+
+    void write_board(const train::Metrics& metrics, std::int64_t step) const {
+        io::TensorBoard board(context.out / "tensorboard");
+        for (const auto& [name, value] : metrics) board.scalar("eval/" + name, value, step);
+    }
+
+    void say_result(const RunResult& result) const {
+        const auto& [training, end, failures, folder, encoder] = result;
+        say("trained {} steps in {}, {:.0f} images/s", training.steps, train::duration_text(training.seconds),
+            training.images_per_second);
+        if (training.skipped > 0) say("{} steps were skipped, because loss or gradients were not finite", training.skipped);
+        if (context.skipped->count() > 0)
+            say("{} damaged or unreadable image files were skipped: {}", context.skipped->count(), (folder / "skipped.jsonl").string());
+        if (end.contains("knn_top1") && end.contains("knn_top1_random"))
+            say("k-NN (k = {}): {:.1f} %   untrained encoder {:.1f} %   raw pixels {:.1f} %", context.options.k,
+                100 * end.at("knn_top1"), 100 * end.at("knn_top1_random"), 100 * end.at("knn_top1_pixels"));
+        if (end.contains("attention_on_objects"))
+            say("attention on the objects: {:.1f} %   untrained encoder {:.1f} %   even {:.1f} %",
+                100 * end.at("attention_on_objects"), 100 * end.at("attention_on_objects_random"), 100 * end.at("objects_share"));
+        if (std::filesystem::exists(folder / "report.html")) say("report:  {}", (folder / "report.html").string());
+        say("encoder: {}", encoder.string());
+    }
+
+    std::optional<Folder> folder_;
+    train::Metrics baselines_;
+    std::vector<Failure> failures_;
+};
+
+}  // namespace doppel::run::detail

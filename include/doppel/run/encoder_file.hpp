@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// An encoder's weights as a file that says how to use them.
+#pragma once
+
+#include <doppel/augment/crops.hpp>
+#include <doppel/augment/pipeline.hpp>
+#include <doppel/core/module.hpp>
+#include <doppel/core/version.hpp>
+#include <doppel/io/safetensors.hpp>
+
+#include <cstddef>
+#include <filesystem>
+#include <map>
+#include <sstream>
+#include <string>
+
+namespace doppel::run {
+
+namespace detail {
+
+inline std::string three(const auto& values) {
+    std::ostringstream out;
+    for (std::size_t i = 0; i < 3; ++i) out << (i ? "," : "") << values[i];
+    return out.str();
+}
+
+}  // namespace detail
+
+/// How images are to be prepared, as the evaluation pipeline prepares them: image_size, channels, mean, std, preprocessing,
+/// and resize, crop and interpolation where it has such operations.
+inline std::map<std::string, std::string> preprocessing_metadata(const augment::Pipeline& pipeline) {
+    const auto normalize = pipeline.normalize();
+    std::map<std::string, std::string> metadata{{"image_size", std::to_string(pipeline.size())},
+                                                {"channels", std::to_string(pipeline.channels())},
+                                                {"mean", detail::three(normalize.mean)},
+                                                {"std", detail::three(normalize.std)},
+                                                {"preprocessing", pipeline.describe()}};
+    for (const auto& operation : pipeline.operations()) {
+        if (const auto* resize = operation.as<augment::Resize>()) {
+            metadata["resize"] = std::to_string(resize->size);
+            metadata["interpolation"] = std::string(name_of(resize->filter));
+        }
+        if (const auto* crop = operation.as<augment::CenterCrop>()) metadata["crop"] = std::to_string(crop->size);
+    }
+    return metadata;
+}
+
+/// Writes an encoder's parameters and buffers under their names (a ResNet's are torchvision's), with metadata: how images
+/// are to be prepared (from the evaluation pipeline), and what is given. Whole or not at all.
+///
+///     run::save_encoder("encoder.safetensors", *method.encoder(Network::online), preset.views.eval, {{"method", "simclr"}});
+inline void save_encoder(const std::filesystem::path& path, const torch::nn::Module& encoder, const augment::Pipeline& pipeline,
+                         const std::map<std::string, std::string>& metadata = {}) {
+    io::TensorFile file;
+    for (const auto& item : encoder.named_parameters()) file.tensors[item.key()] = item.value().detach().cpu().contiguous();
+    for (const auto& item : encoder.named_buffers()) file.tensors[item.key()] = item.value().cpu().contiguous();
+    for (const auto& [name, value] : preprocessing_metadata(pipeline)) file.metadata[name] = value;
+    for (const auto& [name, value] : metadata) file.metadata[name] = value;
+    file.metadata["format"] = "pt";
+    file.metadata["doppel"] = version;
+    io::save_safetensors(path, file);
+}
+
+}  // namespace doppel::run

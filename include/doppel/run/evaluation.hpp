@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a run measures: k-NN, spread of the features, attention on the objects.
+#pragma once
+
+#include <doppel/eval/attention.hpp>
+#include <doppel/eval/collapse.hpp>
+#include <doppel/eval/features.hpp>
+#include <doppel/eval/knn.hpp>
+#include <doppel/run/context.hpp>
+#include <doppel/train/result.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <numeric>
+#include <string>
+#include <vector>
+
+namespace doppel::run {
+
+/// What cannot be measured on this data, one line each: said before training.
+inline std::vector<std::string> not_measurable(const Context& run) {
+    std::vector<std::string> lines;
+    const auto& validation = run.data.validation;
+    if (validation.empty()) {
+        lines.push_back("there are no validation images: nothing is evaluated, the weights are written");
+        return lines;
+    }
+    if (!run.labelled) lines.push_back("the data set has no labels: knn_* metrics are disabled");
+    if (validation.size() < 2)
+        lines.push_back("there is one validation image: feature_std and effective_rank need at least two");
+    return lines;
+}
+
+/// Features of the training images (the bank) and of the validation images (the queries).
+struct Compared {
+    eval::Features bank, queries;
+};
+
+inline Compared compare(const Context& run, const AnyMethod& method) {
+    const auto of = [&](const data::Dataset& images, const std::shared_ptr<data::DamagedImages>& damage) {
+        return eval::features(method, images, run.pipeline(),
+                              {.workers = run.options.train.workers, .network = run.preset.export_encoder, .damage = damage});
+    };
+    return {of(run.data.train, run.skipped->train), of(run.data.validation, run.skipped->validation)};
+}
+
+inline eval::KnnResult knn(const Context& run, const Compared& rows) {
+    return eval::knn(rows.queries.rows, rows.bank.rows, rows.bank.labels, rows.queries.labels,
+                     static_cast<std::int64_t>(run.data.train.classes().size()), {.k = run.options.k});
+}
+
+/// How much of a Vision Transformer's attention falls on the objects of up to 256 validation images, and their share of
+/// the images; nothing for other encoders and for images without masks.
+inline train::Metrics attention_metrics(const Context& run, const AnyMethod& method) {
+    const auto& images = run.data.validation;
+    if (!images.has_masks() || !eval::has_attention(method, run.preset.export_encoder)) return {};
+    std::vector<std::int64_t> which(static_cast<std::size_t>(std::min<std::int64_t>(256, images.size())));
+    std::iota(which.begin(), which.end(), 0);
+    const Tensor maps = eval::attention(method, images, run.pipeline(), which, run.preset.export_encoder);
+    const Tensor masks = eval::patch_masks(images, run.pipeline(), which, maps.size(2), maps.size(3));
+    return {{"attention_on_objects", eval::attention_on_objects(maps, masks)}, {"objects_share", masks.mean().item<double>()}};
+}
+
+}  // namespace doppel::run

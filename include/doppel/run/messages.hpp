@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// The lines that a run writes for the person at the terminal.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <utility>
+
+namespace doppel::run {
+
+/// Writes one line to stderr.
+template <class... Args>
+void say(fmt::format_string<Args...> format, Args&&... args) {
+    fmt::print(stderr, "{}\n", fmt::format(format, std::forward<Args>(args)...));
+    std::fflush(stderr);
+}
+
+}  // namespace doppel::run

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a whole run is given: images and options.
+#pragma once
+
+#include <doppel/data/dataset.hpp>
+#include <doppel/data/open.hpp>
+#include <doppel/options/rows.hpp>
+#include <doppel/run/encoder_info.hpp>
+#include <doppel/train/options.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+namespace doppel::run {
+
+/// The images of a run.
+struct Data {
+    data::Dataset train{};               ///< learned from
+    data::Dataset validation{};          ///< evaluated on; labels index the classes of `train`. Empty: no evaluation
+    std::string name = "custom images";  ///< for the report's title
+    std::string kind{}, split{};         ///< how they are stored, where the validation images come from: for people
+    std::vector<std::string> left_out{};  ///< files that were probably meant to be images, with what is wrong
+};
+
+/// What data::open() found, under a name.
+///
+///     run::Data photos = run::data_from(data::open("photos"), "photos");
+inline Data data_from(data::Splits splits, std::string name) {
+    return {.train = std::move(splits.train),
+            .validation = std::move(splits.validation),
+            .name = std::move(name),
+            .kind = std::move(splits.kind),
+            .split = std::move(splits.how),
+            .left_out = std::move(splits.left_out)};
+}
+
+/// Options of a whole run.
+///
+///     run::run(preset, {.train = photos, .validation = held_out}, {.train = {.seed = 1, .out = "runs/mine"}, .knn_every = 10});
+struct RunOptions {
+    train::TrainOptions train{};  ///< `out` empty: runs/NAME-DATE-TIME
+    std::int64_t knn_every = 0, k = 20;
+    bool strict = false;
+    std::string title{};                ///< of the method, for people; empty: the preset's name
+    bool uses_labels = false;           ///< the method looks at labels: the report says so
+    EncoderInfo encoder{};              ///< where the recipe does not tell (AnyPreset): see encoder_info()
+    nlohmann::ordered_json record = nlohmann::ordered_json::object();  ///< more for config.json: the command line, …
+
+    static constexpr auto fields() {
+        using O = RunOptions;
+        using options::field;
+        return std::tuple(
+            options::group(&O::train),
+            field(&O::knn_every, "knn-every", "epochs between k-NN evaluations while training; 0: at the end only",
+                  options::at_least(0)),
+            field(&O::k, "k", "neighbors that vote in k-NN", options::between(1, 1e6)),
+            field(&O::strict, "strict", "end with an error at a damaged image, instead of skipping it"),
+            options::hidden(&O::title), options::hidden(&O::uses_labels), options::hidden(&O::encoder),
+            options::hidden(&O::record));
+    }
+};
+static_assert(options::described<RunOptions>);
+
+}  // namespace doppel::run

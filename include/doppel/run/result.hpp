@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a whole run gives.
+#pragma once
+
+#include <doppel/train/result.hpp>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace doppel::run {
+
+/// A part of the evaluation that failed. Everything else of the run is there.
+struct Failure {
+    std::string what{};    ///< "k-NN", "report"
+    std::string reason{};  ///< one line
+};
+
+struct RunResult {
+    train::TrainResult training{};
+    train::Metrics metrics{};            ///< of the evaluation at the end, with the baselines
+    std::vector<Failure> failures{};     ///< what could not be evaluated
+    std::filesystem::path folder{};      ///< the run folder
+    std::filesystem::path encoder{};     ///< encoder.safetensors; empty when a signal or stop() came first
+
+    /// Exit status of a program: 0, or 128 + signal after SIGINT or SIGTERM.
+    int status() const { return training.signal == 0 ? 0 : 128 + training.signal; }
+};
+
+}  // namespace doppel::run
