@@ -45,23 +45,22 @@ struct Ended {
     std::string out, err;
 };
 
-/// SimCLR with these arguments.
+/// The SimCLR example with these arguments.
 Ended simclr(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), "01_simclr");
     std::vector<char*> argv;
     for (auto& argument : arguments) argv.push_back(argument.data());
     Capture out(1), err(2);
     const int status = cli::run(
-        static_cast<int>(argv.size()), argv.data(),
-        methods::MethodEntry({"simclr", "SimCLR", "learns.", "arXiv:2002.05709"},
-                             [](methods::Scale scale, bool) { return scale == methods::Scale::small ? methods::simclr_small : methods::SimclrOptions{}; },
-                             [](auto encoder, const methods::SimclrOptions& o, const methods::DataInfo&) { return methods::simclr(encoder, o); }));
+        static_cast<int>(argv.size()), argv.data(), {.name = "simclr", .title = "SimCLR", .text = "learns."},
+        [](int size) { return size < 64 ? methods::simclr_small() : methods::SimclrOptions{}; },
+        [](auto encoder, const auto& options) { return methods::simclr(encoder, options); });
     return {status, out.text(), err.text()};
 }
 
 /// A run of a second or two.
 std::vector<std::string> quick(const fs::path& out, std::vector<std::string> more = {}) {
-    std::vector<std::string> all{"--images", "48", "--size", "12", "--arch", "resnet18x0.125", "--hidden", "16", "--out-dim", "8", "--progress", "lines",
+    std::vector<std::string> all{"--images", "48", "--size", "12", "--arch", "resnet18x0.125", "--hidden", "16", "--out-dim", "8",
                                  "--epochs", "2", "--batch-size", "16", "--log-every", "1", "--device", "cpu", "--out", out.string()};
     all.insert(all.end(), more.begin(), more.end());
     return all;
@@ -128,7 +127,7 @@ TEST_CASE("a run leaves what it says, and the encoder carries torchvision's name
     CHECK(mentions(ended.err, {"k-NN", "untrained encoder", "raw pixels", "report.html", "encoder.safetensors"}));
     const auto config = nlohmann::json::parse(std::ifstream(out / "config.json"));
     CHECK(config["training"]["epochs"] == 2);
-    CHECK(config["options"]["temperature"] == 0.2);
+    CHECK(config["simclr"]["temperature"] == 0.2);
     CHECK(config["resolved"]["train_images"] == 48);
     CHECK(config["resolved"]["classes"].size() == 10);
     const auto lines = io::read_json_lines(out / "metrics.jsonl");
@@ -157,7 +156,7 @@ TEST_CASE("a used run folder is refused, and gone on with when asked") {
     const auto resumed = simclr(quick(out, {"--resume", "auto"}));
     INFO(resumed.err);
     CHECK(resumed.status == 0);
-    CHECK(mentions(resumed.err, {"resuming from"}));
+    CHECK(mentions(resumed.err, {"going on from"}));
     const auto other = simclr(quick(out, {"--resume", "auto", "--seed", "2"}));
     CHECK(other.status == 2);
     CHECK(mentions(other.err, {"another run", "seed is 1 there and 2 here"}));
