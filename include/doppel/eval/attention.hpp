@@ -31,8 +31,8 @@ inline bool has_attention(const AnyMethod& method, Network network = Network::on
 /// Throws Error if the encoder is not a Vision Transformer.
 /// Source: Caron et al., DINO, 2021, arXiv:2104.14294, section 4.2.2.
 ///
-///     Tensor maps = eval::attention(method, images, views.plain, {0, 1, 2}, Network::target);
-inline Tensor attention(const AnyMethod& method, const data::Dataset& images, const augment::Pipeline& plain,
+///     Tensor maps = eval::attention(method, images, views.eval, {0, 1, 2}, Network::target);
+inline Tensor attention(const AnyMethod& method, const data::Dataset& images, const augment::Pipeline& eval_view,
                         const std::vector<std::int64_t>& which, Network network = Network::online) {
     const auto vit = std::dynamic_pointer_cast<encoders::VitModuleImpl>(method.encoder(network));
     require(vit != nullptr, "attention: the encoder is not a Vision Transformer, which attention maps need");
@@ -41,16 +41,16 @@ inline Tensor attention(const AnyMethod& method, const data::Dataset& images, co
     const EvaluationMode scope(*vit);
     const at::Device device = vit->parameters().front().device();
     const Autocast float32(device.type(), Precision::fp32);
-    const auto grid = vit->grid(plain.size(), plain.size());
+    const auto grid = vit->grid(eval_view.size(), eval_view.size());
     std::vector<Tensor> parts;
     constexpr std::size_t at_once = 64;
     for (std::size_t from = 0; from < which.size(); from += at_once) {
         const std::size_t count = std::min(at_once, which.size() - from);
         const Tensor batch =
-            at::empty({static_cast<std::int64_t>(count), plain.channels(), plain.size(), plain.size()});
+            at::empty({static_cast<std::int64_t>(count), eval_view.channels(), eval_view.size(), eval_view.size()});
         for (std::size_t i = 0; i < count; ++i)
-            plain(images.image(which[from + i]), random::Stream({}),
-                  std::span<float>(batch.mutable_data_ptr<float>() + i * plain.values(), plain.values()));
+            eval_view(images.image(which[from + i]), random::Stream({}),
+                  std::span<float>(batch.mutable_data_ptr<float>() + i * eval_view.values(), eval_view.values()));
         const Tensor maps = vit->attention(batch.to(device)).to(at::kFloat).cpu();  // [n, heads, N]
         parts.push_back((maps / maps.sum(2, true).clamp_min(1e-12)).unflatten(2, {grid.rows, grid.columns}));
     }
@@ -58,14 +58,14 @@ inline Tensor attention(const AnyMethod& method, const data::Dataset& images, co
 }
 
 /// Returns the share of each patch that objects cover: [n, rows, columns], 0 to 1, for a data set with masks.
-inline Tensor patch_masks(const data::Dataset& images, const augment::Pipeline& plain,
+inline Tensor patch_masks(const data::Dataset& images, const augment::Pipeline& eval_view,
                           const std::vector<std::int64_t>& which, std::int64_t rows, std::int64_t columns) {
-    const std::int64_t size = plain.size();
+    const std::int64_t size = eval_view.size();
     require(rows >= 1 && columns >= 1 && size % rows == 0 && size % columns == 0, "patch_masks: ", rows, " x ", columns,
             " patches must divide views of ", size, " px evenly");
     std::vector<Tensor> parts;
     for (const std::int64_t i : which) {
-        const Image seen = plain.render(images.mask(i), random::Stream({}));
+        const Image seen = eval_view.render(images.mask(i), random::Stream({}));
         const Tensor pixels = at::empty({size, size});
         for (std::size_t p = 0; p < static_cast<std::size_t>(size * size); ++p)
             pixels.mutable_data_ptr<float>()[p] =

@@ -52,9 +52,9 @@ namespace detail {
 /// Calls use(views, labels, index) with each batch of un-augmented images, without the substitutes of damaged ones; it
 /// may modify the views.
 template <class Use>
-void each_batch(const data::Dataset& images, const augment::Pipeline& plain, const FeatureOptions& options,
+void each_batch(const data::Dataset& images, const augment::Pipeline& eval_view, const FeatureOptions& options,
                 int prefetch, Use&& use) {
-    const data::Loader loader(images, {plain},
+    const data::Loader loader(images, {eval_view},
                               {.batch_size = options.batch_size,
                                .workers = options.workers,
                                .prefetch = prefetch,
@@ -75,13 +75,10 @@ void each_batch(const data::Dataset& images, const augment::Pipeline& plain, con
     }
 }
 
-}  // namespace detail
-
-namespace detail {
-
-/// Rows of `forward`, with `module` in evaluation mode, for un-augmented images.
+/// Returns the rows of `forward` for un-augmented images, with `module` in evaluation mode.
 inline Features features_of(torch::nn::Module& module, const std::function<Tensor(const Tensor&)>& forward,
-                            const data::Dataset& images, const augment::Pipeline& plain, const FeatureOptions& options) {
+                            const data::Dataset& images, const augment::Pipeline& eval_view,
+                            const FeatureOptions& options) {
     const at::NoGradGuard no_grad;
     const EvaluationMode scope(module);
     const auto parameters = module.parameters();
@@ -90,12 +87,13 @@ inline Features features_of(torch::nn::Module& module, const std::function<Tenso
     // Filled in place: many small tensors among large buffers would fragment the heap.
     Features found;
     std::int64_t count = 0;
-    each_batch(images, plain, options, /*prefetch=*/3,
+    each_batch(images, eval_view, options, /*prefetch=*/3,
                [&](const Tensor& views, const Tensor& label, const Tensor& number) {
                    const Tensor placed = views.to(device).contiguous(at::MemoryFormat::ChannelsLast);
                    const Tensor part = forward(placed).to(at::kFloat);
                    if (count == 0) {
-                       require(part.dim() == 2, "features: the encoder must return [images, features], got ", part.sizes());
+                       require(part.dim() == 2, "features: the encoder must return [images, features], got ",
+                               part.sizes());
                        found.rows = at::empty({images.size(), part.size(1)}, part.options());
                        found.index = at::empty({images.size()}, at::kLong);
                        if (label.defined()) found.labels = at::empty({images.size()}, at::kLong);
@@ -117,13 +115,13 @@ inline Features features_of(torch::nn::Module& module, const std::function<Tenso
 /// method.
 ///
 ///     eval::Features bank = eval::features(method, train_images, views.eval, {.network = Network::online});
-inline Features features(const AnyMethod& method, const data::Dataset& images, const augment::Pipeline& plain,
+inline Features features(const AnyMethod& method, const data::Dataset& images, const augment::Pipeline& eval_view,
                          const FeatureOptions& options = {}) {
-    return detail::features_of(method.module(), [&](const Tensor& x) { return method.features(x, options.network); }, images,
-                               plain, options);
+    const auto forward = [&](const Tensor& x) { return method.features(x, options.network); };
+    return detail::features_of(method.module(), forward, images, eval_view, options);
 }
 
-/// The same for any module (holder or shared pointer) whose forward(images [B, C, H, W]) returns features [B, F].
+/// Overload for any module (holder or shared pointer) whose forward(images [B, C, H, W]) returns features [B, F].
 ///
 ///     auto net = encoders::ResNet{.depth = 18}.build();
 ///     eval::Features rows = eval::features(net, photos, views::simclr_small().eval);
@@ -132,9 +130,10 @@ template <class Encoder>
         { e->forward(x) } -> std::convertible_to<Tensor>;
         { *e } -> std::convertible_to<torch::nn::Module&>;
     }
-Features features(Encoder encoder, const data::Dataset& images, const augment::Pipeline& plain,
+Features features(Encoder encoder, const data::Dataset& images, const augment::Pipeline& eval_view,
                   const FeatureOptions& options = {}) {
-    return detail::features_of(*encoder, [&](const Tensor& x) { return encoder->forward(x); }, images, plain, options);
+    const auto forward = [&](const Tensor& x) { return encoder->forward(x); };
+    return detail::features_of(*encoder, forward, images, eval_view, options);
 }
 
 }  // namespace doppel::eval

@@ -25,14 +25,14 @@ struct PixelOptions {
 /// Memory does not grow with the number of images: queries are loaded in portions of `bytes`, and the bank is loaded
 /// once for each portion.
 ///
-///     double floor = eval::knn_pixels(train, validation, views.plain).top1;
-inline KnnResult knn_pixels(const data::Dataset& bank, const data::Dataset& queries, const augment::Pipeline& plain,
+///     double floor = eval::knn_pixels(train, validation, views.eval).top1;
+inline KnnResult knn_pixels(const data::Dataset& bank, const data::Dataset& queries, const augment::Pipeline& eval_view,
                             const PixelOptions& options = {}) {
     const at::NoGradGuard no_grad;
-    const auto image_bytes = static_cast<std::int64_t>(plain.values() * sizeof(float));
+    const auto image_bytes = static_cast<std::int64_t>(eval_view.values() * sizeof(float));
     const auto portions = [&](const data::Dataset& images, std::int64_t bytes,
                               const std::shared_ptr<data::DamagedImages>& damage, auto&& use) {
-        detail::each_batch(images, plain,
+        detail::each_batch(images, eval_view,
                            {.batch_size = std::clamp<std::int64_t>(bytes / image_bytes, 1, images.size()),
                             .workers = options.workers,
                             .damage = damage},

@@ -19,8 +19,8 @@ namespace doppel::losses {
 ///
 ///     L = λ T + (1 − λ) · mean_{v,n,d} (z_vnd − c_nd)²,   c the mean of the global views
 ///
-/// T is SIGReg's statistic (losses/sigreg.hpp) along K random unit directions, drawn in each call from torch's generator of
-/// the device.
+/// T is SIGReg's statistic (losses/sigreg.hpp) along K random unit directions, drawn in each call from torch's
+/// generator of the device.
 /// Shapes: V ≥ 1 views' embeddings [N, D] in Outputs::online, any floating type, not normalized. Result: scalar,
 /// float32 (float64 for float64 inputs). Needs no target, predictor or stop-gradient. Memory: about V·N·K·knots values.
 /// Numerics: float32, also under autocast. T is 0.40 N for embeddings that are all zero, about 1.05 for normal ones.

@@ -26,9 +26,9 @@ namespace doppel::losses {
 ///
 ///     L = 1/(VN) Σ_i ( log Σ_{j≠i} exp s_ij − 1/(V − 1) Σ_{p ∈ P(i)} s_ip )
 ///
-/// Without a pairing in the recipe, two views are paired once, and more views form one pool (multi-crop) in which rows i
-/// are online outputs and columns j target outputs, which are equal with targets::Shared. With a pairing, it is a pair
-/// loss, whose negatives come from one pair of views at a time.
+/// Without a pairing in the recipe, two views are paired once, and more views form one pool (multi-crop) in which rows
+/// i are online outputs and columns j target outputs, which are equal with targets::Shared. With a pairing, it is a
+/// pair loss, whose negatives come from one pair of views at a time.
 /// Shapes: V tensors [N, D], any floating type and device, need not be normalized; N ≥ 2. Result: scalar, float32
 /// (float64 for float64 inputs). Symmetric in the views.
 /// Numerics: float32, also under autocast; log-sum-exp with the maximum subtracted, so τ = 0.01 is safe.
@@ -79,12 +79,14 @@ struct NtXent {
         const auto n = online[0].size(0);
         require(n >= 2, "NtXent: needs at least 2 images for a negative, got ", n);
         const Autocast float32(online[0].device().type(), Precision::fp32);
-        const Tensor rows = detail::unit_rows(at::cat(online)), columns = detail::unit_rows(at::cat(target));  // [VN, D]
+        const Tensor rows = detail::unit_rows(at::cat(online));                                       // [VN, D]
+        const Tensor columns = detail::unit_rows(at::cat(target));                                    // [VN, D]
         const Tensor similarity = rows.mm(columns.t()) / temperature;                                 // [VN, VN]
         const Tensor others = similarity.masked_fill(
             at::eye(views * n, similarity.options().dtype(at::kBool)), -std::numeric_limits<double>::infinity());
-        const Tensor same = similarity.view({views, n, views, n}).diagonal(0, 1, 3);                  // [V, V, N]: of one image
-        const Tensor partners = (same.sum() - similarity.diagonal().sum()) / static_cast<double>(views * (views - 1) * n);
+        const Tensor same = similarity.view({views, n, views, n}).diagonal(0, 1, 3);                  // [V, V, N]
+        const Tensor partners =
+            (same.sum() - similarity.diagonal().sum()) / static_cast<double>(views * (views - 1) * n);
         return others.logsumexp(1).mean() - partners;
     }
 };

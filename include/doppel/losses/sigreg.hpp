@@ -21,8 +21,8 @@ namespace doppel::losses {
 ///
 ///     T = mean_{v,k} N ∫ |φ_vk(t) − e^{−t²/2}|² e^{−t²/2} dt,   φ_vk(t) = 1/N Σ_n exp(i t z_vn·a_k)
 ///
-/// Directions are drawn in each call from torch's generator of the device. The integral from −t_max to t_max is computed by
-/// the trapezoid rule, with `knots` points on t ≥ 0.
+/// Directions are drawn in each call from torch's generator of the device. The integral from −t_max to t_max is
+/// computed by the trapezoid rule, with `knots` points on t ≥ 0.
 /// Shapes: V ≥ 1 views' embeddings [N, D] in Outputs::online, any floating type, not normalized. Result: scalar,
 /// float32 (float64 for float64 inputs). Memory: about V·N·K·knots values.
 /// Numerics: float32, also under autocast. T is 0.40 N for embeddings that are all zero, about 1.05 for normal ones.

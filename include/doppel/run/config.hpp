@@ -48,8 +48,8 @@ inline nlohmann::ordered_json config_of(const Context& run, const train::Trainer
                           {"precision", std::string(name_of(run.precision))},
                           {"threads", at::get_num_threads()},
                           {"data", run.data.name},
-                          {"data_kind", run.data.kind},
-                          {"data_split", run.data.split},
+                          {"data_kind", run.data.format},
+                          {"data_split", run.data.split_rule},
                           {"train_images", run.data.train.size()},
                           {"validation_images", run.data.validation.size()},
                           {"classes", run.data.train.classes()}};

@@ -21,7 +21,7 @@ struct Context {
     std::shared_ptr<Skipped> skipped{};
     at::Device device = at::kCPU;
     Precision precision = Precision::fp32;
-    bool labelled = false;  ///< training and validation images have labels: k-NN is possible
+    bool labeled = false;  ///< training and validation images have labels: k-NN is possible
 
     const std::string& title() const { return options.title.empty() ? preset.name : options.title; }
     const augment::Pipeline& pipeline() const { return preset.views.eval; }

@@ -2,8 +2,9 @@
 // An encoder's weights as a file that says how to use them.
 #pragma once
 
-#include <doppel/augment/crops.hpp>
+#include <doppel/augment/center_crop.hpp>
 #include <doppel/augment/pipeline.hpp>
+#include <doppel/augment/resize.hpp>
 #include <doppel/core/module.hpp>
 #include <doppel/core/version.hpp>
 #include <doppel/io/safetensors.hpp>

@@ -25,7 +25,7 @@ inline std::vector<std::string> not_measurable(const Context& run) {
         lines.push_back("there are no validation images: nothing is evaluated, the weights are written");
         return lines;
     }
-    if (!run.labelled) lines.push_back("the data set has no labels: knn_* metrics are disabled");
+    if (!run.labeled) lines.push_back("the data set has no labels: knn_* metrics are disabled");
     if (validation.size() < 2)
         lines.push_back("there is one validation image: feature_std and effective_rank need at least two");
     return lines;

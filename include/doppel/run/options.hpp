@@ -23,8 +23,8 @@ struct Data {
     data::Dataset train{};               ///< learned from
     data::Dataset validation{};          ///< evaluated on; labels index the classes of `train`. Empty: no evaluation
     std::string name = "custom images";  ///< for the report's title
-    std::string kind{}, split{};         ///< how they are stored, where the validation images come from: for people
-    std::vector<std::string> left_out{};  ///< files that were probably meant to be images, with what is wrong
+    std::string format{}, split_rule{};  ///< how they are stored, where the validation images come from: for people
+    std::vector<std::string> skipped{};  ///< files that look like images by name but are not, with the reason
 };
 
 /// What data::open() found, under a name.
@@ -34,9 +34,9 @@ inline Data data_from(data::Splits splits, std::string name) {
     return {.train = std::move(splits.train),
             .validation = std::move(splits.validation),
             .name = std::move(name),
-            .kind = std::move(splits.kind),
-            .split = std::move(splits.how),
-            .left_out = std::move(splits.left_out)};
+            .format = std::move(splits.format),
+            .split_rule = std::move(splits.split_rule),
+            .skipped = std::move(splits.skipped)};
 }
 
 /// Options of a whole run.

@@ -26,7 +26,7 @@ inline std::string summary_text(const Context& run, const RunResult& result) {
     return fmt::format("{} was trained {} labels on {} images for {} epochs ({} steps, {}). {}", run.encoder.text,
                        run.options.uses_labels ? "with" : "without", run.data.train.size(), run.preset.epochs,
                        result.training.steps, train::duration_text(result.training.seconds),
-                       !run.labelled ? "The images have no labels, so the features are shown, not scored."
+                       !run.labeled ? "The images have no labels, so the features are shown, not scored."
                        : run.options.uses_labels ? "The labels of the validation images were used only to evaluate the features."
                                                  : "Labels were used only afterwards, to evaluate the features.");
 }
@@ -48,8 +48,8 @@ inline std::vector<std::pair<std::string, std::string>> facts(const Context& run
         {"method", run.title()},
         {"encoder", fmt::format("{}, {} features", run.encoder.text, trainer.method().feature_dim())},
         {"images", fmt::format("{} for training, {} for evaluation{}", run.data.train.size(), run.data.validation.size(),
-                               run.data.kind.empty() ? "" : " (" + run.data.kind + ")")}};
-    if (!run.data.split.empty()) list.emplace_back("split", run.data.split);
+                               run.data.format.empty() ? "" : " (" + run.data.format + ")")}};
+    if (!run.data.split_rule.empty()) list.emplace_back("split", run.data.split_rule);
     list.emplace_back("optimizer", run.preset.optimizer.describe());
     list.emplace_back("learning rate", trainer.lr().describe());
     list.emplace_back("batch size", std::to_string(run.preset.batch_size) +

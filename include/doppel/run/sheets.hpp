@@ -4,10 +4,11 @@
 
 #include <doppel/core/random.hpp>
 #include <doppel/eval/attention.hpp>
+#include <doppel/eval/attention_pictures.hpp>
 #include <doppel/eval/features.hpp>
 #include <doppel/eval/knn.hpp>
 #include <doppel/eval/report.hpp>
-#include <doppel/image/color.hpp>
+#include <doppel/image/channels.hpp>
 #include <doppel/image/resize.hpp>
 #include <doppel/run/context.hpp>
 
@@ -41,7 +42,7 @@ inline std::vector<std::int64_t> examples_of(const data::Dataset& images, const 
 inline std::string label_of(const data::Dataset& images, std::int64_t i) {
     const auto label = images.label(i);
     const auto classes = images.classes();
-    return label == data::unlabelled || label >= static_cast<std::int64_t>(classes.size())
+    return label == data::unlabeled || label >= static_cast<std::int64_t>(classes.size())
                ? ""
                : classes[static_cast<std::size_t>(label)];
 }
@@ -89,7 +90,7 @@ inline eval::NeighborSheet neighbor_sheet(const Context& run, const eval::Featur
                 {.image = train.image(n),
                  .label = detail::label_of(train, n),
                  .similarity = similarities[q][j].item<double>(),
-                 .right = run.labelled ? std::optional(train.label(n) == validation.label(i)) : std::nullopt});
+                 .right = run.labeled ? std::optional(train.label(n) == validation.label(i)) : std::nullopt});
         }
         sheet.rows.push_back(std::move(row));
     }

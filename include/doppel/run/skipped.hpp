@@ -26,7 +26,7 @@ class Skipped {
 public:
     explicit Skipped(bool strict) {
         if (strict) return;
-        const auto say_first = [this](const data::DamageReport& report) {
+        const auto say_first = [this](const data::Damage& report) {
             if (++said_ <= 3)
                 say("skipped a damaged image: {}", report.reason);
             else if (said_ == 4)
@@ -38,8 +38,8 @@ public:
     Skipped(const Skipped&) = delete;
     Skipped& operator=(const Skipped&) = delete;
 
-    /// The files that data::open() left out.
-    void left_out(const std::vector<std::string>& files) {
+    /// Files that data::open() skipped.
+    void add_files(const std::vector<std::string>& files) {
         files_ = files;
         if (files.empty()) return;
         require(train != nullptr, files.front(), files.size() > 1 ? " (and " + std::to_string(files.size() - 1) + " more)" : "",

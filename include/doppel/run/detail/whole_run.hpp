@@ -2,7 +2,8 @@
 // The steps of run::run() before and after training.
 #pragma once
 
-#include <doppel/image/encode.hpp>
+#include <doppel/eval/attention_pictures.hpp>
+#include <doppel/image/write_png.hpp>
 #include <doppel/io/tensorboard.hpp>
 #include <doppel/run/baselines.hpp>
 #include <doppel/run/config.hpp>
@@ -39,9 +40,9 @@ inline Context context_of(AnyPreset preset, Data data, RunOptions options) {
     run.out = run.options.train.out.empty() ? default_folder(run.preset.name) : std::filesystem::path(run.options.train.out);
     run.options.train.out = run.out.string();
     run.skipped = std::make_shared<Skipped>(run.options.strict);
-    run.skipped->left_out(run.data.left_out);
+    run.skipped->add_files(run.data.skipped);
     run.options.train.damaged = run.skipped->train;
-    run.labelled = run.data.train.labelled() && run.data.validation.labelled();
+    run.labeled = run.data.train.labeled() && run.data.validation.labeled();
     return run;
 }
 
@@ -73,7 +74,7 @@ public:
     }
 
     train::EvaluateEvery while_training() {
-        return {.epochs = context.labelled ? context.options.knn_every : 0, .measure = [this](train::Trainer& t) {
+        return {.epochs = context.labeled ? context.options.knn_every : 0, .measure = [this](train::Trainer& t) {
                     return train::Metrics{{"knn_top1", knn(context, compare(context, t.method())).top1}};
                 }};
     }
@@ -116,13 +117,13 @@ private:
             name_of(context.precision));
         say("data: {} training and {} validation images{}{}", data.train.size(), data.validation.size(),
             classes > 0 ? fmt::format(", {} class{}", classes, classes == 1 ? "" : "es") : "",
-            data.split.empty() ? "" : " (" + data.split + ")");
+            data.split_rule.empty() ? "" : " (" + data.split_rule + ")");
         for (const auto& line : not_measurable(context)) say("{}", line);
         say("run folder: {}", context.out.string());
     }
 
     void measure_baselines() {
-        if (!context.labelled) return;
+        if (!context.labeled) return;
         RunResult outcome;
         attempt(outcome, "baselines", [&] { baselines_ = baselines(context); });
         failures_ = outcome.failures;
@@ -152,7 +153,7 @@ private:
         std::optional<Compared> rows;
         std::optional<eval::Neighbors> nearest;
         attempt(result, "features", [&] { rows = compare(context, method); });
-        if (rows && context.labelled)
+        if (rows && context.labeled)
             attempt(result, "k-NN", [&] {
                 auto found = knn(context, *rows);
                 metrics["knn_top1"] = found.top1;

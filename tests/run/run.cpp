@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doppel/data/memory.hpp>
+#include <doppel/run/run.hpp>
+
+#include "support/train_support.hpp"
+
+using namespace doppel;
+using namespace doppel::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+run::Data data_of(std::int64_t validation = 12) {
+    return {.train = images(),
+            .validation = data::Embedded({.size = 16, .count = validation, .first = 1000}),
+            .name = "drawn images"};
+}
+
+run::RunOptions options_of(const fs::path& out) {
+    auto options = run::RunOptions{.train = quick(out), .k = 5};
+    options.train.log_every = 5;
+    return options;
+}
+
+nlohmann::ordered_json last_line(const fs::path& folder) { return io::read_json_lines(folder / "metrics.jsonl").back(); }
+
+std::string text_of(const fs::path& file) {
+    const auto bytes = read_bytes(file);
+    return {bytes.begin(), bytes.end()};
+}
+
+std::int64_t lines_of(const fs::path& folder, const std::string& event) {
+    std::int64_t count = 0;
+    for (const auto& line : io::read_json_lines(folder / "metrics.jsonl")) count += line.value("event", "") == event;
+    return count;
+}
+
+}  // namespace
+
+TEST_CASE("one call does a whole run for any data and method") {
+    TemporaryFolder folder;
+    const auto out = folder / "run";
+    auto options = options_of(out);
+    options.knn_every = 2;
+    std::int64_t steps = 0;
+    const auto result = run::run(preset(), data_of(), options, [&](train::Trainer&, const train::StepReport&) { ++steps; });
+    CHECK(result.failures.empty());
+    CHECK(result.status() == 0);
+    CHECK(steps == 20);
+    CHECK(result.training.steps == 20);
+    for (auto* name : {"config.json", "metrics.jsonl", "tensorboard", "checkpoints", "encoder.safetensors", "report.html"}) {
+        INFO(name);
+        CHECK(fs::exists(out / name));
+    }
+    CHECK_FALSE(fs::exists(out / "skipped.jsonl"));
+    for (auto* name : {"knn_top1", "knn_top1_random", "knn_top1_pixels", "feature_std", "effective_rank"})
+        CHECK(last_line(out)[name] == result.metrics.at(name));
+    CHECK(lines_of(out, "baselines") == 1);
+    const auto config = nlohmann::ordered_json::parse(text_of(out / "config.json"));
+    CHECK(config["method"] == "tiny");
+    CHECK(config["options"]["temperature"] == 0.2);
+    CHECK(config["run"]["accumulate"] == 1);
+    CHECK(config["run"]["give_up_after"] == 5);
+    CHECK(config["run"]["keep"] == 100);
+    CHECK(config["training"]["batch_size"] == 8);
+    const auto report = text_of(out / "report.html");
+    CHECK(mentions(report, {"tiny on drawn images", "was trained without labels", "Nearest neighbors", "What the network saw"}));
+    int knn = 0;
+    for (const auto& line : io::read_json_lines(out / "metrics.jsonl")) knn += line.contains("knn_top1");
+    CHECK(knn == 2);  // after epoch 2 and at the end
+
+    // Again on the finished run: one last line, with the times of the first process.
+    options.train.resume = "auto";
+    const auto again = run::run(preset(), data_of(), options);
+    CHECK(lines_of(out, "end") == 1);
+    CHECK(lines_of(out, "baselines") == 1);
+    CHECK(again.metrics == result.metrics);
+    CHECK(again.training.seconds > 0);
+    CHECK(again.training.images_per_second > 0);
+}
+
+TEST_CASE("the report of a method that uses labels says so") {
+    TemporaryFolder folder;
+    auto options = options_of(folder / "run");
+    options.uses_labels = true;
+    options.title = "Tiny & Co";
+    run::run(preset(), data_of(), options);
+    const auto report = text_of(folder / "run" / "report.html");
+    CHECK(mentions(report, {"was trained with labels", "Tiny &amp; Co on drawn images"}));
+    CHECK(report.find("without labels") == report.npos);
+}
+
+TEST_CASE("an evaluation that cannot be made costs no weights: what failed is recorded, the rest is there") {
+    TemporaryFolder folder;
+    const auto complete = [&](const char* name, run::Data data) {
+        const auto out = folder / name;
+        const auto result = run::run(preset(), std::move(data), options_of(out));
+        INFO(name);
+        CHECK(fs::exists(out / "encoder.safetensors"));
+        CHECK(fs::exists(out / "report.html"));
+        CHECK(last_line(out)["event"] == "end");
+        CHECK(result.status() == 0);
+        return result;
+    };
+    auto one = complete("one validation image", data_of(1));
+    CHECK(one.metrics.contains("knn_top1"));
+    CHECK_FALSE(one.metrics.contains("effective_rank"));
+    CHECK(one.failures.empty());
+
+    auto none = data_of();
+    none.validation = {};
+    CHECK(complete("none", none).failures.empty());
+
+    // Validation files that vanish after the baselines.
+    const auto left = std::make_shared<std::atomic<std::int64_t>>(24);  // pixels and untrained encoder: 12 images each
+    auto vanishing = data_of();
+    vanishing.validation = Failing{vanishing.validation, left};
+    const auto lost = complete("vanishing", vanishing);
+    REQUIRE(!lost.failures.empty());
+    CHECK(lost.failures.front().what == "features");
+    CHECK(mentions(lost.failures.front().reason, {"No such file"}));
+    CHECK(mentions(last_line(folder / "vanishing")["failed"]["features"].get<std::string>(), {"No such file"}));
+    CHECK(lost.metrics.contains("knn_top1_random"));
+    CHECK(mentions(text_of(folder / "vanishing" / "report.html"), {"not measured", "No such file"}));
+}
+
+TEST_CASE("without labels there is no k-NN and nothing fails") {
+    TemporaryFolder folder;
+    std::vector<Image> pictures;
+    for (std::int64_t i = 0; i < 40; ++i) pictures.push_back(images().image(i));
+    const auto result = run::run(preset(), {.train = data::Memory(pictures), .validation = data::Memory({pictures[0], pictures[1]})},
+                                 options_of(folder / "run"));
+    CHECK(result.failures.empty());
+    CHECK_FALSE(result.metrics.contains("knn_top1"));
+    CHECK(result.metrics.contains("feature_std"));
+}
+
+TEST_CASE("a refused resume changes nothing in the folder") {
+    TemporaryFolder folder;
+    const auto out = folder / "run";
+    run::run(preset(), data_of(), options_of(out));
+    const auto config = text_of(out / "config.json"), metrics = text_of(out / "metrics.jsonl");
+    auto other = preset();
+    other.options["temperature"] = 0.7;
+    auto options = options_of(out);
+    options.train.resume = "auto";
+    CHECK(mentions(message_of([&] { run::run(other, data_of(), options); }), {"temperature is 0.2 there and 0.7 here"}));
+    CHECK(text_of(out / "config.json") == config);
+    CHECK(text_of(out / "metrics.jsonl") == metrics);
+    options.train.resume.clear();
+    CHECK(mentions(message_of([&] { run::run(preset(), data_of(), options); }), {"already contains a run", "--resume auto"}));
+    CHECK(text_of(out / "config.json") == config);
+}
+
+TEST_CASE("a start that fails leaves no folder behind that blocks the next one") {
+    TemporaryFolder folder;
+    auto wrong = preset();
+    wrong.lr = {};
+    CHECK(mentions(message_of([&] { run::run(wrong, data_of(), options_of(folder / "run")); }), {"no learning rate"}));
+    CHECK_FALSE(fs::exists(folder / "run"));
+    const auto stumbles = stumbling({0, 1, 2, 3, 4});
+    CHECK(mentions(message_of([&] { run::run(stumbles, data_of(), options_of(folder / "run")); }), {"not finite"}));
+    CHECK(run::run(preset(), data_of(), options_of(folder / "run")).status() == 0);
+}
+
+TEST_CASE("baselines carry what they were measured with, and are measured again when that differs") {
+    TemporaryFolder folder;
+    const auto out = folder / "run";
+    auto options = options_of(out);
+    const auto first = run::run(preset(), data_of(), options);
+    options.train.resume = "auto";
+    options.k = 1;
+    const auto second = run::run(preset(), data_of(16), options);
+    CHECK(lines_of(out, "baselines") == 1);
+    TemporaryFolder fresh;
+    auto alone = options_of(fresh / "run");
+    alone.k = 1;
+    const auto expected = run::run(preset(), data_of(16), alone);
+    CHECK(second.metrics == expected.metrics);
+    CHECK(second.metrics.at("knn_top1_pixels") != first.metrics.at("knn_top1_pixels"));
+}
+
+TEST_CASE("the weights are the exported network's, and their metadata say how images are prepared") {
+    TemporaryFolder folder;
+    auto described = preset_of(Recipe{.encoder = encoders::ResNet{.depth = 18, .width = 0.0625, .stem = Stem::cifar},
+                                      .projector = heads::Mlp{.hidden = {16}, .out = 8},
+                                      .target = targets::Ema{.schedule = schedules::Constant{0.5}},
+                                      .loss = losses::NtXent{.temperature = 0.2}});
+    described.epochs = 1;
+    described.export_encoder = Network::target;
+    const auto result = run::run(described, data_of(), options_of(folder / "run"));
+    const auto file = io::load_safetensors(result.encoder);
+    const auto target = result.training.method.encoder(Network::target);
+    for (const auto& item : target->named_parameters()) CHECK(bit_equal(item.value().detach().contiguous(), file.tensors.at(item.key())));
+    const auto& metadata = file.metadata;
+    CHECK(metadata.at("arch") == "resnet18");
+    CHECK(metadata.at("stem") == "cifar");
+    CHECK(metadata.at("width") == "0.0625");
+    CHECK(metadata.at("network") == "target");
+    CHECK(metadata.at("interpolation") == "bilinear");
+    CHECK(metadata.at("image_size") == "12");
+    CHECK(metadata.at("resize") == "12");
+    CHECK(metadata.at("crop") == "12");
+    CHECK(metadata.at("step") == "5");
+}
