@@ -208,7 +208,7 @@ void case_26() {
 
 // expect: Recipe.loss is missing
 void case_27() {
-    Method m{PresetOf{Recipe{.encoder = net}}, {.seed = 1}};
+    Method m{PresetOf{Recipe{.encoder = [] { return TinyNet(8); }}}, {.seed = 1}};
 }
 
 // expect: encoders::custom got a built module
@@ -228,7 +228,7 @@ void case_30() {
 
 // expect: Recipe.loss is missing
 void case_31() {
-    AnyMethod m = Method{Recipe{.encoder = net}, {.seed = 1}};
+    AnyMethod m = Method{Recipe{.encoder = [] { return TinyNet(8); }}, {.seed = 1}};
 }
 
 // expect: a training callback needs at least one of the hooks begin(Trainer&), step(Trainer&, const StepReport&)
