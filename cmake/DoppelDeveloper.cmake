@@ -20,11 +20,14 @@ target_link_libraries(doppel_pixels INTERFACE doppel_warnings Threads::Threads)
 target_include_directories(doppel_pixels INTERFACE "${PROJECT_SOURCE_DIR}/include")
 doppel_link_pixels(doppel_pixels)
 
+# ccache finds in one clone what another one compiled: paths below the source folder count as relative, and neither the
+# folder that is compiled in nor the time of a header counts.
 if(NOT CMAKE_CXX_COMPILER_LAUNCHER)
   find_program(DOPPEL_CCACHE ccache)
   if(DOPPEL_CCACHE)
     set(CMAKE_CXX_COMPILER_LAUNCHER
-        "${CMAKE_COMMAND};-E;env;CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime;${DOPPEL_CCACHE}")
+        "${CMAKE_COMMAND};-E;env;CCACHE_BASEDIR=${PROJECT_SOURCE_DIR};CCACHE_NOHASHDIR=1"
+        "CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime;${DOPPEL_CCACHE}")
   endif()
 endif()
 find_program(DOPPEL_MOLD mold)

@@ -10,6 +10,7 @@ file(WRITE "${CMAKE_CURRENT_BINARY_DIR}/doppelConfig.cmake"
 "list(PREPEND CMAKE_MODULE_PATH \"\${CMAKE_CURRENT_LIST_DIR}\")
 include(\"\${CMAKE_CURRENT_LIST_DIR}/DoppelDependencies.cmake\")
 list(REMOVE_AT CMAKE_MODULE_PATH 0)
+include(\"\${CMAKE_CURRENT_LIST_DIR}/DoppelPrecompile.cmake\")
 if(NOT TARGET doppel::doppel)
   add_library(doppel::doppel INTERFACE IMPORTED)
   target_compile_features(doppel::doppel INTERFACE cxx_std_20)
@@ -21,4 +22,5 @@ endif()
 write_basic_package_version_file("${CMAKE_CURRENT_BINARY_DIR}/doppelConfigVersion.cmake"
                                  COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/doppelConfig.cmake" "${CMAKE_CURRENT_BINARY_DIR}/doppelConfigVersion.cmake"
-              cmake/FindLibTorch.cmake cmake/DoppelDependencies.cmake DESTINATION "${_package_folder}")
+              cmake/FindLibTorch.cmake cmake/DoppelDependencies.cmake
+              cmake/DoppelPrecompile.cmake DESTINATION "${_package_folder}")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line of the examples: options, a whole run, the report.
+// The command line of training programs.
 #pragma once
 
-#include <doppel/cli/run.hpp>
+#include <doppel/cli/program.hpp>

@@ -4,6 +4,7 @@
 #include <doppel/losses/dino.hpp>
 #include <doppel/losses/koleo.hpp>
 #include <doppel/recipe/method.hpp>
+#include <doppel/schedules/constant.hpp>
 
 #include "support/method_support.hpp"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The losses of the redundancy-reduction family: Barlow Twins, VICReg, W-MSE.
+#include <doppel/heads/mlp.hpp>
 #include <doppel/losses/barlow_twins.hpp>
 #include <doppel/losses/vicreg.hpp>
 #include <doppel/losses/wmse.hpp>

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Losses on statistics of the embeddings, and on a part of the features: TiCo, SIGReg, DirectCLR.
+#include <doppel/heads/mlp.hpp>
 #include <doppel/losses/directclr.hpp>
 #include <doppel/losses/lejepa.hpp>
 #include <doppel/losses/tico.hpp>
 #include <doppel/recipe/method.hpp>
+#include <doppel/schedules/constant.hpp>
+#include <doppel/targets/ema.hpp>
 
 #include "support/torch_support.hpp"
 
@@ -202,7 +205,7 @@ TEST_CASE("the statistics losses' gradients equal central differences") {
             return Lejepa{.lambda = lambda, .globals = 1}.with_directions(outputs({z, other, 2 * z}), directions);
         });
     check([&](const Tensor& z) { return Directclr{.dims = 4, .temperature = 0.5}(z, other); });
-    TiCo late = tico(6, 1);  // β = 1: C is what was before, so that nothing has to be held
+    Tico late = tico(6, 1);  // β = 1: C is what was before, so that nothing has to be held
     late.covariance = unit(other).t().mm(unit(other)) / 5;
     check([&](const Tensor& z) { return late(z, other); });
     // else the derivative is that with C held

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/recipe/branch.hpp>
 #include <doppel/heads/mlp.hpp>
+#include <doppel/schedules/linear.hpp>
 #include <doppel/targets/ema.hpp>
 
 #include "support/torch_support.hpp"

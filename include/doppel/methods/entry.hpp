@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,7 @@ struct MethodText {
     std::string paper;  ///< "arXiv:2003.04297"
     std::string arch = "resnet18";  ///< the encoder when none is named
     bool labels = false;            ///< looks at labels
+    bool own_encoder = false;       ///< ignores the encoder it is given
 };
 
 /// A method with its options, type-erased.
@@ -80,6 +82,38 @@ private:
     std::function<Values(Scale, bool)> values_;
     std::function<AnyPreset(encoders::ByName, const void*, const DataInfo&)> preset_;
 };
+
+/// An entry whose values are the same for every kind of encoder.
+template <class Options, class Make>
+MethodEntry method_entry(MethodText text, const Options& imagenet, const Options& small, Make make) {
+    return {std::move(text), [=](Scale scale, bool) { return scale == Scale::small ? small : imagenet; },
+            [make](auto encoder, const Options& o, const DataInfo&) { return make(std::move(encoder), o); }};
+}
+
+/// An entry that has values of its own for a Vision Transformer.
+template <class Options, class Make>
+MethodEntry method_entry(MethodText text, const Options& imagenet, const Options& small, const Options& vit, const Options& vit_small,
+                  Make make) {
+    return {std::move(text),
+            [=](Scale scale, bool transformer) {
+                if (transformer) return scale == Scale::small ? vit_small : vit;
+                return scale == Scale::small ? small : imagenet;
+            },
+            [make](auto encoder, const Options& o, const DataInfo&) { return make(std::move(encoder), o); }};
+}
+
+/// The method of that name among several. Throws Error for another one, with the nearest name and the list.
+inline const MethodEntry& find_in(const std::vector<MethodEntry>& entries, std::string_view name) {
+    std::vector<std::string> names;
+    std::string list;
+    for (const MethodEntry& entry : entries) {
+        if (entry.about.name == name) return entry;
+        names.push_back(entry.about.name);
+        list += (list.empty() ? "" : ", ") + entry.about.name;
+    }
+    const auto near = options::nearest_name(name, names);
+    fail("there is no method '", name, "'", near.empty() ? "" : "; did you mean " + near + "?", " The methods are ", list);
+}
 
 /// The scale that views of this size are of.
 inline Scale scale_of(int size) { return size < 64 ? Scale::small : Scale::imagenet; }

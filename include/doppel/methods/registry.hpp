@@ -36,100 +36,66 @@
 
 namespace doppel::methods {
 
-namespace detail {
-
-/// An entry whose values are the same for every kind of encoder.
-template <class Options, class Make>
-MethodEntry entry(MethodText text, const Options& imagenet, const Options& small, Make make) {
-    return {std::move(text), [=](Scale scale, bool) { return scale == Scale::small ? small : imagenet; },
-            [make](auto encoder, const Options& o, const DataInfo&) { return make(std::move(encoder), o); }};
-}
-
-/// An entry that has values of its own for a Vision Transformer.
-template <class Options, class Make>
-MethodEntry entry(MethodText text, const Options& imagenet, const Options& small, const Options& vit, const Options& vit_small,
-                  Make make) {
-    return {std::move(text),
-            [=](Scale scale, bool transformer) {
-                if (transformer) return scale == Scale::small ? vit_small : vit;
-                return scale == Scale::small ? small : imagenet;
-            },
-            [make](auto encoder, const Options& o, const DataInfo&) { return make(std::move(encoder), o); }};
-}
-
-}  // namespace detail
-
 /// The table: contrastive methods, those with a momentum encoder or a predictor, clusters and self-distillation, redundancy
 /// reduction and other statistics.
 inline const std::vector<MethodEntry>& all() {
-    using detail::entry;
     static const std::vector<MethodEntry> table{
-        entry({"simclr", "SimCLR", "Two views of an image must find each other among all views of the batch.", "arXiv:2002.05709"},
+        method_entry({"simclr", "SimCLR", "Two views of an image must find each other among all views of the batch.", "arXiv:2002.05709"},
               SimclrOptions{}, simclr_small, [](auto e, const auto& o) { return simclr(e, o); }),
-        entry({"simclr_v2", "SimCLR v2", "SimCLR with a projector of three layers.", "arXiv:2006.10029"}, SimclrV2Options{},
+        method_entry({"simclr_v2", "SimCLR v2", "SimCLR with a projector of three layers.", "arXiv:2006.10029"}, SimclrV2Options{},
               simclr_v2_small, [](auto e, const auto& o) { return simclr_v2(e, o); }),
-        entry({"dcl", "DCL", "SimCLR without the positive in the denominator of its loss.", "arXiv:2110.06848"}, DclOptions{},
+        method_entry({"dcl", "DCL", "SimCLR without the positive in the denominator of its loss.", "arXiv:2110.06848"}, DclOptions{},
               dcl_small, [](auto e, const auto& o) { return dcl(e, o); }),
-        entry({"dclw", "DCLW", "DCL with more weight on images whose views are still far apart.", "arXiv:2110.06848"},
+        method_entry({"dclw", "DCLW", "DCL with more weight on images whose views are still far apart.", "arXiv:2110.06848"},
               DclwOptions{}, dclw_small, [](auto e, const auto& o) { return dclw(e, o); }),
-        entry({"nnclr", "NNCLR", "The nearest neighbor among past images is the positive.", "arXiv:2104.14548"}, NnclrOptions{},
+        method_entry({"nnclr", "NNCLR", "The nearest neighbor among past images is the positive.", "arXiv:2104.14548"}, NnclrOptions{},
               nnclr_small, [](auto e, const auto& o) { return nnclr(e, o); }),
-        entry({"supcon", "SupCon", "SimCLR with labels: all images of a class are positives.", "arXiv:2004.11362", "resnet18", true},
+        method_entry({"supcon", "SupCon", "SimCLR with labels: all images of a class are positives.", "arXiv:2004.11362", "resnet18", true},
               SupconOptions{}, supcon_small, [](auto e, const auto& o) { return supcon(e, o); }),
-        entry({"directclr", "DirectCLR", "SimCLR on a part of the features, without a projector.", "arXiv:2110.09348"},
+        method_entry({"directclr", "DirectCLR", "SimCLR on a part of the features, without a projector.", "arXiv:2110.09348"},
               DirectclrOptions{}, directclr_small, [](auto e, const auto& o) { return directclr(e, o); }),
-        entry({"ressl", "ReSSL", "Two views must relate to other images alike.", "arXiv:2107.09282"}, ResslOptions{}, ressl_small,
+        method_entry({"ressl", "ReSSL", "Two views must relate to other images alike.", "arXiv:2107.09282"}, ResslOptions{}, ressl_small,
               [](auto e, const auto& o) { return ressl(e, o); }),
         MethodEntry{{"inst_disc", "InstDisc", "Each image is a class of its own, told apart with a memory bank.", "arXiv:1805.01978"},
                     [](Scale scale, bool) { return scale == Scale::small ? inst_disc_small : InstDiscOptions{}; },
                     [](auto e, const InstDiscOptions& o, const DataInfo& data) { return inst_disc(e, data.images, o); }},
-        entry({"moco_v1", "MoCo v1", "A query must find its key among a queue of keys from a momentum encoder.", "arXiv:1911.05722"},
+        method_entry({"moco_v1", "MoCo v1", "A query must find its key among a queue of keys from a momentum encoder.", "arXiv:1911.05722"},
               MocoV1Options{}, moco_v1_small, [](auto e, const auto& o) { return moco_v1(e, o); }),
-        entry({"moco_v2", "MoCo v2", "MoCo with an MLP projector and stronger augmentation.", "arXiv:2003.04297"}, MocoV2Options{},
+        method_entry({"moco_v2", "MoCo v2", "MoCo with an MLP projector and stronger augmentation.", "arXiv:2003.04297"}, MocoV2Options{},
               moco_v2_small, [](auto e, const auto& o) { return moco_v2(e, o); }),
-        entry({"moco_v3", "MoCo v3", "A prediction must find its key among the keys of the batch; ResNet or ViT.",
+        method_entry({"moco_v3", "MoCo v3", "A prediction must find its key among the keys of the batch; ResNet or ViT.",
                "arXiv:2104.02057"},
               MocoV3Options{}, moco_v3_small, moco_v3_vit, moco_v3_vit_small, [](auto e, const auto& o) { return moco_v3(e, o); }),
-        entry({"byol", "BYOL", "Predict what a momentum encoder sees in another view; no negatives.", "arXiv:2006.07733"},
+        method_entry({"byol", "BYOL", "Predict what a momentum encoder sees in another view; no negatives.", "arXiv:2006.07733"},
               ByolOptions{}, byol_small, [](auto e, const auto& o) { return byol(e, o); }),
-        entry({"simsiam", "SimSiam", "Predict another view's embedding; only a stop-gradient prevents collapse.",
+        method_entry({"simsiam", "SimSiam", "Predict another view's embedding; only a stop-gradient prevents collapse.",
                "arXiv:2011.10566"},
               SimsiamOptions{}, simsiam_small, [](auto e, const auto& o) { return simsiam(e, o); }),
-        entry({"swav", "SwAV", "Views of an image are assigned to the same prototypes.", "arXiv:2006.09882"}, SwavOptions{},
+        method_entry({"swav", "SwAV", "Views of an image are assigned to the same prototypes.", "arXiv:2006.09882"}, SwavOptions{},
               swav_small, [](auto e, const auto& o) { return swav(e, o); }),
-        entry({"dino", "DINO", "Self-distillation: every crop predicts the target's output for the global crops; ViT or ResNet.",
+        method_entry({"dino", "DINO", "Self-distillation: every crop predicts the target's output for the global crops; ViT or ResNet.",
                "arXiv:2104.14294", "vit_ti8d4"},
               dino_resnet, dino_small, DinoOptions{}, dino_vit_small, [](auto e, const auto& o) { return dino(e, o); }),
-        entry({"ibot", "iBOT", "DINO that must also predict masked patches; ViT.", "arXiv:2111.07832", "vit_ti8d2"}, IbotOptions{},
+        method_entry({"ibot", "iBOT", "DINO that must also predict masked patches; ViT.", "arXiv:2111.07832", "vit_ti8d2"}, IbotOptions{},
               ibot_small, [](auto e, const auto& o) { return ibot(e, o); }),
-        entry({"barlow_twins", "Barlow Twins", "Two views' embeddings correlate dimension by dimension.", "arXiv:2103.03230"},
+        method_entry({"barlow_twins", "Barlow Twins", "Two views' embeddings correlate dimension by dimension.", "arXiv:2103.03230"},
               BarlowTwinsOptions{}, barlow_twins_small, [](auto e, const auto& o) { return barlow_twins(e, o); }),
-        entry({"vicreg", "VICReg", "Views agree, dimensions vary and do not vary together.", "arXiv:2105.04906"}, VicregOptions{},
+        method_entry({"vicreg", "VICReg", "Views agree, dimensions vary and do not vary together.", "arXiv:2105.04906"}, VicregOptions{},
               vicreg_small, [](auto e, const auto& o) { return vicreg(e, o); }),
-        entry({"mmcr", "MMCR", "The centroids of an image's views fill as many directions as they can.", "arXiv:2303.03307"},
+        method_entry({"mmcr", "MMCR", "The centroids of an image's views fill as many directions as they can.", "arXiv:2303.03307"},
               MmcrOptions{}, mmcr_small, [](auto e, const auto& o) { return mmcr(e, o); }),
-        entry({"mmcr_momentum", "MMCR-Momentum", "MMCR whose centroids are the mean of two branches.", "arXiv:2303.03307"},
+        method_entry({"mmcr_momentum", "MMCR-Momentum", "MMCR whose centroids are the mean of two branches.", "arXiv:2303.03307"},
               MmcrMomentumOptions{}, mmcr_momentum_small, [](auto e, const auto& o) { return mmcr_momentum(e, o); }),
-        entry({"tico", "TiCo", "Views agree, and keep away from the directions of past embeddings.", "arXiv:2206.10698"},
+        method_entry({"tico", "TiCo", "Views agree, and keep away from the directions of past embeddings.", "arXiv:2206.10698"},
               TicoOptions{}, tico_small, [](auto e, const auto& o) { return tico(e, o); }),
-        entry({"wmse", "W-MSE", "Whitened embeddings of two views agree.", "arXiv:2007.06346"}, WmseOptions{}, wmse_small,
+        method_entry({"wmse", "W-MSE", "Whitened embeddings of two views agree.", "arXiv:2007.06346"}, WmseOptions{}, wmse_small,
               [](auto e, const auto& o) { return wmse(e, o); }),
-        entry({"lejepa", "LeJEPA", "Views agree, and embeddings look like a standard normal.", "arXiv:2511.08544"},
+        method_entry({"lejepa", "LeJEPA", "Views agree, and embeddings look like a standard normal.", "arXiv:2511.08544"},
               LejepaOptions{}, lejepa_small, lejepa_vit, lejepa_small, [](auto e, const auto& o) { return lejepa(e, o); })};
     return table;
 }
 
-/// The method of that name. Throws Error for another one, with the nearest name and the list.
-inline const MethodEntry& find(std::string_view name) {
-    std::vector<std::string> names;
-    std::string list;
-    for (const MethodEntry& entry : all()) {
-        if (entry.about.name == name) return entry;
-        names.push_back(entry.about.name);
-        list += (list.empty() ? "" : ", ") + entry.about.name;
-    }
-    const auto near = options::nearest_name(name, names);
-    fail("there is no method '", name, "'", near.empty() ? "" : "; did you mean " + near + "?", " The methods are ", list);
-}
+/// The shipped method of that name. Throws Error for another one, with the nearest name and the list.
+inline const MethodEntry& find(std::string_view name) { return find_in(all(), name); }
 
 }  // namespace doppel::methods

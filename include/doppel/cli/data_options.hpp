@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Command-line options for images and encoder.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/data/damaged_images.hpp>
+#include <doppel/data/embedded.hpp>
+#include <doppel/data/open.hpp>
+#include <doppel/encoders/by_name.hpp>
+#include <doppel/options/rows.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+
+namespace doppel::cli {
+
+/// Where the images come from, and the views' size.
+struct DataOptions {
+    std::string data = "embedded", val;
+    std::int64_t images = 4000;
+    int size = 0;
+    std::int64_t threads = 0;
+
+    static constexpr auto fields() {
+        using O = DataOptions;
+        using options::field;
+        return std::tuple(
+            field(&O::data, "data", "'embedded', or a folder of images (class folders or flat), CIFAR-10 binaries or IDX files"),
+            field(&O::val, "val", "labeled images to evaluate on; empty: the folder's own split, else a tenth is held out"),
+            field(&O::images, "images", "embedded training images; a quarter as many are made for evaluation",
+                  options::between(8, 1e9)),
+            field(&O::size, "size", "side of the views; 0: 32 for images of up to 48 px, else 128", options::between(0, 4096), "px"),
+            field(&O::threads, "threads", "threads of tensor operations; 0: one per core", options::between(0, 4096)));
+    }
+};
+
+/// How a ResNet begins.
+enum class StemChoice { automatic, cifar, imagenet, strided };
+constexpr std::array<std::string_view, 4> option_names(StemChoice) { return {"auto", "cifar", "imagenet", "strided"}; }
+
+struct EncoderOptions {
+    std::string arch = "resnet18";
+    StemChoice stem = StemChoice::automatic;
+
+    static constexpr auto fields() {
+        using O = EncoderOptions;
+        return std::tuple(
+            options::field(&O::arch, "arch",
+                           "resnet18, 34, 50 or 101, with a width as in resnet18x0.25; vit_ti16, vit_s16, vit_b16 or vit_l16, "
+                           "the number being the side of a patch, with a number of blocks as in vit_ti8d4"),
+            options::field(&O::stem, "stem", "how a ResNet begins; auto: cifar below 64 px; strided: a quarter of its work"));
+    }
+};
+
+/// Returns the encoder that --arch and --stem name. Throws Error for another name.
+inline encoders::ByName encoder_of(const EncoderOptions& o, int size, int channels) {
+    const Stem stem = o.stem == StemChoice::strided ? Stem::strided
+                      : o.stem == StemChoice::cifar || (o.stem == StemChoice::automatic && size < 64) ? Stem::cifar
+                                                                                                      : Stem::imagenet;
+    try {
+        auto encoder = encoders::from_name(o.arch, size, channels, stem);
+        require(!encoder.is_vit() || o.stem == StemChoice::automatic, "a ViT has no stem; leave --stem out");
+        return encoder;
+    } catch (const Error& problem) { fail("--arch ", o.arch, ": ", problem.what()); }
+}
+
+/// Opens training and validation images. Throws Error for what is no data set.
+inline data::Splits open_data(const DataOptions& o, std::uint64_t seed) {
+    if (o.data != "embedded") {
+        require(std::filesystem::exists(o.data), "--data: ", o.data,
+                ": no such file or folder; expected a folder, a file, or 'embedded'");
+        return data::open(o.data, o.val.empty() ? std::nullopt : std::optional<std::filesystem::path>(o.val), {.seed = seed});
+    }
+    require(o.val.empty(), "--val goes with --data PATH; the embedded images make their own validation set");
+    const int size = o.size == 0 ? 32 : std::max(o.size, 8);
+    const std::int64_t held_out = std::max<std::int64_t>(o.images / 4, 2);
+    return {.train = data::Embedded({.size = size, .count = o.images}),
+            .validation = data::Embedded({.size = size, .count = held_out, .first = std::int64_t{1} << 40}),
+            .format = "embedded",
+            .split_rule = "images that doppel draws itself, ten kinds of objects"};
+}
+
+/// Returns the side of the views when --size does not say: by the first valid image. Throws Error when there is none.
+inline int size_for(const DataOptions& o, const data::Dataset& images, data::DamagedImages* damaged) {
+    if (o.size > 0) return o.size;
+    const Image first = data::next_valid_image(images, 0, damaged).image;
+    return std::min(first.width, first.height) <= 48 ? 32 : 128;
+}
+
+}  // namespace doppel::cli
