@@ -37,24 +37,18 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "step: repeats must be at least 1 and the batch at least 2, got %d and %d\n", repeats, batch_size);
         return 2;
     }
-    auto options = methods::simclr_small();
-    options.batch_size = batch_size;
+    auto options = methods::simclr_small;
+    options.train.batch_size = batch_size;
     const auto preset = methods::simclr(encoders::ResNet{.depth = 18, .stem = Stem::cifar, .width = 0.25}, options);
     Method method{preset.recipe, {.seed = 1}};
-    train::detail::lay_out_channels_last(*method);
+    train::channels_last(*method);
     auto optimizer = preset.optimizer.build(AnyMethod(method).trainable());
-    const data::Loader loader(data::Embedded({.size = 32, .count = 4000}), preset.views.each, {.batch_size = batch_size, .workers = 1});
+    const data::Loader loader(data::Embedded({.size = 32, .count = 4000}), preset.views.pipelines, {.batch_size = batch_size, .workers = 1});
     method->begin({.samples = 4000, .steps = 1000});
     auto pass = loader.pass(0, 1 << 20);
-    const Batch fixed = [&] {
-        auto batch = *pass->next();
-        train::detail::move_to(batch, at::kCPU, true);
-        return batch;
-    }();
+    const Batch fixed = train::to_device(*pass->next(), at::kCPU);
     const auto whole = [&] {
-        auto batch = *pass->next();
-        train::detail::move_to(batch, at::kCPU, true);
-        method->forward(batch).backward();
+        method->forward(train::to_device(*pass->next(), at::kCPU)).backward();
         optimizer.step(0.01);
         optimizer.zero_grad();
         method->commit();

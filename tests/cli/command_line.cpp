@@ -53,7 +53,7 @@ Ended simclr(std::vector<std::string> arguments) {
     Capture out(1), err(2);
     const int status = cli::run(
         static_cast<int>(argv.size()), argv.data(), {.name = "simclr", .title = "SimCLR", .text = "learns."},
-        [](int size) { return size < 64 ? methods::simclr_small() : methods::SimclrOptions{}; },
+        [](int size) { return size < 64 ? methods::simclr_small : methods::SimclrOptions{}; },
         [](auto encoder, const auto& options) { return methods::simclr(encoder, options); });
     return {status, out.text(), err.text()};
 }

@@ -12,6 +12,7 @@
 #include <doppel/recipe/any_method.hpp>
 #include <doppel/recipe/method.hpp>
 #include <doppel/targets/ema.hpp>
+#include <doppel/train/train.hpp>
 
 #include "support/torch_support.hpp"
 
@@ -68,6 +69,12 @@ void right() {
     Method c{Recipe{.encoder = encoders::Vit{}, .target = targets::Ema{}, .loss = MaskingLoss{}}};
     Method d{PresetOf{Recipe{.encoder = encoders::custom([] { return torch::nn::Linear(2, 2); }), .loss = loss}}, {.seed = 1}};
 }
+
+struct NoHook {};
+struct Misspelled {
+    void on_step(train::Trainer&, const train::StepReport&) {}
+    void end(train::Trainer&, train::TrainResult&) {}
+};
 
 // expect: Recipe.encoder is missing
 void case_1() {
@@ -201,7 +208,7 @@ void case_26() {
 
 // expect: Recipe.loss is missing
 void case_27() {
-    Method m{PresetOf{Recipe{.encoder = net}}, {.seed = 1}};
+    Method m{PresetOf{Recipe{.encoder = [] { return TinyNet(8); }}}, {.seed = 1}};
 }
 
 // expect: encoders::custom got a built module
@@ -221,5 +228,25 @@ void case_30() {
 
 // expect: Recipe.loss is missing
 void case_31() {
-    AnyMethod m = Method{Recipe{.encoder = net}, {.seed = 1}};
+    AnyMethod m = Method{Recipe{.encoder = [] { return TinyNet(8); }}, {.seed = 1}};
+}
+
+// expect: a training callback needs at least one of the hooks begin(Trainer&), step(Trainer&, const StepReport&)
+void case_32(train::Trainer& trainer) {
+    train::run(trainer, NoHook{});
+}
+
+// expect: a training callback needs at least one of the hooks begin(Trainer&), step(Trainer&, const StepReport&)
+void case_33(train::Trainer& trainer) {
+    train::run(trainer, Misspelled{});
+}
+
+// expect: the training images must be a data set (data::ImageSource)
+void case_34(const AnyPreset& preset) {
+    train::Trainer trainer(preset, std::vector<Image>{});
+}
+
+// expect: the first argument must be a Preset
+void case_35(const data::Dataset& images) {
+    train::train(AnyMethod{}, images);
 }

@@ -109,7 +109,7 @@ TEST_CASE("folders that cannot be a data set are refused in one line with the pa
     CHECK(mentions(message_of([&] { data::ImageFolder(folder / "1.png"); }), {"not a folder: ", "1.png"}));
     put(folder / "cats/1.png");
     CHECK(mentions(message_of([&] { data::ImageFolder(folder.path()); }),
-                   {folder.path().string(), "beside", "1.png", "cats"}));
+                   {folder.path().string(), "subfolders", "1.png", "cats"}));
     CHECK(data::ImageFolder(folder.path(), {.labels = false}).size() == 2);
 }
 

@@ -77,14 +77,14 @@ TEST_CASE("an epoch holds each image at most once, and the next one comes in ano
 
 TEST_CASE("a batch carries the right labels and images") {
     const auto source = images();
-    const Loader loader(source, {views::simclr_small(16).plain}, {.batch_size = 8, .workers = 2});
+    const Loader loader(source, {views::simclr_small(16).eval}, {.batch_size = 8, .workers = 2});
     auto pass = loader.pass(0, 1);
     const auto batch = pass->next();
     for (std::int64_t row = 0; row < 8; ++row) {
         const auto i = batch->index[row].item<std::int64_t>();
         CHECK(batch->label[row].item<std::int64_t>() == source.label(i));
         Tensor expected = at::empty({3, 16, 16});
-        views::simclr_small(16).plain(source.image(i), random::Stream({}), {expected.data_ptr<float>(), 768});
+        views::simclr_small(16).eval(source.image(i), random::Stream({}), {expected.data_ptr<float>(), 768});
         CHECK(bit_equal(batch->views[0][row], expected));
     }
 }
@@ -99,7 +99,7 @@ TEST_CASE("the views of an image differ, and differ from epoch to epoch") {  // 
 }
 
 TEST_CASE("in order and with the last batch, every image comes once: what evaluation needs") {
-    const Loader loader(images(21), {views::simclr_small(16).plain}, {.batch_size = 8, .workers = 2, .shuffle = false, .drop_last = false});
+    const Loader loader(images(21), {views::simclr_small(16).eval}, {.batch_size = 8, .workers = 2, .shuffle = false, .drop_last = false});
     const auto batches = all(loader, 0, loader.batches());
     REQUIRE(batches.size() == 3);
     CHECK(batches[2].index.size(0) == 5);

@@ -27,7 +27,7 @@ struct Damaged {
 };
 
 AnyMethod method() { return Method{Recipe{.encoder = tiny(), .loss = losses::NtXent{}}, {.seed = 1}}; }
-augment::Pipeline plain() { return views::simclr_small(12).plain; }
+augment::Pipeline plain() { return views::simclr_small(12).eval; }
 
 }  // namespace
 

@@ -145,13 +145,13 @@ Options tiny_heads(Options o) {
     return o;
 }
 auto small_nnclr() {
-    auto o = tiny_heads(methods::nnclr_small());
+    auto o = tiny_heads(methods::nnclr_small);
     o.predictor = 10;
     o.queue = 20;
     return methods::nnclr(tiny(), o);
 }
 auto small_ressl() {
-    auto o = tiny_heads(methods::ressl_small());
+    auto o = tiny_heads(methods::ressl_small);
     o.queue = 20;
     return methods::ressl(tiny(), o);
 }
@@ -528,12 +528,12 @@ TEST_CASE("the variants' losses say what is wrong with their input") {
 // ---- the presets -------------------------------------------------------------------------------------------
 
 TEST_CASE("each variant builds, takes two steps, and gives no gradient to target and queue") {
-    trains(methods::dcl(tiny(), tiny_heads(methods::dcl_small())));
-    trains(methods::dclw(tiny(), tiny_heads(methods::dclw_small())));
+    trains(methods::dcl(tiny(), tiny_heads(methods::dcl_small)));
+    trains(methods::dclw(tiny(), tiny_heads(methods::dclw_small)));
     trains(small_nnclr());
     trains(small_ressl());
-    trains(methods::supcon(tiny(), tiny_heads(methods::supcon_small())));
-    trains(methods::simclr_v2(tiny(), tiny_heads(methods::simclr_v2_small())));
+    trains(methods::supcon(tiny(), tiny_heads(methods::supcon_small)));
+    trains(methods::simclr_v2(tiny(), tiny_heads(methods::simclr_v2_small)));
 }
 
 TEST_CASE("NNCLR's step is algorithm 1: neighbors of one view meet predictions of the other; view 0 is remembered") {
@@ -578,8 +578,8 @@ TEST_CASE("the variants have the papers' heads, and SimCLR's training but for Re
         CHECK(preset.lr.describe() == base.lr.describe());
         CHECK(preset.epochs == base.epochs);
         CHECK(preset.batch_size == base.batch_size);
-        REQUIRE(preset.views.each.size() == 2);
-        for (const std::size_t v : {0u, 1u}) CHECK(preset.views.each[v].describe() == base.views.each[v].describe());
+        REQUIRE(preset.views.pipelines.size() == 2);
+        for (const std::size_t v : {0u, 1u}) CHECK(preset.views.pipelines[v].describe() == base.views.pipelines[v].describe());
     };
     alike(methods::dcl(tiny()), "dcl");
     alike(methods::dclw(tiny()), "dclw");
@@ -619,7 +619,7 @@ TEST_CASE("ReSSL's second view is cropped and flipped alone") {
     Image image(40, 30, 3);
     const std::uint8_t color[] = {200, 40, 90};
     for (std::size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = color[i % 3];
-    for (const auto& both : {methods::ressl(tiny(), methods::ressl_small()).views, methods::ressl(tiny()).views,
+    for (const auto& both : {methods::ressl(tiny(), methods::ressl_small).views, methods::ressl(tiny()).views,
                              views::ressl()}) {
         CHECK(both.name == "ressl");
         CHECK(both.globals == 2);

@@ -547,7 +547,7 @@ TEST_CASE("a sum of losses trains in a method: state, counters, metrics and mask
 
 TEST_CASE("the preset of iBOT is DINO with masked patches, and with KoLeo where it is wanted") {
     const encoders::Vit vit{.kind = VitKind::ti, .patch = 4, .image_size = 12, .dim = 24, .depth = 2, .heads = 3};
-    auto o = methods::ibot_small();
+    auto o = methods::ibot_small;
     o.hidden = 16;
     o.bottleneck = 8;
     o.out = 12;
@@ -590,7 +590,7 @@ TEST_CASE("the preset of iBOT is DINO with masked patches, and with KoLeo where 
     CHECK(tokens == 1);
     method->commit();
     // The paper's values.
-    const auto paper = methods::ibot_options();
+    const auto paper = methods::IbotOptions{};
     CHECK(paper.out == 8192);
     CHECK(paper.locals == 10);
     CHECK(paper.target_temperature == 0.07);

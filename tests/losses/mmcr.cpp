@@ -475,12 +475,12 @@ TEST_CASE("MMCR says what is wrong with its input") {
 
 TEST_CASE("MMCR's presets build, step and resume, with any number of views") {
     for (const std::int64_t views : {2, 3, 5}) {
-        auto options = methods::mmcr_small();
+        auto options = methods::mmcr_small;
         options.views = views;
         options.hidden = 16;
         options.out = 5;
         const auto preset = methods::mmcr(tiny(), options);
-        CHECK(preset.views.each.size() == static_cast<std::size_t>(views));
+        CHECK(preset.views.pipelines.size() == static_cast<std::size_t>(views));
         CHECK(preset.views.globals == views);
         CHECK(preset.views.name == "mmcr");
         AnyMethod whole = Method{preset.recipe, {.seed = 1}}, half = Method{preset.recipe, {.seed = 1}},
@@ -501,7 +501,7 @@ TEST_CASE("MMCR's presets build, step and resume, with any number of views") {
         CHECK(preset.lr({.step = 10, .of = {.samples = 1, .steps = 100}}) == Approx(5e-3));
     }
     const auto large = methods::mmcr(tiny());
-    CHECK(large.views.each.size() == 8);
+    CHECK(large.views.pipelines.size() == 8);
     CHECK(large.views.globals == 8);
     CHECK(large.optimizer.describe().starts_with("LARS"));
     CHECK(large.recipe.projector.hidden == std::vector<std::int64_t>{8192, 8192});
@@ -509,7 +509,7 @@ TEST_CASE("MMCR's presets build, step and resume, with any number of views") {
     const auto follows = methods::mmcr_momentum(tiny(), {{.views = 4}});
     CHECK(follows.recipe.target.schedule({}) == 0.99);
     CHECK(follows.recipe.target.timing == targets::EmaTiming::after_step);
-    CHECK(follows.views.each.size() == 4);
+    CHECK(follows.views.pipelines.size() == 4);
 }
 
 TEST_CASE("MMCR's options name themselves") {
@@ -526,7 +526,7 @@ TEST_CASE("MMCR's options name themselves") {
 }
 
 TEST_CASE("a few steps of MMCR spread the images") {
-    auto options = methods::mmcr_small();
+    auto options = methods::mmcr_small;
     options.hidden = 16;
     options.out = 5;
     AnyMethod method = Method{methods::mmcr(tiny(), options).recipe, {.seed = 1}};

@@ -595,11 +595,11 @@ TEST_CASE("SwAV's preset has the authors' numbers") {
     CHECK(preset.name == "swav");
     CHECK(preset.views.name == "swav");
     CHECK(preset.views.globals == 2);
-    REQUIRE(preset.views.each.size() == 8);
+    REQUIRE(preset.views.pipelines.size() == 8);
     for (std::size_t v = 0; v < 8; ++v) {
-        const std::string text = preset.views.each[v].describe();
+        const std::string text = preset.views.pipelines[v].describe();
         INFO(text);
-        CHECK(preset.views.each[v].size() == (v < 2 ? 224 : 96));
+        CHECK(preset.views.pipelines[v].size() == (v < 2 ? 224 : 96));
         CHECK(mentions(text, {v < 2 ? "0.14" : "0.05", "0.8", "0.228"}));
     }
     CHECK(preset.batch_size == 256);
@@ -622,22 +622,22 @@ TEST_CASE("SwAV's preset has the authors' numbers") {
     CHECK(preset.recipe.projector.out == 128);
     CHECK(preset.recipe.projector.bias == heads::Bias::always);
 
-    const auto large = methods::swav(tiny(), methods::swav_large());
+    const auto large = methods::swav(tiny(), methods::swav_large);
     CHECK(large.batch_size == 4096);
     CHECK(large.recipe.loss.queue == 0);
     CHECK(large.lr(at_step(0)) == Approx(0.3));
     CHECK(large.lr(at_step(100)) == Approx(4.8));
     CHECK(large.lr(at_step(1000)) == Approx(0.0048));
 
-    const auto small = methods::swav(tiny(), methods::swav_small());
+    const auto small = methods::swav(tiny(), methods::swav_small);
     CHECK(small.batch_size == 64);
     CHECK(small.recipe.loss.prototypes == std::vector<std::int64_t>{64});
     CHECK(small.recipe.loss.queue == 0);
     CHECK(small.optimizer.check_learning_rate(small.lr(at_step(100))).empty());
-    REQUIRE(small.views.each.size() == 4);
+    REQUIRE(small.views.pipelines.size() == 4);
     for (std::size_t v = 0; v < 4; ++v) {
-        const std::string text = small.views.each[v].describe();
-        CHECK(small.views.each[v].size() == (v < 2 ? 32 : 16));
+        const std::string text = small.views.pipelines[v].describe();
+        CHECK(small.views.pipelines[v].size() == (v < 2 ? 32 : 16));
         CHECK(text.find("blur") == std::string::npos);
         CHECK(mentions(text, {"0.4914"}));
     }

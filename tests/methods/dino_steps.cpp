@@ -72,8 +72,8 @@ TEST_CASE("the target of DINO sees the global views only, and no branch of it is
     o.drop_path = 0.5;
     const auto preset = methods::dino(vit, o);
     CHECK(preset.recipe.encoder.drop_path == 0.5);
-    CHECK(preset.recipe.passes.join_views);
-    CHECK(preset.recipe.passes.join_heads);
+    CHECK(preset.recipe.layout.join_views);
+    CHECK(preset.recipe.layout.join_heads);
     CHECK(preset.evaluate == Network::target);
     Method method{preset.recipe, {.seed = 2}};
     method->begin({.samples = 100, .steps = 10, .steps_per_epoch = 5});
@@ -168,7 +168,7 @@ TEST_CASE("weight decay is on weights, class token and positions, not on biases 
     CHECK((*preset.weight_decay)(at_share(0)) == Approx(0.04));
     CHECK((*preset.weight_decay)(at_share(0.5)) == Approx(0.22));
     CHECK((*preset.weight_decay)(at_share(1)) == Approx(0.4));
-    CHECK(!methods::dino(tiny(), methods::dino_resnet()).weight_decay);
+    CHECK(!methods::dino(tiny(), methods::dino_resnet).weight_decay);
     // From nothing to something: the groups must decay all the same.
     DinoOptions o = tiny_options();
     o.weight_decay = 0;
@@ -209,12 +209,12 @@ TEST_CASE("DINO's values are the authors', for ViTs and ResNets") {
     CHECK(methods::dino(tiny(), o).recipe.loss.centering == Centering::sinkhorn);
     CHECK(methods::dino(tiny(), o).lr(at_share(0.1)) == Approx(7e-4));
 
-    const auto resnet = methods::dino(encoders::ResNet{.depth = 50}, methods::dino_resnet());
+    const auto resnet = methods::dino(encoders::ResNet{.depth = 50}, methods::dino_resnet);
     CHECK(resnet.optimizer.describe() == "SGD, momentum 0.9, weight decay 0.0001, not on biases and normalization");
     CHECK(resnet.lr(at_share(0.1)) == Approx(0.03 * 2));
     CHECK(resnet.optimizer.check_learning_rate(0.06).empty());
-    for (std::size_t v = 0; v < resnet.views.each.size(); ++v)
-        CHECK(mentions(resnet.views.each[v].describe(), {v < 2 ? "scale=[0.14, 1]" : "scale=[0.05, 0.14]"}));
+    for (std::size_t v = 0; v < resnet.views.pipelines.size(); ++v)
+        CHECK(mentions(resnet.views.pipelines[v].describe(), {v < 2 ? "scale=[0.14, 1]" : "scale=[0.05, 0.14]"}));
 
     DinoOptions named;
     const auto fields = fields_of(named);
@@ -229,7 +229,7 @@ TEST_CASE("DINO's views are the authors': two global ones that differ, and local
     const auto views = methods::dino(encoders::Vit{}).views;
     CHECK(views.name == "dino");
     CHECK(views.globals == 2);
-    REQUIRE(views.each.size() == 10);
+    REQUIRE(views.pipelines.size() == 10);
     const std::string middle = "horizontal_flip(p=0.5) > color_jitter(brightness=0.4, contrast=0.4, saturation=0.2, "
                                "hue=0.1, p=0.8) > grayscale(p=0.2) > ",
                       end = "normalize(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])";
@@ -237,17 +237,17 @@ TEST_CASE("DINO's views are the authors': two global ones that differ, and local
         return "gaussian_blur(p=" + p + ", sigma=[0.1, 2], kind=gaussian) > ";
     };
     const std::string crop = "random_resized_crop(size=224, scale=[0.4, 1], ratio=[0.75, 1.33333], filter=bicubic) > ";
-    CHECK(views.each[0].describe() == crop + middle + blur("1") + end);
-    CHECK(views.each[1].describe() == crop + middle + blur("0.1") + "solarize(p=0.2, threshold=128) > " + end);
+    CHECK(views.pipelines[0].describe() == crop + middle + blur("1") + end);
+    CHECK(views.pipelines[1].describe() == crop + middle + blur("0.1") + "solarize(p=0.2, threshold=128) > " + end);
     for (std::size_t v = 2; v < 10; ++v)
-        CHECK(views.each[v].describe() ==
+        CHECK(views.pipelines[v].describe() ==
               "random_resized_crop(size=96, scale=[0.05, 0.4], ratio=[0.75, 1.33333], filter=bicubic) > " + middle +
                   blur("0.5") + end);
 
     // Local views are looked at as the global ones are, whatever their own size; sides are multiples of 16.
     for (const auto& [size, local] : {std::pair{32, 16}, {64, 32}, {96, 48}, {128, 48}, {160, 64}, {224, 96}}) {
         INFO(size);
-        DinoOptions o = methods::dino_vit_small();
+        DinoOptions o = methods::dino_vit_small;
         o.size = size;
         const auto some = methods::dino(vit, o).views;
         REQUIRE(some.each.size() == 4);
@@ -258,9 +258,9 @@ TEST_CASE("DINO's views are the authors': two global ones that differ, and local
         CHECK((some.each[3].describe().find("bicubic") != std::string::npos) == (size >= 64));
         CHECK((some.each[0].normalize() == augment::cifar10_normalize) == (size < 64));
     }
-    DinoOptions o = methods::dino_small();
+    DinoOptions o = methods::dino_small;
     o.locals = 0;
-    CHECK(methods::dino(tiny(), o).views.each.size() == 2);
+    CHECK(methods::dino(tiny(), o).views.pipelines.size() == 2);
     o.locals = 3;
     o.local_size = 20;
     o.channels = 1;
@@ -279,7 +279,7 @@ TEST_CASE("the small presets train a ViT and a ResNet on 32 and 16 px, with KoLe
         CHECK(method.begin({.samples = 64, .steps = 30, .steps_per_epoch = 10}).empty());
         auto optimizer = preset.optimizer.build(method.trainable());
         Batch batch;
-        for (const auto& view : preset.views.each) {
+        for (const auto& view : preset.views.pipelines) {
             const auto i = static_cast<double>(batch.views.size());
             batch.views.push_back(wave({6, 3, view.size(), view.size()}, 0.37 + 0.01 * i, 0.2, at::kFloat));
         }
@@ -304,14 +304,14 @@ TEST_CASE("the small presets train a ViT and a ResNet on 32 and 16 px, with KoLe
         CHECK(!at::equal(value_of(method, "target.encoder." + first), follower));
     };
     encoders::Vit net{.kind = VitKind::ti, .patch = 8, .image_size = 32, .dim = 24, .depth = 2, .heads = 3};
-    const auto transformer = methods::dino(net, methods::dino_vit_small());
+    const auto transformer = methods::dino(net, methods::dino_vit_small);
     CHECK(transformer.batch_size == 64);
     CHECK(transformer.recipe.projector.out == 64);
     CHECK(transformer.optimizer.describe().find("AdamW") == 0);
     train(transformer, transformer.recipe, 1e-3, "cls_token");
-    const auto resnet = methods::dino(tiny(), methods::dino_small());
+    const auto resnet = methods::dino(tiny(), methods::dino_small);
     CHECK(resnet.optimizer.describe().find("AdamW") == 0);
     train(resnet, resnet.recipe, 1e-3, "conv.weight");
-    CHECK(methods::dino(tiny(), methods::dino_resnet()).optimizer.describe().find("SGD") == 0);
-    train(transformer, with_loss(transformer.recipe, Both{}), 1e-3, "cls_token");
+    CHECK(methods::dino(tiny(), methods::dino_resnet).optimizer.describe().find("SGD") == 0);
+    train(transformer, transformer.recipe.with_loss(Both{}), 1e-3, "cls_token");
 }

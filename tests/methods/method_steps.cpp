@@ -93,7 +93,7 @@ auto small_moco(Encoder encoder, bool symmetric = false, std::int64_t groups = 1
                                                         .bn_groups = groups,
                                                         .symmetric = symmetric})
                       .recipe;
-    recipe.passes.shuffle_target = shuffle;
+    recipe.layout.shuffle_target = shuffle;
     return recipe;
 }
 template <class Encoder>
@@ -138,7 +138,7 @@ TEST_CASE("three steps of InstDisc equal torch's, with the bank") {
 TEST_CASE("three steps of MoCo v1 and v2 equal lightly's, with split BatchNorm and both directions") {
     auto v1 =
         methods::moco_v1(tiny(), {.temperature = 0.07, .momentum = 0.9, .queue = 12, .out = 12, .bn_groups = 2}).recipe;
-    v1.passes.shuffle_target = false;
+    v1.layout.shuffle_target = false;
     steps_as("method_steps.txt", "moco_v1", v1, {.tight = 1e-6, .loose = 2e-5});
     steps_as("method_steps.txt", "moco_v2", small_moco(tiny()), {.tight = 1e-6, .loose = 2e-5});
     steps_as("method_steps.txt", "moco_v2_split", small_moco(tiny(), false, 2), {.tight = 1e-6, .loose = 2e-5});
@@ -187,7 +187,7 @@ TEST_CASE("without BatchNorm, splitting and shuffling change nothing") {  // pit
 }
 
 TEST_CASE("key row i is what the key network says of image i") {  // pitfall 2
-    Method method{with_projector(small_moco(witness(), true, 2, true), None{}), {.seed = 3}};
+    Method method{small_moco(witness(), true, 2, true).with_projector(None{}), {.seed = 3}};
     fill(method);
     const Batch batch = batch_of(8);
     method->forward(batch);
@@ -202,7 +202,7 @@ TEST_CASE("key row i is what the key network says of image i") {  // pitfall 2
 }
 
 TEST_CASE("with BatchNorm, too, key row i is what the key network said of image i among its company") {
-    Method method{with_projector(small_moco(normed_witness(), true, 2, true), None{}), {.seed = 3}};
+    Method method{small_moco(normed_witness(), true, 2, true).with_projector(None{}), {.seed = 3}};
     fill(method);
     const Batch batch = batch_of(8);
     method->forward(batch);
@@ -332,7 +332,7 @@ TEST_CASE("a queue that holds more than a quarter of the images gives a warning"
     const auto warnings = method.begin({.samples = 79, .steps = 10});
     REQUIRE(warnings.size() == 1);
     CHECK(mentions(warnings[0], {"Fifo", "20", "79", "quarter"}));
-    const auto cifar = methods::moco_small();
+    const auto cifar = methods::moco_v2_small;
     CHECK(4 * cifar.queue <= 50000);
     CHECK(cifar.momentum == 0.99);
 }
@@ -420,7 +420,7 @@ template <class R>
 void follows(const R& recipe, targets::EmaTiming when) {
     for (const double m : {0.0, 0.7, 1.0}) {
         AnyMethod method =
-            Method{with_target(recipe, targets::Ema{.schedule = schedules::Constant{m}, .timing = when}), {.seed = 1}};
+            Method{recipe.with_target(targets::Ema{.schedule = schedules::Constant{m}, .timing = when}), {.seed = 1}};
         fill(method);
         method.begin({.samples = 1000, .steps = 3});
         const auto start = copy_of(method);
@@ -468,7 +468,7 @@ TEST_CASE("the target follows m xi + (1 - m) theta by name, with the weights of 
 TEST_CASE("the target's weights are float32 and do not stop moving") {  // pitfall 8: half types drop changes this small
     const double m = 0.9995;
     AnyMethod method =
-        Method{with_target(small_byol(tiny()), targets::Ema{.schedule = schedules::Constant{m}}), {.seed = 1}};
+        Method{small_byol(tiny()).with_target(targets::Ema{.schedule = schedules::Constant{m}}), {.seed = 1}};
     method.begin({.samples = 1000, .steps = 2000});
     const Autocast scope(at::kCPU, Precision::bf16);
     method.forward(batch_of(6));
@@ -542,11 +542,11 @@ TEST_CASE("split or not, a pass counts once in num_batches_tracked, in both netw
 TEST_CASE("nothing flows back into a target, and predictions are made by the online branch alone") {  // pitfall 10
     const auto check = [](auto recipe) {
         bool target_has_gradient = true;
-        auto watched = with_loss(recipe, [&, loss = recipe.loss](const Tensor& p, const Tensor& z) {
+        auto watched = recipe.with_loss([&, loss = recipe.loss](const Tensor& p, const Tensor& z) {
             target_has_gradient = z.requires_grad();
             return loss(p, z);
         });
-        Method method{with_pairing(watched, typename decltype(recipe.loss)::Pairing{}), {.seed = 1}};
+        Method method{watched.with_pairing(typename decltype(recipe.loss)::Pairing{}), {.seed = 1}};
         method->begin({.samples = 1000, .steps = 3});
         method->forward(batch_of(6)).backward();
         CHECK(!target_has_gradient);
@@ -581,7 +581,7 @@ TEST_CASE("SimSiam's heads are the authors', and its predictor's learning rate s
           "Linear 2048 2048 frozen bias | BatchNorm 2048 plain");
     CHECK(layers(*preset.recipe.predictor.build(2048).module) ==
           "Linear 2048 512 | BatchNorm 512 | ReLU | Linear 512 2048 bias");
-    CHECK(layers(*methods::simsiam(tiny(), methods::simsiam_small()).recipe.projector.build(512).module) ==
+    CHECK(layers(*methods::simsiam(tiny(), methods::simsiam_small).recipe.projector.build(512).module) ==
           "Linear 512 512 | BatchNorm 512 | ReLU | Linear 512 512 frozen bias | BatchNorm 512 plain");
     CHECK(preset.recipe.encoder.zero_init_residual);
 
@@ -623,7 +623,7 @@ TEST_CASE("MoCo v3's heads are the authors', for a ResNet and for a ViT") {  // 
     CHECK(resnet.loss.temperature == 1);
     CHECK(resnet.encoder.zero_init_residual);
 
-    const auto vit = methods::moco_v3(encoders::Vit{.kind = VitKind::s, .heads = 12}, methods::moco_v3_vit()).recipe;
+    const auto vit = methods::moco_v3(encoders::Vit{.kind = VitKind::s, .heads = 12}, methods::moco_v3_vit).recipe;
     const std::string projector =
         "Linear 384 4096 | BatchNorm 4096 | ReLU | Linear 4096 4096 | BatchNorm 4096 | ReLU | "
         "Linear 4096 256 | BatchNorm 256 plain";
@@ -661,7 +661,7 @@ TEST_CASE("the heads of InstDisc and MoCo are the authors'") {
     CHECK(!methods::moco_v2(encoder).recipe.encoder.zero_init_residual);
     CHECK(methods::moco_v1(encoder).recipe.loss.temperature == 0.07);
     CHECK(methods::moco_v2(encoder).recipe.loss.temperature == 0.2);
-    CHECK(methods::moco_v2(encoder).recipe.passes.shuffle_target);
+    CHECK(methods::moco_v2(encoder).recipe.layout.shuffle_target);
     CHECK(methods::moco_v2(encoder).recipe.queue.capacity == 65536);
 }
 

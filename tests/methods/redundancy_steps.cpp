@@ -48,8 +48,8 @@ TEST_CASE("the heads of Barlow Twins and VICReg are the authors'") {
     CHECK(vicreg.projector.out == 8192);
     CHECK(barlow.encoder.zero_init_residual);
     CHECK(vicreg.encoder.zero_init_residual);
-    CHECK(!methods::barlow_twins(encoders::ResNet{}, methods::barlow_twins_small()).recipe.encoder.zero_init_residual);
-    CHECK(!methods::vicreg(encoders::ResNet{}, methods::vicreg_small()).recipe.encoder.zero_init_residual);
+    CHECK(!methods::barlow_twins(encoders::ResNet{}, methods::barlow_twins_small).recipe.encoder.zero_init_residual);
+    CHECK(!methods::vicreg(encoders::ResNet{}, methods::vicreg_small).recipe.encoder.zero_init_residual);
     CHECK(barlow.loss.lambda == 0.0051);
     CHECK(barlow.loss.scale == 1);
     CHECK(vicreg.loss.invariance == 25);
@@ -57,8 +57,8 @@ TEST_CASE("the heads of Barlow Twins and VICReg are the authors'") {
     CHECK(vicreg.loss.covariance == 1);
     CHECK(vicreg.loss.convention == Vicreg::Convention::code);  // pitfall 31
     CHECK(methods::vicreg(tiny(), {.sum_variance = true}).recipe.loss.convention == Vicreg::Convention::paper);
-    CHECK(!barlow.passes.join_views);  // the authors pass the views one after the other
-    CHECK(!vicreg.passes.join_views);
+    CHECK(!barlow.layout.join_views);  // the authors pass the views one after the other
+    CHECK(!vicreg.layout.join_views);
 }
 
 TEST_CASE("Barlow Twins trains biases and normalization with a learning rate of their own") {
@@ -97,7 +97,7 @@ TEST_CASE("the schedules, optimizers and views of Barlow Twins and VICReg are th
         INFO(name);
         CHECK(preset.name == name);
         CHECK(preset.views.name == name);
-        CHECK(preset.views.each.size() == 2);
+        CHECK(preset.views.pipelines.size() == 2);
         CHECK(preset.views.globals == 2);
         CHECK(preset.lr(at_share(0)) == 0);
         CHECK(preset.lr(at_share(0.1)) == Approx(0.2));
@@ -116,8 +116,8 @@ TEST_CASE("the schedules, optimizers and views of Barlow Twins and VICReg are th
         CHECK(preset.recipe.projector.out == 512);
         CHECK(preset.optimizer.check_learning_rate(2).empty());
     };
-    small(methods::barlow_twins(tiny(), methods::barlow_twins_small()));
-    small(methods::vicreg(tiny(), methods::vicreg_small()));
+    small(methods::barlow_twins(tiny(), methods::barlow_twins_small));
+    small(methods::vicreg(tiny(), methods::vicreg_small));
     CHECK(methods::barlow_twins(tiny(), {.lr = 0.7}).lr(at_share(0.1)) == Approx(0.7));
     CHECK(methods::vicreg(tiny(), {.lr = 0.7}).lr(at_share(0.1)) == Approx(0.7));
 

@@ -98,12 +98,12 @@ TEST_CASE("three steps of SupCon, SimCLR v2 and DirectCLR equal solo-learn's and
 }
 
 TEST_CASE("three steps of NNCLR and ReSSL equal solo-learn's losses, with queues that wrap around") {  // pitfalls 4, 6
-    auto nnclr = tiny_heads(methods::nnclr_options());
+    auto nnclr = tiny_heads(methods::NnclrOptions{});
     nnclr.predictor = 10;
     nnclr.queue = 15;
     // Rows that are rounded to float32 have not quite length 1: solo-learn divides by it, ours does not.
     steps_as(file, "nnclr", methods::nnclr(tiny(), nnclr).recipe, {.tight = 1e-6, .loose = 2e-3, .lr = 0.01});
-    auto ressl = tiny_heads(methods::ressl_options());
+    auto ressl = tiny_heads(methods::ResslOptions{});
     ressl.momentum = 0.9;  // pitfall 7
     ressl.queue = 15;
     steps_as(file, "ressl", methods::ressl(tiny(), ressl).recipe, {.tight = 1e-6, .lr = 0.01});
@@ -131,7 +131,7 @@ TEST_CASE("three steps of W-MSE equal the authors' formula for given partitions"
 
     const auto parts =
         methods::wmse(tiny(), {.batch_size = 12, .w_size = 6, .iterations = 2, .hidden = 16, .out = 4}).recipe;
-    const auto given = with_loss(parts, [loss = parts.loss](const Tensor& z0, const Tensor& z1) {
+    const auto given = parts.with_loss([loss = parts.loss](const Tensor& z0, const Tensor& z1) {
         const Tensor i = at::arange(12, at::kLong);
         const Tensor first = (i * 5 + 2).remainder(12), second = (i * 7 + 4).remainder(12);
         return (loss.in_order(z0, z1, first) + loss.in_order(z0, z1, second)) / 2;
@@ -142,7 +142,7 @@ TEST_CASE("three steps of W-MSE equal the authors' formula for given partitions"
 TEST_CASE("three steps of LeJEPA equal lightly's loss for given directions: a pass a size, one of the projector") {
     const auto recipe = methods::lejepa(tiny(), {.hidden = 16, .out = 12, .locals = 2}).recipe;
     const Tensor directions = unit(chirp({12, 7}, 0.19, 0.6).t()).t();
-    const auto given = with_loss(recipe, [loss = recipe.loss, directions](const Outputs& out) {
+    const auto given = recipe.with_loss([loss = recipe.loss, directions](const Outputs& out) {
         return loss.with_directions(out, directions.to(out.online[0].scalar_type()));
     });
     steps_as(file, "lejepa", given, {.batch = [](std::int64_t s) {  // pitfall 25
@@ -156,11 +156,11 @@ TEST_CASE("TiCo, W-MSE, LeJEPA and DirectCLR build and train, small variants too
     const auto plain = [](std::int64_t s) { return batch_of(6, static_cast<double>(s)); };
     const auto crops = [](std::int64_t s) { return batch_of(6, static_cast<double>(s), 2); };
     const auto many = [](std::int64_t s) { return noisy(s, 2, 64); };
-    trains(methods::tico(tiny(), methods::tico_small()), plain);
-    trains(methods::wmse(tiny(), methods::wmse_small()), many);
-    trains(methods::lejepa(tiny(), methods::lejepa_small()), crops);
-    trains(methods::lejepa(tiny(), methods::lejepa_vit()), plain);
-    auto direct = methods::directclr_small();
+    trains(methods::tico(tiny(), methods::tico_small), plain);
+    trains(methods::wmse(tiny(), methods::wmse_small), many);
+    trains(methods::lejepa(tiny(), methods::lejepa_small), crops);
+    trains(methods::lejepa(tiny(), methods::lejepa_vit), plain);
+    auto direct = methods::directclr_small;
     direct.dims = 8;  // all features
     trains(methods::directclr(tiny(), direct), plain);
 }
@@ -177,9 +177,9 @@ TEST_CASE("the heads of TiCo, W-MSE and LeJEPA are their papers', DirectCLR has 
     CHECK(std::is_same_v<decltype(direct.recipe)::Projector, None>);
     CHECK(direct.recipe.loss.dims == 360);
     CHECK(direct.recipe.loss.temperature == 0.1);
-    CHECK(methods::directclr(tiny(), methods::directclr_small()).recipe.loss.dims == 32);
+    CHECK(methods::directclr(tiny(), methods::directclr_small).recipe.loss.dims == 32);
     CHECK(methods::tico(encoders::ResNet{.depth = 50}).recipe.encoder.zero_init_residual);
-    CHECK(!methods::tico(encoders::ResNet{}, methods::tico_small()).recipe.encoder.zero_init_residual);
+    CHECK(!methods::tico(encoders::ResNet{}, methods::tico_small).recipe.encoder.zero_init_residual);
 }
 
 TEST_CASE("the losses and targets of the statistics presets have the papers' values") {
@@ -195,13 +195,13 @@ TEST_CASE("the losses and targets of the statistics presets have the papers' val
     CHECK(wmse.loss.eps == 0);
     CHECK((wmse.pairing(2, 2) == std::vector<pairings::Pair>{{0, 1}}));
     CHECK(wmse.pairing(4, 4).size() == 6);
-    CHECK((wmse.passes.join_heads && !wmse.passes.join_views));
+    CHECK((wmse.layout.join_heads && !wmse.layout.join_views));
     const auto lejepa = methods::lejepa(tiny()).recipe;
     CHECK(lejepa.loss.lambda == 0.05);
     CHECK(lejepa.loss.directions == 1024);
     CHECK(lejepa.loss.globals == 2);
-    CHECK((lejepa.passes.join_heads && lejepa.passes.join_views));
-    for (const auto& o : {methods::WmseOptions{}, methods::wmse_small()}) {
+    CHECK((lejepa.layout.join_heads && lejepa.layout.join_views));
+    for (const auto& o : {methods::WmseOptions{}, methods::wmse_small}) {
         CHECK(o.batch_size % o.w_size == 0);
         CHECK(o.w_size >= 2 * o.out);
     }
@@ -223,7 +223,7 @@ TEST_CASE("the optimizers and schedules of the statistics presets are the author
     CHECK(lejepa.optimizer.describe().find("AdamW,") == 0);
     CHECK(mentions(lejepa.optimizer.describe(), {"weight decay 0.0005"}));
     CHECK(lejepa.optimizer.describe().find("not on biases") == std::string::npos);
-    CHECK(mentions(methods::lejepa(tiny(), methods::lejepa_vit()).optimizer.describe(), {"weight decay 0.05"}));
+    CHECK(mentions(methods::lejepa(tiny(), methods::lejepa_vit).optimizer.describe(), {"weight decay 0.05"}));
     CHECK(lejepa.lr(at_share(0)) == Approx(5e-6));
     CHECK(lejepa.lr(at_share(0.01)) == Approx(5e-4));
     CHECK(lejepa.lr(at_share(1)) == Approx(5e-7));
@@ -232,9 +232,9 @@ TEST_CASE("the optimizers and schedules of the statistics presets are the author
         CHECK(preset.optimizer.check_learning_rate(preset.lr(at_share(warmup))).empty());
         CHECK(preset.batch_size == 64);
     };
-    sane(methods::tico(tiny(), methods::tico_small()), 0.1);
-    sane(methods::wmse(tiny(), methods::wmse_small()), 0.05);
-    sane(methods::lejepa(tiny(), methods::lejepa_small()), 0.05);
+    sane(methods::tico(tiny(), methods::tico_small), 0.1);
+    sane(methods::wmse(tiny(), methods::wmse_small), 0.05);
+    sane(methods::lejepa(tiny(), methods::lejepa_small), 0.05);
 
     const auto base = methods::simclr(tiny(), methods::SimclrOptions{});
     const auto direct = methods::directclr(tiny());
@@ -264,15 +264,15 @@ TEST_CASE("W-MSE changes colors before the crop, LeJEPA has views of two sizes, 
 
     const auto sizes = [](const auto& preset) {
         std::vector<int> all;
-        for (const auto& view : preset.views.each) all.push_back(view.size());
+        for (const auto& view : preset.views.pipelines) all.push_back(view.size());
         return all;
     };
     CHECK(sizes(methods::lejepa(tiny())) == std::vector<int>{224, 224, 96, 96, 96, 96, 96, 96});
-    CHECK(sizes(methods::lejepa(tiny(), methods::lejepa_small())) == std::vector<int>{32, 32});
+    CHECK(sizes(methods::lejepa(tiny(), methods::lejepa_small)) == std::vector<int>{32, 32});
     CHECK(sizes(methods::lejepa(tiny(), {.globals = 4, .locals = 0})) == std::vector<int>{224, 224, 224, 224});
     CHECK(methods::lejepa(tiny()).views.globals == 2);
-    const auto large = methods::lejepa(tiny()).views.each[0].describe();
-    const auto small = methods::lejepa(tiny(), methods::lejepa_small()).views.each[0].describe();
+    const auto large = methods::lejepa(tiny()).views.pipelines[0].describe();
+    const auto small = methods::lejepa(tiny(), methods::lejepa_small).views.pipelines[0].describe();
     CHECK(mentions(large, {"jitter", "gray", "blur", "solarize"}));
     CHECK(mentions(small, {"jitter", "gray", "solarize"}));
     CHECK(small.find("blur") == std::string::npos);

@@ -3,6 +3,7 @@
 #include <doppel/recipe/any_method.hpp>
 #include <doppel/recipe/method.hpp>
 
+#include <doppel/heads/linear.hpp>
 #include <doppel/heads/mlp.hpp>
 #include <doppel/losses/barlow_twins.hpp>
 #include <doppel/losses/nt_xent.hpp>

@@ -172,7 +172,7 @@ TEST_CASE("cross-entropy between views: globals times (views − 1) terms, never
 
 TEST_CASE("the loader makes any number of views of any size, the global ones first") {
     const auto views = views::multi_crop({.global_size = 32, .local_size = 16, .globals = 3, .locals = 5});
-    const data::Loader loader(data::Embedded({.count = 8}), views.each, {.batch_size = 4, .globals = views.globals});
+    const data::Loader loader(data::Embedded({.count = 8}), views.pipelines, {.batch_size = 4, .globals = views.globals});
     const auto batch = loader.pass(0, 1)->next();
     REQUIRE(batch.has_value());
     CHECK(batch->globals == 3);

@@ -182,9 +182,9 @@ TEST_CASE("baselines carry what they were measured with, and are measured again 
 
 TEST_CASE("the weights are the exported network's, and their metadata say how images are prepared") {
     TemporaryFolder folder;
-    auto described = preset_of(Recipe{.encoder = encoders::ResNet{.depth = 18, .width = 0.0625, .stem = Stem::cifar},
+    auto described = preset_of(Recipe{.encoder = encoders::ResNet{.depth = 18, .stem = Stem::cifar, .width = 0.0625},
                                       .projector = heads::Mlp{.hidden = {16}, .out = 8},
-                                      .target = targets::Ema{.schedule = schedules::Constant{0.5}},
+                                      .target = targets::Ema{.schedule = 0.5},
                                       .loss = losses::NtXent{.temperature = 0.2}});
     described.epochs = 1;
     described.export_encoder = Network::target;

@@ -7,6 +7,7 @@
 #include <doppel/losses/nt_xent.hpp>
 #include <doppel/methods/preset.hpp>
 #include <doppel/recipe/recipe.hpp>
+#include <doppel/targets/ema.hpp>
 #include <doppel/train/trainer.hpp>
 #include <doppel/views/simclr.hpp>
 
@@ -83,7 +84,7 @@ struct Stumbling {
     std::vector<std::int64_t> bad;
     bool only_gradient = false;
     losses::NtXent good{.temperature = 0.2};
-    using Pairing = pairings::OneWay;
+    using Pairing = pairings::OneSided;
     Tensor operator()(const Outputs& out) const {
         const Tensor loss = good(out.online[0], out.online[1]);
         if (std::find(bad.begin(), bad.end(), out.at.step) == bad.end()) return loss;

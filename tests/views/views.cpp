@@ -74,9 +74,9 @@ TEST_CASE("render is the view before normalization") {
 TEST_CASE("a view brings its source to its channels") {
     const auto color = views::simclr({.size = 16}), gray = views::simclr({.size = 16, .channels = 1});
     CHECK(gray.each[0].values() == 256);
-    const Image three = color.plain.render(expected("source/gray"), at(0, 0, 0));
+    const Image three = color.eval.render(expected("source/gray"), at(0, 0, 0));
     REQUIRE(three.channels == 3);
-    const Image one = gray.plain.render(expected("source/busy"), at(0, 0, 0));
+    const Image one = gray.eval.render(expected("source/busy"), at(0, 0, 0));
     REQUIRE(one.channels == 1);
     CHECK(image::with_channels(three, 1) == one);  // source/gray is the luma of source/busy
     CHECK(gray.each[1].render(expected("source/busy"), at(0, 0, 1)).pixels.size() == 256);
@@ -114,13 +114,13 @@ TEST_CASE("simclr_small has CIFAR's values and no blur") {
           "random_resized_crop(size=32, scale=[0.08, 1], ratio=[0.75, 1.33333], filter=bilinear) > "
           "horizontal_flip(p=0.5) > color_jitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, p=0.8) > "
           "grayscale(p=0.2) > normalize(mean=[0.4914, 0.4822, 0.4465], std=[0.2023, 0.1994, 0.201])");
-    CHECK(pair.plain.normalize() == augment::cifar10_normalize);
+    CHECK(pair.eval.normalize() == augment::cifar10_normalize);
 }
 
 TEST_CASE("the plain view is a fixed resize and center crop") {
-    CHECK(test::mentions(views::simclr().plain.describe(), {"resize(size=256", "center_crop(size=224)"}));
-    CHECK(test::mentions(views::simclr_small().plain.describe(), {"resize(size=32", "center_crop(size=32)"}));
-    const Pipeline plain = views::simclr({.size = 17}).plain;
+    CHECK(test::mentions(views::simclr().eval.describe(), {"resize(size=256", "center_crop(size=224)"}));
+    CHECK(test::mentions(views::simclr_small().eval.describe(), {"resize(size=32", "center_crop(size=32)"}));
+    const Pipeline plain = views::simclr({.size = 17}).eval;
     const Image& busy = expected("source/busy");
     CHECK(plain.render(busy, at(0, 1, 0)) == image::center_crop(busy, 17, 17));
     CHECK(plain.render(busy, at(5, 2, 3)) == plain.render(busy, at(0, 1, 0)));
@@ -130,7 +130,7 @@ TEST_CASE("multi_crop has global views first, then local ones of their own size 
     const auto crops = views::multi_crop({.global_size = 32, .local_size = 16, .globals = 2, .locals = 3});
     REQUIRE(crops.each.size() == 5);
     CHECK(crops.globals == 2);
-    CHECK(crops.plain.size() == 32);
+    CHECK(crops.eval.size() == 32);
     for (std::size_t v = 0; v < 5; ++v) {
         CHECK(crops.each[v].size() == (v < 2 ? 32 : 16));
         CHECK(test::mentions(crops.each[v].describe(), {v < 2 ? "scale=[0.4, 1]" : "scale=[0.05, 0.4]"}));
@@ -139,7 +139,7 @@ TEST_CASE("multi_crop has global views first, then local ones of their own size 
 }
 
 TEST_CASE("a line leaves out stages of probability 0 and follows its order") {
-    const views::Line line{.size = 8, .jitter = {.p = 0}, .blur = {.p = 0},
+    const views::PipelineSpec line{.size = 8, .jitter = {.p = 0}, .blur = {.p = 0},
                            .order = {views::Stage::crop, views::Stage::gray, views::Stage::jitter, views::Stage::flip}};
     CHECK(views::view(line).describe() ==
           "random_resized_crop(size=8, scale=[0.08, 1], ratio=[0.75, 1.33333], filter=bilinear) > grayscale(p=0.2) > "
@@ -155,7 +155,7 @@ TEST_CASE("views say what is wrong") {
     CHECK(test::mentions(test::message_of([] { Pipeline({.normalize = {.std = {1, 0, 1}}}); }), {"Normalize", "std", "0"}));
     CHECK(test::mentions(test::message_of([&] { Pipeline().render(busy, at(0, 0, 0)); }), {"Pipeline", "default"}));
     std::vector<float> small(3);
-    CHECK(test::mentions(test::message_of([&] { views::simclr_small().plain(busy, at(0, 0, 0), small); }),
+    CHECK(test::mentions(test::message_of([&] { views::simclr_small().eval(busy, at(0, 0, 0), small); }),
                          {"Pipeline", "3072", "3"}));
     CHECK(test::mentions(test::message_of([] { views::simclr({.strength = -1}); }), {"simclr", "strength", "-1"}));
     CHECK(test::mentions(test::message_of([] { views::simclr({.blur = 2}); }), {"GaussianBlur", "2"}));
@@ -172,7 +172,7 @@ TEST_CASE("images of one pixel, and very long ones, become views like any other"
             INFO(width << " x " << height << " x " << channels);
             for (std::uint64_t i = 0; i < 8; ++i)
                 for (const float value : look(both.each[i % 2], image, at(0, i, i % 2))) REQUIRE(std::isfinite(value));
-            for (const float value : look(both.plain, image, at(0, 0, 0))) REQUIRE(std::isfinite(value));
+            for (const float value : look(both.eval, image, at(0, 0, 0))) REQUIRE(std::isfinite(value));
         }
     }
 }

@@ -76,6 +76,7 @@ inline Arguments parse(const std::vector<std::string>& words, const std::string&
         app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
     } catch (const CLI::CallForHelp&) {
         result.answer = app.help();
+        for (std::size_t at; (at = result.answer.find("{false}")) != std::string::npos;) result.answer.erase(at, 7);
     } catch (const CLI::CallForVersion& asked) {
         result.answer = std::string(asked.what()) + "\n";
     } catch (const CLI::ParseError& problem) {

@@ -31,6 +31,11 @@ struct DamagedImage : Error {
     using Error::Error;
 };
 
+/// An image file that cannot be read: vanished, no permission, a disk or network error. Loaders try once more, then skip it.
+struct UnreadableImage : DamagedImage {
+    using DamagedImage::DamagedImage;
+};
+
 /// Concatenates the parts with operator<< and throws the result as an Error.
 ///
 ///     fail("NtXent: temperature must be > 0, got ", temperature);

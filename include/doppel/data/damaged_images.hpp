@@ -60,7 +60,8 @@ struct DecodedImage {
     std::int64_t index = 0;
 };
 
-/// Decodes image i; if it is damaged, the next decodable image, wrapping around. Deterministic for a given data set.
+/// Decodes image i; if it is damaged, or cannot be read twice, the next decodable image, wrapping around. Deterministic
+/// for a given data set.
 /// Without `damage`, a damaged image throws DamagedImage.
 /// Throws Error if no image of the data set can be decoded.
 inline DecodedImage next_valid_image(const Dataset& images, std::int64_t i, DamagedImages* damage) {
@@ -69,7 +70,9 @@ inline DecodedImage next_valid_image(const Dataset& images, std::int64_t i, Dama
     for (std::int64_t tried = 0, at = i; tried < size; ++tried, at = (at + 1) % size) {
         if (damage->contains(at)) continue;
         try {
-            return {images.image(at), at};
+            try {
+                return {images.image(at), at};
+            } catch (const UnreadableImage&) { return {images.image(at), at}; }  // a read may fail once
         } catch (const DamagedImage& problem) { damage->record(at, problem.what()); }
     }
     const auto all = damage->list();

@@ -56,8 +56,8 @@ struct IdxArray {
         bytes = file.read(total);
         require(bytes.size() == total, "Idx: ", path.string(), ": ", bytes.size(), " bytes after the header, expected ",
                 shape, " = ", total);
-        require(file.read(1).empty(), "Idx: ", path.string(), ": more bytes after the header than expected, ", shape,
-                " = ", total);
+        require(file.read(1).empty(), "Idx: ", path.string(), ": more bytes after the header than ", shape, " = ",
+                total);
     }
 
     static std::string hexadecimal(std::size_t value) {

@@ -89,7 +89,14 @@ inline Image decode(std::span<const std::uint8_t> bytes, std::string_view name) 
     fail("decode: ", name, ": unknown format");
 }
 
-/// Reads and decodes a file. Throws Error, with the path, if the file cannot be read.
-inline Image read(const std::filesystem::path& path) { return decode(detail::read_file(path, "read"), path.string()); }
+/// Reads and decodes a file. Throws UnreadableImage, with the path, if the file cannot be read.
+inline Image read(const std::filesystem::path& path) {
+    const auto bytes = [&] {
+        try {
+            return detail::read_file(path, "read");
+        } catch (const Error& problem) { throw UnreadableImage(problem.what()); }
+    }();
+    return decode(bytes, path.string());
+}
 
 }  // namespace doppel::image

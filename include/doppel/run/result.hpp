@@ -21,7 +21,7 @@ struct RunResult {
     train::Metrics metrics{};            ///< of the evaluation at the end, with the baselines
     std::vector<Failure> failures{};     ///< what could not be evaluated
     std::filesystem::path folder{};      ///< the run folder
-    std::filesystem::path encoder{};     ///< encoder.safetensors; empty when a signal or stop() came first
+    std::filesystem::path encoder{};     ///< encoder.safetensors; empty after a signal
 
     /// Exit status of a program: 0, or 128 + signal after SIGINT or SIGTERM.
     int status() const { return training.signal == 0 ? 0 : 128 + training.signal; }

@@ -24,7 +24,12 @@ RunResult run(const Preset<R>& preset, Data data, RunOptions options = {}, Callb
     options.encoder = encoder_info_of(preset.recipe, options.encoder);
     detail::WholeRun whole(erase(preset), std::move(data), std::move(options));
     auto evaluation = whole.while_training();
-    return whole.finish(train::run_with_logs(whole.trainer, evaluation, std::forward<Callbacks>(callbacks)...));
+    try {
+        return whole.finish(train::run_with_logs(whole.trainer, evaluation, std::forward<Callbacks>(callbacks)...));
+    } catch (...) {
+        whole.write_skipped();
+        throw;
+    }
 }
 
 }  // namespace doppel::run

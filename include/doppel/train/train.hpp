@@ -12,6 +12,7 @@
 #include <doppel/train/callbacks/stop_on_signal.hpp>
 #include <doppel/train/callbacks/tensorboard_log.hpp>
 #include <doppel/train/detail/loop.hpp>
+#include <doppel/train/checkpoint.hpp>
 #include <doppel/train/trainer.hpp>
 
 #include <filesystem>
@@ -32,11 +33,19 @@ TrainResult run(Trainer& trainer, Callbacks&&... callbacks) {
     return detail::run_loop(trainer, {CallbackRef(callbacks)...});
 }
 
-/// The checkpoint that TrainOptions::resume names; nothing for a new run.
+/// The checkpoint that TrainOptions::resume names: "auto" is the newest in the run folder, a folder the newest in it;
+/// nothing for a new run. Throws Error for "auto" without a run folder and for a folder without checkpoints.
 inline std::optional<std::filesystem::path> resume_point(const TrainOptions& options) {
+    const auto newest = [&](const std::filesystem::path& folder) { return Checkpoints(folder / "checkpoints", options.keep).newest(); };
     if (options.resume.empty()) return std::nullopt;
-    if (options.resume == "auto") return Checkpoints(std::filesystem::path(options.out) / "checkpoints", options.keep).newest();
-    return options.resume;
+    if (options.resume == "auto") {
+        require(!options.out.empty(), "--resume auto: name the run folder with --out");
+        return newest(options.out);
+    }
+    if (!std::filesystem::is_directory(options.resume)) return options.resume;
+    auto found = newest(options.resume);
+    require(found.has_value(), "--resume: ", options.resume, " is a folder without checkpoints");
+    return found;
 }
 
 /// run() with the shipped callbacks that the options ask for, and others.
@@ -63,6 +72,23 @@ TrainResult train(const Preset<R>& preset, Images&& images, TrainOptions options
     Trainer trainer(preset, std::forward<Images>(images), std::move(options));
     if (const auto from = resume_point(trainer.options())) trainer.restore(*from);
     return run_with_logs(trainer, std::forward<Callbacks>(callbacks)...);
+}
+
+namespace detail {
+template <class T>
+inline constexpr bool is_preset = false;
+template <class R>
+inline constexpr bool is_preset<Preset<R>> = true;
+}  // namespace detail
+
+/// For a first argument that is no preset: says so.
+template <class Other, class... Rest>
+    requires(!detail::is_preset<Other>)
+TrainResult train(const Other&, Rest&&...) {
+    static_assert(detail::is_preset<Other>,
+                  "train::train(preset, images, options): the first argument must be a Preset; for a recipe of your own write "
+                  "Preset{.name = \"mine\", .recipe = recipe, .views = …, .optimizer = …, .lr = …}");
+    return {};
 }
 
 }  // namespace doppel::train

@@ -31,12 +31,10 @@ double spread() {
 #ifdef WHOLE
     using namespace doppel;
     const auto preset = methods::simclr(encoders::ResNet{.depth = 18, .stem = Stem::cifar, .width = 0.125},
-                                         methods::simclr_small());
+                                        {.train = {.epochs = 1, .batch_size = 8}, .crops = {.size = 32}});
     const data::Dataset images(data::Embedded({.count = 8}));
-    AnyMethod method(Method{preset.recipe});
-    train::train(method, images, train::plan_of(preset),
-                 {.epochs = 1, .batch_size = 8, .progress = train::ProgressMode::off});
-    return eval::feature_std(eval::features(method, images, preset.views.plain).rows).item<double>();
+    const auto result = train::train(preset, images, {.device = "cpu", .progress = train::ProgressMode::off});
+    return eval::feature_std(eval::features(result.method, images, preset.views.eval).rows).item<double>();
 #else
     return 1;
 #endif

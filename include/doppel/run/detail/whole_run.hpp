@@ -97,6 +97,13 @@ public:
         return result;
     }
 
+    /// Lists skipped images also where training threw.
+    void write_skipped() const noexcept {
+        try {
+            context.skipped->write(context.out);
+        } catch (...) {}  // the training's own problem counts
+    }
+
 private:
     /// Runs a part of the evaluation; what it throws is said and recorded, and the run goes on.
     void attempt(RunResult& result, const std::string& what, const std::function<void()>& part) {

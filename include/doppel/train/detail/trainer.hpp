@@ -26,6 +26,7 @@ inline TrainOptions checked(TrainOptions options, const AnyPreset& preset) {
 
 inline Precision precision_on(at::Device device, const std::string& name) {
     if (name == "auto") return device.is_cuda() ? Precision::bf16 : Precision::fp32;
+    require(name == "fp32" || name == "bf16", "--precision must be auto, fp32 or bf16, got '", name, "'");
     return precision_from(name);
 }
 

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doppel/data/damaged_images.hpp>
+#include <doppel/data/image_folder.hpp>
+#include <doppel/image/write_png.hpp>
+
+#include "support/support.hpp"
+
+#include <atomic>
+#include <memory>
+
+using namespace doppel;
+using namespace doppel::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Unsteady {
+    std::shared_ptr<std::atomic<int>> failures;  // reads of image 1 that fail before one succeeds
+    std::int64_t size() const { return 3; }
+    Image image(std::int64_t i) const {
+        if (i == 1 && (*failures)-- > 0) throw UnreadableImage("read: cannot read 1.png: Input/output error");
+        return Image(2, 2, 3);
+    }
+    std::int64_t label(std::int64_t) const { return data::unlabeled; }
+    std::vector<std::string> classes() const { return {}; }
+};
+
+}  // namespace
+
+TEST_CASE("a read that fails once is tried again; one that fails twice is skipped and recorded") {
+    for (const int failures : {0, 1, 2}) {
+        const data::Dataset images = Unsteady{std::make_shared<std::atomic<int>>(failures)};
+        data::DamagedImages damage;
+        CHECK(data::next_valid_image(images, 1, &damage).index == (failures < 2 ? 1 : 2));
+        CHECK(damage.list().size() == (failures < 2 ? 0 : 1));
+    }
+    const data::Dataset images = Unsteady{std::make_shared<std::atomic<int>>(1)};
+    CHECK(mentions(message_of([&] { data::next_valid_image(images, 1, nullptr); }), {"1.png", "Input/output error"}));
+}
+
+TEST_CASE("a file that vanishes is stood in for by the next one") {
+    TemporaryFolder folder;
+    for (int i = 0; i < 3; ++i) image::write_png(folder / (std::to_string(i) + ".png"), Image(4 + i, 4, 3));
+    const data::Dataset photos = data::ImageFolder(folder.path());
+    fs::remove(folder / "1.png");
+    data::DamagedImages damage;
+    CHECK(data::next_valid_image(photos, 1, &damage).index == 2);
+    REQUIRE(damage.list().size() == 1);
+    CHECK(mentions(damage.list().front().reason, {"1.png", "No such file"}));
+    CHECK_THROWS_AS(photos.image(1), UnreadableImage);
+}
+
+TEST_CASE("a folder's fingerprint changes with names, sizes and order, not with the folder's place") {
+    TemporaryFolder folder;
+    const auto fill = [](const fs::path& root, int first) {
+        for (const char* name : {"a", "b"})
+            for (int i = first; i < first + 12; ++i) {
+                fs::create_directories(root / name);
+                image::write_png(root / name / (std::to_string(i) + ".png"), Image(4, 4, 3));
+            }
+        return data::Dataset(data::ImageFolder(root));
+    };
+    const auto here = fill(folder / "here", 10), there = fill(folder / "there", 10), other = fill(folder / "other", 11);
+    CHECK(here.fingerprint().size() == 16);
+    CHECK(here.fingerprint() == there.fingerprint());
+    CHECK(here.fingerprint() != other.fingerprint());
+    CHECK(data::ImageFolder(fs::relative(folder / "here")).fingerprint() == here.fingerprint());
+    const data::Dataset first = data::Subset{here, {0, 1, 2}}, second = data::Subset{here, {0, 2, 1}};
+    CHECK(first.fingerprint() != second.fingerprint());
+    CHECK(data::Dataset(data::Subset{there, {0, 1, 2}}).fingerprint() == first.fingerprint());
+    image::write_png(folder / "there" / "a" / "10.png", Image(5, 4, 3));
+    CHECK(data::Dataset(data::ImageFolder(folder / "there")).fingerprint() != here.fingerprint());
+    CHECK(data::Dataset(Unsteady{}).fingerprint().empty());
+}
