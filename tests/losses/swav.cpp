@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// SwAV: Sinkhorn's assignments, the loss with its prototypes and queues, three whole steps, and the preset.
+// Sinkhorn's assignments, and SwAV's loss with its prototypes and queues.
+#include <doppel/heads/mlp.hpp>
 #include <doppel/losses/swav.hpp>
-#include <doppel/methods/swav.hpp>
 
 #include "support/method_support.hpp"
 
@@ -16,7 +16,6 @@ using namespace doppel::test;
 using losses::Sinkhorn;
 using losses::sinkhorn;
 using losses::Swav;
-using methods::SwavOptions;
 
 namespace {
 
@@ -124,25 +123,13 @@ Value swav_by_definition(const std::vector<Tensor>& z, std::size_t globals, cons
     return result;
 }
 
-void says(const std::function<void()>& action, std::initializer_list<std::string_view> parts) {
-    const std::string message = message_of(action);
-    INFO(message);
-    CHECK(mentions(message, parts));
-}
-
 double value(Swav& loss, const Outputs& out) { return loss(out).item<double>(); }
 
-/// The authors normalize the prototypes before a step; ours are normalized when built and after a step.
-void normalize_prototypes(AnyMethod method) {
-    const at::NoGradGuard no_grad;
-    for (auto& item : method.module().named_parameters())
-        if (item.key().starts_with("loss.prototypes")) item.value().copy_(unit(item.value()));
-}
-
 auto recipe_of(Swav loss) {
-    auto recipe = methods::swav(tiny(), {.hidden = 16, .out = 12}).recipe;
-    recipe.loss = std::move(loss);
-    return recipe;
+    return Recipe{.encoder = tiny(),
+                  .projector = heads::Mlp{.hidden = {16}, .out = 12, .bias = heads::Bias::always},
+                  .loss = std::move(loss),
+                  .layout = {.join_views = true, .join_heads = true}};
 }
 
 }  // namespace
@@ -521,145 +508,4 @@ TEST_CASE("SwAV says what is wrong") {
     says([&] { loss(outputs({z[0].to(at::kLong), z[1].to(at::kLong)})); }, {"Swav", "floating"});
     says([&] { queued(outputs(z, 1)); }, {"Swav", "queued_views", "2", "1"});
     says([&] { swav({.prototypes = {7}, .assignment = {.epsilon = -1}})(outputs(z)); }, {"sinkhorn", "epsilon", "-1"});
-}
-
-// ---- steps and the preset -----------------------------------------------------------------------------
-
-TEST_CASE("three steps of SwAV equal the authors' step on torch's layers with lightly's loss") {
-    Steps how{.loose = 5e-4};
-    how.batch = [](std::int64_t s) { return batch_of(6, static_cast<double>(s), 2); };
-    how.after_fill = normalize_prototypes;
-    steps_as("swav.txt", "steps", recipe_of({.prototypes = {7}}), how);
-    steps_as("swav.txt", "steps_queue", recipe_of({.prototypes = {7}, .queue = 6, .queue_from = 0}), how);
-    steps_as("swav.txt", "steps_round", recipe_of({.prototypes = {5, 9}, .queue = 8, .queue_from = 0}), how);
-    steps_as("swav.txt", "steps_late", recipe_of({.prototypes = {7}, .queue = 5, .queue_from = 1}), how);
-}
-
-namespace {
-
-/// Counts its passes.
-struct CountedNetImpl : TinyNetImpl {
-    std::vector<std::int64_t> rows;
-    Tensor forward(const Tensor& x) {
-        rows.push_back(x.size(0));
-        return TinyNetImpl::forward(x);
-    }
-};
-TORCH_MODULE(CountedNet);
-
-Progress at_step(std::int64_t step) {
-    return {.step = step, .of = {.samples = 100, .steps = 1000, .steps_per_epoch = 10}};
-}
-
-}  // namespace
-
-TEST_CASE("SwAV's preset: one encoder pass a resolution, trains under bf16, the prototypes wait for an epoch") {
-    const auto preset =  // pitfall 25
-        methods::swav([] { return CountedNet(); }, {.prototypes = 7, .queue = 0, .hidden = 16, .out = 12});
-    Method method{preset.recipe, {.seed = 1}};
-    method->begin({.samples = 100, .steps = 1000, .steps_per_epoch = 10});
-    {
-        const Autocast scope(at::kCPU, Precision::bf16);
-        const Tensor loss = method->forward(batch_of(4, 0, 3));
-        CHECK(loss.scalar_type() == at::kFloat);
-        CHECK(std::isfinite(loss.item<double>()));
-        loss.backward();
-    }
-    CHECK(method->encoder()->rows == std::vector<std::int64_t>{8, 12});
-    // Frozen prototypes: no gradient for an epoch, and the optimizer leaves them alone (weight decay, too).
-    AnyMethod any = method;
-    auto optimizer = preset.optimizer.build(any.trainable());
-    const auto prototypes_now = [&] { return method->named_parameters()["loss.prototypes_0"]; };
-    const Tensor before = prototypes_now().detach().clone();
-    REQUIRE(prototypes_now().grad().defined());
-    optim::drop_frozen(preset.frozen, optimizer.groups(), 9, 10);
-    CHECK(!prototypes_now().grad().defined());
-    CHECK(method->named_parameters()["projector.3.weight"].grad().defined());
-    optimizer.step(0.1);
-    CHECK(bit_equal(prototypes_now().detach(), before));
-    method->commit();
-    CHECK(largest_difference(prototypes_now().detach(), before) < 1e-6);
-    method->forward(batch_of(4, 1, 3)).backward();
-    optim::drop_frozen(preset.frozen, optimizer.groups(), 10, 10);
-    optimizer.step(0.1);
-    CHECK(largest_difference(prototypes_now().detach(), before) > 1e-6);
-    for (const auto& group : optimizer.groups()) {  // LARC: all parameters alike
-        CHECK(group.adapt);
-        CHECK(group.weight_decay == 1e-6);
-    }
-    CHECK(any.metrics().size() == 2);
-}
-
-TEST_CASE("SwAV's preset has the authors' numbers") {
-    const auto preset = methods::swav(tiny());
-    CHECK(preset.name == "swav");
-    CHECK(preset.views.name == "swav");
-    CHECK(preset.views.globals == 2);
-    REQUIRE(preset.views.pipelines.size() == 8);
-    for (std::size_t v = 0; v < 8; ++v) {
-        const std::string text = preset.views.pipelines[v].describe();
-        INFO(text);
-        CHECK(preset.views.pipelines[v].size() == (v < 2 ? 224 : 96));
-        CHECK(mentions(text, {v < 2 ? "0.14" : "0.05", "0.8", "0.228"}));
-    }
-    CHECK(preset.batch_size == 256);
-    CHECK(preset.epochs == 200);
-    CHECK(preset.lr(at_step(0)) == Approx(0.6));
-    CHECK(preset.lr(at_step(1000)) == Approx(0.0006));
-    CHECK(mentions(preset.optimizer.describe(), {"LARC", "0.001", "0.9", "1e-06"}));
-    REQUIRE(preset.frozen.size() == 1);
-    CHECK(preset.frozen[0].until(5005) == 5005);
-    const Swav& loss = preset.recipe.loss;
-    CHECK(loss.prototypes == std::vector<std::int64_t>{3000});
-    CHECK(loss.temperature == 0.1);
-    CHECK(loss.assignment.epsilon == 0.05);
-    CHECK(loss.assignment.iterations == 3);
-    CHECK(loss.queue == 3840);
-    CHECK(loss.queue_from == 15);
-    CHECK(preset.recipe.layout.join_views);
-    CHECK(preset.recipe.layout.join_heads);
-    CHECK(preset.recipe.projector.hidden == std::vector<std::int64_t>{2048});
-    CHECK(preset.recipe.projector.out == 128);
-    CHECK(preset.recipe.projector.bias == heads::Bias::always);
-
-    const auto large = methods::swav(tiny(), methods::swav_large);
-    CHECK(large.batch_size == 4096);
-    CHECK(large.recipe.loss.queue == 0);
-    CHECK(large.lr(at_step(0)) == Approx(0.3));
-    CHECK(large.lr(at_step(100)) == Approx(4.8));
-    CHECK(large.lr(at_step(1000)) == Approx(0.0048));
-
-    const auto small = methods::swav(tiny(), methods::swav_small);
-    CHECK(small.batch_size == 64);
-    CHECK(small.recipe.loss.prototypes == std::vector<std::int64_t>{64});
-    CHECK(small.recipe.loss.queue == 0);
-    CHECK(small.optimizer.check_learning_rate(small.lr(at_step(100))).empty());
-    REQUIRE(small.views.pipelines.size() == 4);
-    for (std::size_t v = 0; v < 4; ++v) {
-        const std::string text = small.views.pipelines[v].describe();
-        CHECK(small.views.pipelines[v].size() == (v < 2 ? 32 : 16));
-        CHECK(text.find("blur") == std::string::npos);
-        CHECK(mentions(text, {"0.4914"}));
-    }
-    CHECK(SwavOptions{.size = 128}.local_side() == 48);
-    CHECK(SwavOptions{.size = 96}.local_side() == 48);
-    CHECK(SwavOptions{.local_size = 80}.local_side() == 80);
-    CHECK(methods::swav(tiny(), {.lr = 0.7}).lr(at_step(0)) == Approx(0.7 / 1));
-    CHECK(methods::swav(tiny(), {.frozen_prototypes = 0}).frozen.empty());
-    says([] { methods::swav(tiny(), {.min_scale = 0}); }, {"swav", "min_scale", "0"});
-    says([] { methods::swav(tiny(), {.local_min_scale = 0.3}); }, {"swav", "local_min_scale", "0.3", "0.14"});
-    says([] { methods::swav(tiny(), {.strength = 3}); }, {"swav", "strength", "3"});
-
-    SwavOptions options;
-    std::map<std::string, const void*> fields;
-    std::set<const void*> places;
-    methods::describe(options, [&](const char* name, auto& field, const char*, const auto&...) {
-        CHECK(fields.emplace(name, &field).second);
-        CHECK(places.insert(&field).second);
-    });
-    CHECK(fields.at("prototypes") == &options.prototypes);
-    CHECK(fields.at("queue") == &options.queue);
-    CHECK(fields.at("locals") == &options.locals);
-    CHECK(fields.at("local-size") == &options.local_size);
-    CHECK(fields.size() == 20);
 }
