@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sinkhorn's assignments, and SwAV's loss with its prototypes and queues.
 #include <doppel/heads/mlp.hpp>
 #include <doppel/losses/swav.hpp>
 
 #include "support/method_support.hpp"
+#include "support/sinkhorn.hpp"
 
 #include <cmath>
 #include <functional>
@@ -13,8 +13,6 @@
 
 using namespace doppel;
 using namespace doppel::test;
-using losses::Sinkhorn;
-using losses::sinkhorn;
 using losses::Swav;
 
 namespace {
@@ -56,28 +54,6 @@ void fill_queues(Swav& loss) {
 }
 
 // ---- the definitions, one number at a time ------------------------------------------------------------
-
-Rows sinkhorn_by_definition(const Rows& scores, double epsilon, int iterations) {
-    const std::size_t rows = scores.size(), columns = scores[0].size();
-    Rows q = scores;
-    for (auto& row : q)
-        for (double& x : row) x = std::exp(x / epsilon);
-    for (int i = 0; i < iterations; ++i) {
-        for (std::size_t k = 0; k < columns; ++k) {
-            double sum = 0;
-            for (const auto& row : q) sum += row[k];
-            for (auto& row : q) row[k] /= sum * static_cast<double>(columns);
-        }
-        for (auto& row : q) {
-            double sum = 0;
-            for (const double x : row) sum += x;
-            for (double& x : row) x /= sum * static_cast<double>(rows);
-        }
-    }
-    for (auto& row : q)
-        for (double& x : row) x *= static_cast<double>(rows);
-    return q;
-}
 
 Rows scores_by_definition(const Tensor& z, const Tensor& c) {
     const Rows a = numbers(z), b = numbers(c);
@@ -134,54 +110,6 @@ auto recipe_of(Swav loss) {
 
 }  // namespace
 
-// ---- Sinkhorn -----------------------------------------------------------------------------------------
-
-TEST_CASE("Sinkhorn's assignments are lightly's, the authors' and the definition's") {
-    for (const std::int64_t rows : {6, 4})
-        for (const auto& o : {Sinkhorn{}, Sinkhorn{.epsilon = 0.2, .iterations = 1}, Sinkhorn{.iterations = 20}}) {
-            const std::int64_t columns = rows == 6 ? 4 : 9;
-            std::ostringstream name;
-            name << "sinkhorn_" << rows << 'x' << columns << '_' << o.epsilon << '_' << o.iterations;
-            INFO(name.str());
-            const Tensor scores = chirp({rows, columns}, 0.21, 0.4), q = sinkhorn(scores, o);
-            const auto stored = fixture("swav.txt", name.str());
-            const Tensor expected = at::tensor(stored.at("q"), at::kDouble).view({rows, columns});
-            CHECK(largest_difference(q, expected) < 1e-12);
-            CHECK(largest_difference(sinkhorn(scores.to(at::kFloat), o), expected) < 2e-5);
-            const Rows plain = sinkhorn_by_definition(numbers(scores), o.epsilon, static_cast<int>(o.iterations));
-            for (std::size_t i = 0; i < plain.size(); ++i)
-                for (std::size_t k = 0; k < plain[i].size(); ++k)
-                    CHECK(numbers(q)[i][k] == Approx(plain[i][k]).margin(1e-12));
-        }
-}
-
-TEST_CASE("Sinkhorn: rows sum to 1, columns come near B/K, a shift of all scores changes nothing") {  // pitfall 27
-    const Tensor scores = chirp({24, 8}, 0.21, 0.4) * 0.3;
-    const Tensor q = sinkhorn(scores);
-    CHECK(largest_difference(q.sum(1), at::ones({24}, at::kDouble)) < 1e-12);
-    CHECK(largest_difference(q.sum(0), at::full({8}, 3.0)) < 0.3);
-    CHECK(largest_difference(sinkhorn(scores, {.iterations = 200}).sum(0), at::full({8}, 3.0)) < 1e-6);
-    CHECK(q.min().item<double>() >= 0);
-    for (const double shift : {-1000.0, -3.0, 40.0, 1000.0})
-        CHECK(largest_difference(sinkhorn(scores + shift), q) < 1e-9);
-    CHECK(largest_difference(sinkhorn(at::zeros({24, 8})), at::full({24, 8}, 0.125)) < 1e-6);  // nothing to tell apart
-    // exp() of 1/0.05 passes the largest half number, 65504.
-    for (const auto type : {at::kHalf, at::kBFloat16}) {
-        const Tensor half = sinkhorn(scores.to(type));
-        CHECK(half.scalar_type() == at::kFloat);
-        CHECK(largest_difference(half, q) < (type == at::kHalf ? 0.01 : 0.1));
-    }
-    for (const double large : {1.0, 100.0, 1e6}) {
-        const Tensor far = sinkhorn(chirp({24, 8}, 0.21, 0.4, at::kFloat) * large);
-        CHECK(far.isfinite().all().item<bool>());
-        CHECK(largest_difference(far.sum(1), at::ones({24})) < 1e-5);
-    }
-    CHECK(!sinkhorn(leaf(scores)).requires_grad());
-    says([&] { sinkhorn(scores, {.epsilon = 0}); }, {"sinkhorn", "epsilon", "0"});
-    says([&] { sinkhorn(scores, {.iterations = 0}); }, {"sinkhorn", "iterations", "0"});
-    says([&] { sinkhorn(scores[0]); }, {"sinkhorn", "[B, K]", "[8]"});
-}
-
 // ---- the loss -----------------------------------------------------------------------------------------
 
 TEST_CASE("SwAV gives the values and gradients of lightly and of the authors' formula") {
@@ -218,7 +146,7 @@ TEST_CASE("SwAV gives the values and gradients of lightly and of the authors' fo
         }
 }
 
-TEST_CASE("SwAV equals its definition, number by number, with globals times (views − 1) terms") {  // pitfall 25
+TEST_CASE("SwAV equals its definition, number by number, with globals times (views − 1) terms") {
     for (const int count : {2, 3, 6})
         for (const std::int64_t globals : {1, 2})
             for (const bool queued : {false, true}) {
@@ -251,7 +179,7 @@ TEST_CASE("SwAV's gradients equal central differences with the assignments held"
     CHECK(largest_difference(loss.weights[0].grad(), of_c) < 1e-7);
 }
 
-TEST_CASE("SwAV: length of embeddings and order of images and small views do not count") {  // pitfall 27
+TEST_CASE("SwAV: length of embeddings and order of images and small views do not count") {
     Swav loss = swav({.prototypes = {7}});
     const auto z = crops(4);
     const double before = value(loss, outputs(z));
@@ -343,7 +271,7 @@ TEST_CASE("SwAV computes in float32 whatever the inputs and autocast are") {
 
 // ---- queue --------------------------------------------------------------------------------------------
 
-TEST_CASE("SwAV's queue is not used before it is full, and zero rows never enter") {  // pitfall 28
+TEST_CASE("SwAV's queue is not used before it is full, and zero rows never enter") {
     Swav with = swav({.prototypes = {7}, .queue = 12, .queue_from = 0}), without = swav({.prototypes = {7}});
     for (int step = 0; step < 4; ++step) {
         const auto out = outputs({view(step), view(step + 5), view(step + 9)});
@@ -411,7 +339,7 @@ TEST_CASE("SwAV's queue begins at its epoch, and what it holds is scored by the 
     CHECK(!(Swav{.queue = 201, .queue_from = 0}).begin({.samples = 100, .steps = 3, .steps_per_epoch = 1}).empty());
 }
 
-TEST_CASE("SwAV's prototypes have unit rows after each commit, and state is written by commit alone") {  // pitfall 27
+TEST_CASE("SwAV's prototypes have unit rows after each commit, and state is written by commit alone") {
     Method method{recipe_of({.prototypes = {7, 5}, .queue = 9, .queue_from = 0}), {.seed = 1}};
     std::set<std::string> names;
     for (const auto& item : method->named_parameters()) names.insert(item.key());
@@ -442,7 +370,7 @@ TEST_CASE("SwAV's prototypes have unit rows after each commit, and state is writ
     CHECK(bit_equal(prototypes_now().detach(), before));
     CHECK(counter() == 0);
     CHECK(method->named_buffers()["loss.queue_0"].abs().max().item<double>() == 0);
-    // two passes before one commit: both are remembered (pitfall 29: each with assignments of its own)
+    // two passes before one commit: both are remembered, each with assignments of its own
     method->forward(batch_of(6, 0, 2)).backward();
     method->forward(batch_of(6, 1, 2)).backward();
     optimize();
@@ -476,7 +404,7 @@ TEST_CASE("SwAV's prototypes have unit rows after each commit, and state is writ
     CHECK((Method{recipe_of({.prototypes = {7}}), {.seed = 1}})->counters().size() == from.size() - 1);
 }
 
-TEST_CASE("SwAV on micro-batches is not SwAV on the whole batch") {  // pitfall 29
+TEST_CASE("SwAV on micro-batches is not SwAV on the whole batch") {
     Swav loss = swav({.prototypes = {7}});
     const auto z = crops(3, {8, 6});
     const auto half = [&](std::int64_t from) {

@@ -82,9 +82,7 @@ struct Steps {
 /// Three steps from the formulas' start equal the fixture's: losses and, after the third, every tensor of the state.
 template <class R>
 void steps_as(const std::string& file, const std::string& name, const R& recipe, const Steps& how) {
-    Fixture expected;
-    for (const auto& [key, values] : read_fixture(file, 2))
-        if (key.starts_with(name + ' ')) expected[key.substr(name.size() + 1)] = values;
+    const Fixture expected = fixture(file, name);
     const auto listed = [](const std::vector<std::string>& list, const std::string& key) {
         return std::find(list.begin(), list.end(), key) != list.end();
     };
