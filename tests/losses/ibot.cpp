@@ -114,7 +114,7 @@ static_assert(contracts::MaskingLoss<Ibot> && contracts::OutputsLoss<Ibot>);
 }  // namespace
 
 TEST_CASE("iBOT's patch loss gives the values, gradients and centers of lightly and of the authors' formula") {
-    // tests/reference/make_ibot_fixtures.py: the center is read before it is written (pitfall 22)
+    // tests/reference/make_ibot_fixtures.py: the center is read before it is written
     for (const auto type : {at::kDouble, at::kFloat}) {
         const double tolerance = type == at::kDouble ? 1e-11 : 4e-6;
         const auto equal = [&](const Ibot& loss, const std::string& name, int inputs, std::int64_t epoch) {
@@ -127,7 +127,7 @@ TEST_CASE("iBOT's patch loss gives the values, gradients and centers of lightly 
             CHECK(value.scalar_type() == type);
             CHECK(value.item<double>() == Approx(expected.at("value").at(0)).epsilon(tolerance));
             CHECK(largest_difference(s.grad().flatten(), at::tensor(expected.at("gradient"), at::kDouble)) < tolerance);
-            CHECK(!t.grad().defined());  // pitfall 10
+            CHECK(!t.grad().defined());
             return out;
         };
         Ibot loss = ibot(5, {.target_temperature = warm}, type);
@@ -165,7 +165,7 @@ TEST_CASE("the gradient of iBOT's patch loss equals central differences") {
     }
 }
 
-TEST_CASE("iBOT's center is the target's alone, is read by the loss and written by commit") {  // pitfall 22
+TEST_CASE("iBOT's center is the target's alone, is read by the loss and written by commit") {
     Ibot loss = ibot(5, {.target_temperature = fixed});
     const Outputs out = outputs(online(0), target(0));
     const double first = loss(out).item<double>();
@@ -248,7 +248,7 @@ TEST_CASE("iBOT's loss does not care about the order of patches, nor about a con
     }
 }
 
-TEST_CASE("half-precision, extreme and equal scores give finite patch losses and gradients") {  // pitfall 16
+TEST_CASE("half-precision, extreme and equal scores give finite patch losses and gradients") {
     for (const auto how : {Centering::mean, Centering::sinkhorn}) {
         const Ibot loss = ibot(5, {.target_temperature = {.from = 0.02, .to = 0.02}, .centering = how}, at::kFloat);
         for (const auto type : {at::kHalf, at::kBFloat16}) {

@@ -208,7 +208,7 @@ TEST_CASE("SwAV: length of embeddings and order of images and small views do not
 }
 
 TEST_CASE("SwAV of collapsed and of perfect embeddings is a known number") {
-    // Prototypes that nothing tells apart: ln K, 8.006 for 3000 (methods.md, sanity numbers).
+    // Prototypes that nothing tells apart: ln K, 8.006 for 3000.
     Swav loss{.prototypes = {3000}};
     loss.build(4);
     loss.weights[0] = leaf(at::full({3000, 4}, 0.5));
