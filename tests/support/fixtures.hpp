@@ -49,6 +49,14 @@ inline Fixture read_fixture(const std::string& name, int words) {
     return all;
 }
 
+/// The lines of a file of tests/reference that begin with `name`, by their second word.
+inline Fixture fixture(const std::string& file, const std::string& name) {
+    Fixture all;
+    for (const auto& [key, values] : read_fixture(file, 2))
+        if (key.starts_with(name + ' ')) all[key.substr(name.size() + 1)] = values;
+    return all;
+}
+
 /// A data set of real images below the folder DOPPEL_TEST_DATA (CONTRIBUTING.md); nothing where it is not there.
 inline std::optional<std::filesystem::path> real_images(const std::string& name) {
     const char* folder = std::getenv("DOPPEL_TEST_DATA");
