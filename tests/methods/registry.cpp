@@ -10,6 +10,8 @@
 #include <doppel/run/encoder_file.hpp>
 #include <doppel/train/trainer.hpp>
 
+#include "support/files.hpp"
+#include "support/fixtures.hpp"
 #include "support/support.hpp"
 #include "support/torch_support.hpp"
 
