@@ -23,6 +23,6 @@ function(doppel_add_compiled)
   add_library(doppel_compiled STATIC EXCLUDE_FROM_ALL ${_sources})
   add_library(doppel::compiled ALIAS doppel_compiled)
   target_link_libraries(doppel_compiled PUBLIC doppel::doppel)
-  # The sources see all bodies, and define them once; who links the library sees declarations.
-  target_compile_definitions(doppel_compiled PRIVATE DOPPEL_COMPILED_SOURCE INTERFACE DOPPEL_COMPILED)
+  # Everyone sees declarations; each source adds the bodies it defines.
+  target_compile_definitions(doppel_compiled PUBLIC DOPPEL_COMPILED PRIVATE DOPPEL_COMPILED_SOURCE)
 endfunction()
