@@ -57,7 +57,9 @@ endfunction()
 # Tests, lessons and other short programs compile at -O1 and share one precompiled header, which pays off from the second
 # program on. It holds torch's modules as far as doppel uses them, so that a file gets no more than it would include.
 add_library(doppel_quick INTERFACE)
-target_link_libraries(doppel_quick INTERFACE doppel_developer)
+doppel_add_compiled()
+target_link_libraries(doppel_compiled PRIVATE doppel_developer)
+target_link_libraries(doppel_quick INTERFACE doppel_developer doppel::compiled)
 target_compile_options(doppel_quick INTERFACE $<$<CONFIG:Release>:-O1>)
 file(CONFIGURE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/doppel_pch.cpp" CONTENT "// Carries the precompiled header.\n")
 add_library(doppel_pch OBJECT EXCLUDE_FROM_ALL "${CMAKE_CURRENT_BINARY_DIR}/doppel_pch.cpp")
