@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// MMCR and the nuclear norm under it. Pitfall 32: no unit rows, ‖C‖_* divided by N, a decomposition in half precision,
+// MMCR and the nuclear norm under it. Common mistakes: no unit rows, ‖C‖_* divided by N, a decomposition in half precision,
 // views mixed with images.
 #include <doppel/losses/mmcr.hpp>
 

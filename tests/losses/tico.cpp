@@ -140,7 +140,7 @@ TEST_CASE("TiCo's covariance is read by the loss and written by commit alone") {
 }
 
 TEST_CASE("TiCo of collapsed and of spread embeddings goes to a known number") {
-    // collapsed ρ(1 − β), then towards ρ; spread evenly ρ/D
+    // collapsed ρ(1 − β), then toward ρ; spread evenly ρ/D
     const Tensor ones = at::ones({8, 4}), even = at::eye(4).repeat({2, 1});
     Tico collapsed = tico(4), spread = tico(4);
     CHECK(number(collapsed(ones, ones)) == Approx(0.8).epsilon(1e-5));

@@ -193,7 +193,7 @@ TEST_CASE("the loss meets the queue of before its batch") {
     }
 }
 
-TEST_CASE("one batch can be learnt: the loss goes below 0.1") {
+TEST_CASE("one batch can be learned: the loss falls below 0.1") {
     // with its own keys in the queue not below log 2
     auto recipe =
         methods::moco_v2(tiny(),

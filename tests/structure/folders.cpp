@@ -330,7 +330,7 @@ TEST_CASE("Each broken rule is found") {
            "data/set.hpp: " + reaches + "data/: no\n" + say(reaches + "image/: no"));
 }
 
-TEST_CASE("using namespace is told apart by where it stands") {
+TEST_CASE("using namespace is judged by its scope") {
     const auto found = [](const std::string& text) { return opens_a_namespace(code_of(text)); };
     CHECK(found("using namespace std;"));
     CHECK(found("#include <string>\nnamespace a {\nint x = 1'000;\nusing  namespace std;\n}"));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One stem per method and file: a header has a test of the same name, and every name is spelt one way.
+// One stem per method and file: a header has a test of the same name, and every name is spelled one way.
 #include "support/support.hpp"
 
 #include <algorithm>
@@ -72,7 +72,7 @@ std::vector<std::string> without_a_test(const fs::path& source) {
 }
 
 /// Lines with a forbidden spelling.
-std::vector<std::string> misspelt(const fs::path& source) {
+std::vector<std::string> misspelled(const fs::path& source) {
     std::vector<std::string> found;
     const auto look_at = [&](const fs::path& file) {
         if (file.filename() == "stems.cpp" || file.filename() == "CHANGELOG.md") return;
@@ -101,8 +101,8 @@ TEST_CASE("every method, loss, head, encoder, queue, target, optimizer and sched
     for (const auto& problem : without_a_test(test::source_folder())) FAIL_CHECK(problem);
 }
 
-TEST_CASE("every method's stem is spelt one way") {
-    for (const auto& problem : misspelt(test::source_folder())) FAIL_CHECK(problem);
+TEST_CASE("every method's stem is spelled one way") {
+    for (const auto& problem : misspelled(test::source_folder())) FAIL_CHECK(problem);
 }
 
 TEST_CASE("a missing test and a wrong spelling are found") {
@@ -113,7 +113,7 @@ TEST_CASE("a missing test and a wrong spelling are found") {
     CHECK(without_a_test(source.path()) == std::vector<std::string>{"no tests/methods/new.cpp"});
     write("tests/methods/new.cpp", "// KoLeo, the paper's name\nint new_clr;\n");
     CHECK(without_a_test(source.path()).empty());
-    CHECK(misspelt(source.path()).empty());
+    CHECK(misspelled(source.path()).empty());
     write("include/doppel/methods/nn_clr.hpp", "KoLeo x;\n");
-    CHECK(misspelt(source.path()).size() == 2);
+    CHECK(misspelled(source.path()).size() == 2);
 }
