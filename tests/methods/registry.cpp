@@ -84,10 +84,15 @@ TEST_CASE("every method's options are valid for both scales, describe themselves
                 auto values = entry.values(scale, transformer);
                 options::validate(entry.about.name, values.rows);
                 std::set<std::string> names;
+                std::set<const void*> places;
                 for (const auto& row : values.rows) {
                     INFO(row.name);
                     CHECK(names.insert(row.name).second);
                     CHECK(!row.meaning.empty());
+                    // No member is described twice, for then another one is not described at all.
+                    std::visit([&](const auto& value) {
+                        if constexpr (std::is_pointer_v<std::decay_t<decltype(value)>>) CHECK(places.insert(value).second);
+                    }, row.value);
                 }
                 for (const char* shared : {"epochs", "batch-size", "lr", "weight-decay", "size", "channels", "min-scale"})
                     CHECK(names.contains(shared));
