@@ -14,9 +14,15 @@ function(doppel_add_compiled)
   foreach(_part IN ITEMS train run cli methods)
     list(APPEND _sources "${DOPPEL_COMPILED_SOURCES}/${_part}.cpp")
   endforeach()
+  # No hot loops in these: they call torch. The loader's are in train.cpp.
+  if(NOT MSVC)
+    foreach(_part IN ITEMS run cli methods)
+      set_source_files_properties("${DOPPEL_COMPILED_SOURCES}/${_part}.cpp" PROPERTIES COMPILE_OPTIONS -O1)
+    endforeach()
+  endif()
   add_library(doppel_compiled STATIC EXCLUDE_FROM_ALL ${_sources})
   add_library(doppel::compiled ALIAS doppel_compiled)
   target_link_libraries(doppel_compiled PUBLIC doppel::doppel)
-  # The sources see all bodies, and define them once; who links the library sees declarations.
-  target_compile_definitions(doppel_compiled PRIVATE DOPPEL_COMPILED_SOURCE INTERFACE DOPPEL_COMPILED)
+  # Everyone sees declarations; each source adds the bodies it defines.
+  target_compile_definitions(doppel_compiled PUBLIC DOPPEL_COMPILED PRIVATE DOPPEL_COMPILED_SOURCE)
 endfunction()

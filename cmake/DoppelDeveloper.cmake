@@ -14,7 +14,7 @@ add_library(doppel_developer INTERFACE)
 target_link_libraries(doppel_developer INTERFACE doppel::doppel doppel_warnings)
 target_compile_options(doppel_developer INTERFACE -fpch-preprocess)
 
-# The rooms without torch (core, io but safetensors, image, augment, readers): quick to compile and to start.
+# The folders without torch (core, options, io but safetensors, image, augment, views, readers): quick to compile and to start.
 add_library(doppel_pixels INTERFACE)
 target_link_libraries(doppel_pixels INTERFACE doppel_warnings Threads::Threads)
 target_include_directories(doppel_pixels INTERFACE "${PROJECT_SOURCE_DIR}/include")

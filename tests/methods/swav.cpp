@@ -135,7 +135,7 @@ TEST_CASE("SwAV's preset has the authors' numbers") {
     CHECK(rate(methods::swav(tiny(), {.train = {.lr = 0.7}}), 0) == Approx(0.7));
     CHECK(methods::swav(tiny(), {.frozen_prototypes = 0}).frozen.empty());
     says([] { methods::swav(tiny(), {.crops = {.min_scale = 0}}); }, {"swav", "min_scale", "0"});
-    says([] { methods::swav(tiny(), {.locals = {.min_scale = 0.3}}); }, {"swav", "0.3", "0.14"});
+    says([] { methods::swav(tiny(), {.locals = {.min_scale = 0.3}}); }, {"swav", "local_min_scale", "0.3", "0.14"});
     says([] { methods::swav(tiny(), {.strength = 3}); }, {"swav", "strength", "3"});
     const auto local_side = [](methods::SwavOptions o) { return methods::swav(tiny(), o).views.pipelines.back().size(); };
     CHECK(local_side({.crops = {.size = 128}}) == 48);

@@ -67,8 +67,8 @@ TEST_CASE("W-MSE changes colors before the crop") {
 
 TEST_CASE("W-MSE says what is wrong with its options") {
     says([] { methods::wmse(tiny(), {.views = 1}); }, {"wmse", "views", "1"});
-    says([] { methods::wmse(tiny(), {.crops = {.min_scale = 0}}); }, {"min_scale", "0"});
-    says([] { methods::wmse(tiny(), {.train = {.batch_size = 32}, .w_size = 64}); }, {"wmse", "w_size", "32", "64"});
+    says([] { methods::wmse(tiny(), {.crops = {.min_scale = 0}}); }, {"wmse", "min_scale", "0"});
+    says([] { methods::wmse(tiny(), {.train = {.batch_size = 32}, .w_size = 64}); }, {"wmse", "w_size", "32 images", "64"});
     Method method{methods::wmse(tiny(), {.train = {.batch_size = 5}, .w_size = 5, .hidden = 16, .out = 4}).recipe, {.seed = 1}};
     says([&] { method->forward(noisy_views(0, 2)); }, {"Wmse", "w_size must divide", "5", "12"});
 }

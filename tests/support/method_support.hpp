@@ -320,7 +320,7 @@ void is_trained_as(const P& preset, const Q& base, const std::string& name) {
     INFO(name);
     CHECK(preset.name == name);
     CHECK(preset.optimizer.describe() == base.optimizer.describe());
-    CHECK(preset.lr.at(512).describe() == base.lr.at(512).describe());
+    for (const std::int64_t images : {32, 512}) CHECK(preset.lr.at(images).describe() == base.lr.at(images).describe());
     CHECK(preset.epochs == base.epochs);
     CHECK(preset.batch_size == base.batch_size);
     REQUIRE(preset.views.pipelines.size() == base.views.pipelines.size());

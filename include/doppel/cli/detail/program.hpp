@@ -5,6 +5,7 @@
 #include <doppel/cli/arguments.hpp>
 #include <doppel/cli/config_file.hpp>
 #include <doppel/cli/data_options.hpp>
+#include <doppel/cli/options_document.hpp>
 #include <doppel/cli/program.hpp>
 #include <doppel/core/compiled.hpp>
 #include <doppel/core/error.hpp>
@@ -79,7 +80,7 @@ inline int train(const std::vector<std::string>& words, const std::string& progr
         std::vector<std::string> others;
         for (const auto& word : words)
             if (word != "--help" && word != "-h" && word != "--version") others.push_back(word);
-        if (arguments.answer.starts_with("doppel ")) return std::fputs(arguments.answer.c_str(), stdout) < 0;
+        if (arguments.answer.starts_with("doppel ")) return std::fputs(arguments.answer.c_str(), stdout) < 0 ? 1 : 0;
         arguments = parse(others, program, text, sections(entry.values(methods::Scale::small).rows), footer);
     }
     set_given(arguments, own_rows);
@@ -96,7 +97,7 @@ inline int train(const std::vector<std::string>& words, const std::string& progr
         const auto values = entry.values(methods::scale_of(size), transformer);
         const auto help = parse({"--help"}, program, text + " Defaults below are those for views of " + std::to_string(size) + " px.",
                                 sections(values.rows), footer);
-        return std::fputs(help.answer.c_str(), stdout) < 0;
+        return std::fputs(help.answer.c_str(), stdout) < 0 ? 1 : 0;
     }
     if (entry.about.own_encoder)
         for (const char* name : {"arch", "stem"})
@@ -154,6 +155,7 @@ DOPPEL_BODY int train(int argc, char** argv, const std::vector<methods::MethodEn
     std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
     const bool verbose = std::find(words.begin(), words.end(), "--verbose") != words.end();
     return detail::guarded(program, verbose, [&] {
+        if (words == std::vector<std::string>{"--options"}) return std::fputs(options_document(entries).c_str(), stdout) < 0 ? 1 : 0;
         std::string name;
         if (!words.empty() && !words.front().starts_with("-")) {
             name = words.front();
@@ -162,7 +164,7 @@ DOPPEL_BODY int train(int argc, char** argv, const std::vector<methods::MethodEn
             name = ConfigFile(*(at + 1)).method();
         }
         if (name.empty()) {
-            std::string list = "usage: " + program + " METHOD [options]    (METHOD --help lists its options)\n\n";
+            std::string list = "usage: " + program + " METHOD [options]    (METHOD --help lists its options; --options prints all)\n\n";
             for (const auto& entry : entries) {
                 list += "  " + entry.about.name;
                 list.append(entry.about.name.size() < 16 ? 16 - entry.about.name.size() : 1, ' ');
