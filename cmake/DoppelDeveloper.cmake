@@ -48,6 +48,10 @@ endif()
 set_property(GLOBAL APPEND PROPERTY JOB_POOLS "compile=${_jobs}")
 set(CMAKE_JOB_POOL_COMPILE compile)
 
+# The compiled part, for programs that train; what does not need it must not wait for it.
+doppel_add_compiled()
+target_link_libraries(doppel_compiled PRIVATE doppel_developer)
+
 # doppel_program(name SOURCES ...): an executable of this project, at the build type's optimization.
 function(doppel_program name)
   add_executable(${name} ${ARGN})
@@ -57,9 +61,7 @@ endfunction()
 # Tests, lessons and other short programs compile at -O1 and share one precompiled header, which pays off from the second
 # program on. It holds torch's modules as far as doppel uses them, so that a file gets no more than it would include.
 add_library(doppel_quick INTERFACE)
-doppel_add_compiled()
-target_link_libraries(doppel_compiled PRIVATE doppel_developer)
-target_link_libraries(doppel_quick INTERFACE doppel_developer doppel::compiled)
+target_link_libraries(doppel_quick INTERFACE doppel_developer)
 target_compile_options(doppel_quick INTERFACE $<$<CONFIG:Release>:-O1>)
 file(CONFIGURE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/doppel_pch.cpp" CONTENT "// Carries the precompiled header.\n")
 add_library(doppel_pch OBJECT EXCLUDE_FROM_ALL "${CMAKE_CURRENT_BINARY_DIR}/doppel_pch.cpp")

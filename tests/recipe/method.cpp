@@ -12,6 +12,8 @@
 #include <doppel/targets/ema.hpp>
 #include <doppel/targets/stop_gradient.hpp>
 
+#include <torch/nn/functional/normalization.h>
+
 #include "support/torch_support.hpp"
 
 #include <limits>

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <map>
-#include <regex>
 #include <set>
+#include <sstream>
 
 using namespace doppel;
 namespace fs = std::filesystem;
@@ -77,6 +77,7 @@ std::vector<std::string> misspelled(const fs::path& source) {
     const auto look_at = [&](const fs::path& file) {
         if (file.filename() == "stems.cpp" || file.filename() == "CHANGELOG.md") return;
         const auto path = file.lexically_relative(source).generic_string();
+        if (path.starts_with("tests/reference/")) return;  // names of other libraries
         std::istringstream lines(path + "\n" + text_of(file));
         for (std::string line; std::getline(lines, line);)
             for (const auto& spelling : forbidden)

@@ -4,6 +4,8 @@
 
 #include "support/torch_support.hpp"
 
+#include <torch/nn/modules/dropout.h>
+
 #include <vector>
 
 namespace doppel::test {

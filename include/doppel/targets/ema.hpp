@@ -8,6 +8,8 @@
 #include <doppel/core/training_step.hpp>
 #include <doppel/schedules/schedule.hpp>
 
+#include <ATen/ops/_foreach_lerp.h>
+
 #include <cstdint>
 #include <vector>
 

@@ -2,6 +2,7 @@
 // The bodies of Trainer: part of doppel::compiled.
 #pragma once
 
+#include <doppel/core/device.hpp>
 #include <doppel/core/compiled.hpp>
 #include <doppel/eval/collapse.hpp>
 #include <doppel/optim/clip.hpp>
