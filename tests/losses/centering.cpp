@@ -15,7 +15,7 @@ TEST_CASE("the target's temperature rises from epoch to epoch as numpy.linspace 
         const auto expected = fixture("dino.txt", "temperature_" + std::to_string(temperature.epochs)).at("value");
         REQUIRE(expected.size() == 40);
         for (std::int64_t step = 0; step < 200; ++step) {  // five steps an epoch
-            const Progress at{.step = step, .of = {.steps = 200, .steps_per_epoch = 5}};
+            const TrainingStep at{.step = step, .of = {.steps = 200, .steps_per_epoch = 5}};
             CHECK(temperature(at) == Approx(expected.at(static_cast<std::size_t>(step / 5))).epsilon(1e-12));
         }
     }

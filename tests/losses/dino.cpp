@@ -22,7 +22,7 @@ Tensor target(int view, int step = 0, at::IntArrayRef shape = {5, 7}, at::Scalar
 }
 
 /// What Method gives a loss: `globals` targets, one online output a view.
-Outputs outputs(std::vector<Tensor> s, std::vector<Tensor> t, Progress at = {}) {
+Outputs outputs(std::vector<Tensor> s, std::vector<Tensor> t, TrainingStep at = {}) {
     Outputs out;
     out.globals = static_cast<std::int64_t>(t.size());
     t.resize(s.size());

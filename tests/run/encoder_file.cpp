@@ -38,3 +38,24 @@ TEST_CASE("an encoder's architecture in words and as metadata") {
     CHECK(run::encoder_info(encoders::ResNet{.depth = 50}).text == "resnet50, imagenet stem");
     CHECK(run::EncoderInfo{}.metadata.at("arch") == "custom");
 }
+
+TEST_CASE("saved weights load into an encoder of the same architecture, and into no other") {
+    TemporaryFolder folder;
+    const TinyNet saved(4), other(4), wide(8);
+    const auto file = folder / "a.safetensors";
+    run::save_encoder(file, *saved, augment::Pipeline({.size = 8, .operations = {augment::CenterCrop{.size = 8}}}), {{"arch", "tiny"}});
+    REQUIRE_FALSE(at::equal(saved->conv->weight, other->conv->weight));
+    saved->bn->running_mean.fill_(3);
+    CHECK(run::load_encoder(file, *other).at("arch") == "tiny");
+    CHECK(at::equal(saved->conv->weight, other->conv->weight));
+    CHECK(at::equal(other->bn->running_mean, at::zeros({4})));
+    CHECK(other->conv->weight.requires_grad());
+
+    const Tensor before = wide->conv->weight.detach().clone();
+    CHECK_THROWS_WITH(run::load_encoder(file, *wide), Catch::Contains("bn.bias has the shape [4], the encoder expects [8]"));
+    CHECK(at::equal(wide->conv->weight, before));
+    const torch::nn::BatchNorm2d small(4);
+    CHECK_THROWS_WITH(run::load_encoder(file, *small), Catch::Contains("has no tensor bias, which the encoder needs"));
+    torch::nn::Sequential none;
+    CHECK_THROWS_WITH(run::load_encoder(file, *none), Catch::Contains("has a tensor bn.bias, for which the encoder has no place"));
+}

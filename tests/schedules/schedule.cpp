@@ -8,13 +8,13 @@ namespace {
 using namespace doppel;
 using namespace doppel::schedules;
 
-Progress at(std::int64_t step, std::int64_t steps) { return {.step = step, .of = {.samples = 1000, .steps = steps}}; }
+TrainingStep at(std::int64_t step, std::int64_t steps) { return {.step = step, .of = {.samples = 1000, .steps = steps}}; }
 
 struct WithoutCall {};
 struct GivesText {
-    std::string operator()(const Progress&) const { return {}; }
+    std::string operator()(const TrainingStep&) const { return {}; }
 };
-static_assert(Schedule<decltype([](const Progress&) { return 1; })>);
+static_assert(Schedule<decltype([](const TrainingStep&) { return 1; })>);
 static_assert(!Schedule<WithoutCall> && !Schedule<GivesText> && !Schedule<double>);
 
 }  // namespace
@@ -28,7 +28,7 @@ TEST_CASE("AnySchedule gives what the schedule inside gives, and copies share it
           "linear from 0 to 0.1 over 10 % of the run, then half cosine to 0");
     CHECK(AnySchedule(MultiStep{}).describe() == "0.1 times 0.1 at 60 % 80 %");
     CHECK(AnySchedule().describe() == "constant 0");
-    const AnySchedule lambda = [](const Progress& now) { return 2.0 * static_cast<double>(now.step); };
+    const AnySchedule lambda = [](const TrainingStep& now) { return 2.0 * static_cast<double>(now.step); };
     CHECK(lambda(at(3, 10)) == 6);
     CHECK(lambda.describe() == "custom");
 }

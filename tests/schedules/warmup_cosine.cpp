@@ -9,7 +9,7 @@ using namespace doppel;
 using namespace doppel::schedules;
 using doppel::test::says;
 
-Progress at(std::int64_t step, std::int64_t steps) { return {.step = step, .of = {.samples = 1000, .steps = steps}}; }
+TrainingStep at(std::int64_t step, std::int64_t steps) { return {.step = step, .of = {.samples = 1000, .steps = steps}}; }
 
 }  // namespace
 

@@ -145,7 +145,7 @@ inline std::string layers(const torch::nn::Module& head) {
 }
 
 /// A moment of a run of 1000 steps.
-inline Progress at_share(double share) { return {.step = std::llround(share * 1000), .of = {.samples = 1000, .steps = 1000}}; }
+inline TrainingStep at_share(double share) { return {.step = std::llround(share * 1000), .of = {.samples = 1000, .steps = 1000}}; }
 
 /// A preset's learning rate with its own batch size.
 template <class P>
@@ -250,7 +250,7 @@ void gives_its_target_no_gradient(const R& recipe) {
 /// A momentum that rises step by step from `start` to exactly 1 along half a cosine.
 template <class Schedule>
 void rises_to_one(const Schedule& schedule, double start) {
-    const auto at = [&](std::int64_t step) { return schedule(Progress{.step = step, .of = {.samples = 1000, .steps = 77}}); };
+    const auto at = [&](std::int64_t step) { return schedule(TrainingStep{.step = step, .of = {.samples = 1000, .steps = 77}}); };
     CHECK(at(0) == start);
     CHECK(at(77) == 1);
     CHECK(at(38) + at(39) == Approx(1 + start));

@@ -62,4 +62,29 @@ inline void save_encoder(const std::filesystem::path& path, const torch::nn::Mod
     io::save_safetensors(path, file);
 }
 
+/// Loads such a file into an encoder of the same architecture, on any device; returns the metadata.
+/// Throws Error for a tensor that is missing, has another shape or has no place in the encoder; the encoder is then
+/// unchanged.
+///
+///     auto encoder = encoders::ResNet{.depth = 18, .stem = Stem::cifar}.build();
+///     auto metadata = run::load_encoder("runs/photos/encoder.safetensors", *encoder);
+inline std::map<std::string, std::string> load_encoder(const std::filesystem::path& path, torch::nn::Module& encoder) {
+    io::TensorFile file = io::load_safetensors(path);
+    std::map<std::string, at::Tensor> own;
+    for (const auto& item : encoder.named_parameters()) own[item.key()] = item.value();
+    for (const auto& item : encoder.named_buffers()) own[item.key()] = item.value();
+    const std::string who = "load_encoder: " + path.string();
+    for (const auto& [name, tensor] : own) {
+        const auto found = file.tensors.find(name);
+        require(found != file.tensors.end(), who, " has no tensor ", name, ", which the encoder needs");
+        require(found->second.sizes() == tensor.sizes(), who, ": ", name, " has the shape ", found->second.sizes(),
+                ", the encoder expects ", tensor.sizes());
+    }
+    for (const auto& [name, tensor] : file.tensors)
+        require(own.contains(name), who, " has a tensor ", name, ", for which the encoder has no place");
+    const at::NoGradGuard no_grad;
+    for (auto& [name, tensor] : own) tensor.copy_(file.tensors.at(name));
+    return std::move(file.metadata);
+}
+
 }  // namespace doppel::run

@@ -15,8 +15,10 @@ namespace doppel::train {
 
 namespace detail {
 TrainResult run_loop(Trainer& trainer, const std::vector<CallbackRef>& callbacks);
-TrainResult run_loop_with_logs(Trainer& trainer, std::vector<CallbackRef> own);
 }  // namespace detail
+
+/// run() with the shipped callbacks that the options ask for, and others by reference.
+TrainResult run_with_logs_and(Trainer& trainer, std::vector<CallbackRef> own);
 
 /// Takes the trainer's remaining steps and calls the callbacks, in their order, at each event. Nothing else: no files,
 /// no output but what the callbacks do.
@@ -48,7 +50,7 @@ inline std::optional<std::filesystem::path> resume_point(const TrainOptions& opt
 /// run() with the shipped callbacks that the options ask for, and others.
 template <class... Callbacks>
 TrainResult run_with_logs(Trainer& trainer, Callbacks&&... callbacks) {
-    return detail::run_loop_with_logs(trainer, {CallbackRef(callbacks)...});
+    return run_with_logs_and(trainer, {CallbackRef(callbacks)...});
 }
 
 /// Trains: everything that the paper fixes stands in the preset, everything else in the options. With a folder

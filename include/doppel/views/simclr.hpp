@@ -29,6 +29,24 @@ struct SimclrPipeline {
     int views = 2;
 };
 
+/// The stages of SimCLR's pipeline: crop, flip, jitter (p 0.8), gray (p 0.2), blur; what other views build on.
+///
+///     auto crops = views::multi_crop({.global_size = 96, .local_size = 48, .spec = views::simclr_spec({.strength = 0.5})});
+inline PipelineSpec simclr_spec(const SimclrPipeline& options = {}) {
+    require(options.strength >= 0 && options.strength <= 2.5, "simclr: strength must be in [0, 2.5], got ",
+            options.strength);
+    const double s = options.strength;
+    return {.size = options.size,
+            .scale = options.scale,
+            .ratio = options.ratio,
+            .filter = options.filter,
+            .jitter = {.brightness = 0.8 * s, .contrast = 0.8 * s, .saturation = 0.8 * s, .hue = 0.2 * s},
+            .blur = {.p = options.blur},
+            .order = {Stage::crop, Stage::flip, Stage::jitter, Stage::gray, Stage::blur},
+            .normalize = options.normalize,
+            .channels = options.channels};
+}
+
 /// Two views of SimCLR: crop, flip, jitter (p 0.8), gray (p 0.2), blur. Differs from the paper's code: brightness is
 /// multiplied, not added (the default of SimCLR v2); inputs are normalized.
 /// Source: Chen, Kornblith, Norouzi, Hinton, "A simple framework for contrastive learning of visual
@@ -36,20 +54,8 @@ struct SimclrPipeline {
 ///
 ///     auto pair = views::simclr({.size = 96, .strength = 0.5});
 inline Views simclr(const SimclrPipeline& options = {}) {
-    require(options.strength >= 0 && options.strength <= 2.5, "simclr: strength must be in [0, 2.5], got ",
-            options.strength);
     require(options.views >= 1, "simclr: views must be at least 1, got ", options.views);
-    const double s = options.strength;
-    const PipelineSpec spec{.size = options.size,
-                    .scale = options.scale,
-                    .ratio = options.ratio,
-                    .filter = options.filter,
-                    .jitter = {.brightness = 0.8 * s, .contrast = 0.8 * s, .saturation = 0.8 * s, .hue = 0.2 * s},
-                    .blur = {.p = options.blur},
-                    .order = {Stage::crop, Stage::flip, Stage::jitter, Stage::gray, Stage::blur},
-                    .normalize = options.normalize,
-                    .channels = options.channels};
-    return make_views("simclr", std::vector<PipelineSpec>(static_cast<std::size_t>(options.views), spec));
+    return make_views("simclr", std::vector(static_cast<std::size_t>(options.views), simclr_spec(options)));
 }
 
 /// SimCLR's views for 32-px images: strength 0.5 (jitter 0.4, 0.4, 0.4, 0.1), no blur, bilinear, CIFAR-10's mean and

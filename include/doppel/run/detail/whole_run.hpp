@@ -248,7 +248,7 @@ DOPPEL_BODY RunResult whole_run(AnyPreset preset, Data data, RunOptions options,
     auto evaluation = whole.while_training();
     callbacks.insert(callbacks.begin(), train::CallbackRef(evaluation));
     try {
-        return whole.finish(train::detail::run_loop_with_logs(whole.trainer, std::move(callbacks)));
+        return whole.finish(train::run_with_logs_and(whole.trainer, std::move(callbacks)));
     } catch (...) {
         whole.write_skipped();
         throw;

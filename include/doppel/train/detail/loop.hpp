@@ -92,7 +92,11 @@ DOPPEL_BODY TrainResult run_loop(Trainer& trainer, const std::vector<CallbackRef
     return result;
 }
 
-DOPPEL_BODY TrainResult run_loop_with_logs(Trainer& trainer, std::vector<CallbackRef> own) {
+}  // namespace doppel::train::detail
+
+namespace doppel::train {
+
+DOPPEL_BODY TrainResult run_with_logs_and(Trainer& trainer, std::vector<CallbackRef> own) {
     CollapseWatch collapse;  // before the logs, which write what it records
     GiveUp give_up;
     MetricsLog metrics;
@@ -105,7 +109,7 @@ DOPPEL_BODY TrainResult run_loop_with_logs(Trainer& trainer, std::vector<Callbac
     for (const auto& shipped : {CallbackRef(give_up), CallbackRef(metrics), CallbackRef(tensorboard), CallbackRef(progress),
                                 CallbackRef(checkpoints), CallbackRef(signals)})
         all.push_back(shipped);
-    return run_loop(trainer, all);
+    return detail::run_loop(trainer, all);
 }
 
-}  // namespace doppel::train::detail
+}  // namespace doppel::train

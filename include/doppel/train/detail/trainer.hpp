@@ -142,7 +142,7 @@ DOPPEL_BODY StepReport Trainer::step() {
 
 DOPPEL_BODY void Trainer::attempt(StepReport& report) {
     const std::int64_t step = step_count();
-    const doppel::Progress at{.step = step, .of = horizon_};
+    const doppel::TrainingStep at{.step = step, .of = horizon_};
     report.step = step + 1;
     report.lr = lr_(at);
     if (preset_.weight_decay) report.weight_decay = (*preset_.weight_decay)(at);
