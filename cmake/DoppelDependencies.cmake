@@ -17,7 +17,7 @@ if(NOT WebP_FOUND)
   mark_as_advanced(WebP_INCLUDE_DIR WebP_LIBRARY)
 endif()
 
-# What the rooms without torch link.
+# What the folders without torch link.
 function(doppel_link_pixels target)
   target_link_libraries(${target} INTERFACE nlohmann_json::nlohmann_json fmt::fmt-header-only ZLIB::ZLIB)
   if(JPEG_FOUND)

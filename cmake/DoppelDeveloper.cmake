@@ -14,7 +14,7 @@ add_library(doppel_developer INTERFACE)
 target_link_libraries(doppel_developer INTERFACE doppel::doppel doppel_warnings)
 target_compile_options(doppel_developer INTERFACE -fpch-preprocess)
 
-# The rooms without torch (core, io but safetensors, image, augment, readers): quick to compile and to start.
+# The folders without torch (core, options, io but safetensors, image, augment, views, readers): quick to compile and to start.
 add_library(doppel_pixels INTERFACE)
 target_link_libraries(doppel_pixels INTERFACE doppel_warnings Threads::Threads)
 target_include_directories(doppel_pixels INTERFACE "${PROJECT_SOURCE_DIR}/include")
@@ -47,6 +47,10 @@ if(_jobs LESS 1)
 endif()
 set_property(GLOBAL APPEND PROPERTY JOB_POOLS "compile=${_jobs}")
 set(CMAKE_JOB_POOL_COMPILE compile)
+
+# The compiled part, for programs that train; what does not need it must not wait for it.
+doppel_add_compiled()
+target_link_libraries(doppel_compiled PRIVATE doppel_developer)
 
 # doppel_program(name SOURCES ...): an executable of this project, at the build type's optimization.
 function(doppel_program name)

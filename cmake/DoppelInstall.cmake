@@ -11,6 +11,7 @@ file(WRITE "${CMAKE_CURRENT_BINARY_DIR}/doppelConfig.cmake"
 include(\"\${CMAKE_CURRENT_LIST_DIR}/DoppelDependencies.cmake\")
 list(REMOVE_AT CMAKE_MODULE_PATH 0)
 include(\"\${CMAKE_CURRENT_LIST_DIR}/DoppelPrecompile.cmake\")
+include(\"\${CMAKE_CURRENT_LIST_DIR}/DoppelCompiled.cmake\")
 if(NOT TARGET doppel::doppel)
   add_library(doppel::doppel INTERFACE IMPORTED)
   target_compile_features(doppel::doppel INTERFACE cxx_std_20)
@@ -23,4 +24,5 @@ write_basic_package_version_file("${CMAKE_CURRENT_BINARY_DIR}/doppelConfigVersio
                                  COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/doppelConfig.cmake" "${CMAKE_CURRENT_BINARY_DIR}/doppelConfigVersion.cmake"
               cmake/FindLibTorch.cmake cmake/DoppelDependencies.cmake
-              cmake/DoppelPrecompile.cmake DESTINATION "${_package_folder}")
+              cmake/DoppelPrecompile.cmake cmake/DoppelCompiled.cmake DESTINATION "${_package_folder}")
+install(DIRECTORY cmake/compiled DESTINATION "${_package_folder}")

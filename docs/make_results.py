@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the trainings whose figures stand in docs/results.md, and writes that file.
+"""Runs the trainings of docs/results.md and writes that file.
 
-    docs/make_results.py DATA [NAME ...]     all of them, or those named: embedded cifar10 clothing fashion memory, or
-                                             the name of an example without its number: byol, moco_v2, …; "methods": all of those
-    docs/make_results.py DATA NAME@SEED      a method with another seed: its gain stands beside that of seed 1
+    docs/make_results.py DATA [NAME ...]     all of them, or the named ones: embedded cifar10 clothing fashion memory, or
+                                             a method: byol, moco_v2, …; "methods" is all of these
+    docs/make_results.py DATA NAME@SEED      a method with another seed, whose gain is shown beside that of seed 1
     docs/make_results.py --from NAME FOLDER  take the figures of NAME or NAME@SEED from the run folder of its command
     docs/make_results.py --write             only write docs/results.md from docs/results.json
 
-DATA is a folder that holds cifar10-jpeg/cifar10-jpeg-{train,test}.tar.gz (class folders inside), clothing-2k/ (splits of class
-folders) and fashion-mnist/ (IDX files, .gz). Figures go into docs/results.json as they come; a run that is named again
-replaces its figures, and drops those of its other seeds. Run it on an otherwise idle machine: the times mean something only then.
+DATA is a folder with cifar10-jpeg/cifar10-jpeg-{train,test}.tar.gz (class folders inside), clothing-2k/ (splits of class
+folders) and fashion-mnist/ (IDX files, .gz). Each run's figures go into docs/results.json as soon as it ends; a run that is
+repeated replaces its figures and drops those of its other seeds. Times are meaningful only on an otherwise idle machine.
 """
 import json
 import os
@@ -50,32 +50,32 @@ RUNS = {
         options=["--arch", "resnet18x0.125", "--stem", "strided", "--epochs", "1"]),
 }
 
-# One line an example: each trains on the embedded images for at most three minutes on two cores, or on one. What is not said here is
-# the method's variant for small images. SimCLR is "embedded" above.
+# One line per method: each trains on the embedded images for at most three minutes on two cores, or on one. Options that are
+# not given are the method's for small images. SimCLR is "embedded" above.
 SMALL = ["--arch", "resnet18x0.25", "--stem", "strided"]
-GPU = [("01_simclr", ""), ("04_moco_v2", ""), ("06_byol", ""), ("07_simsiam", ""), ("09_barlow_twins", ""), ("10_vicreg", ""),
-       ("11_dino", " --arch resnet18"), ("12_swav", ""), ("13_mmcr", " --hidden 8192 --out-dim 512 --hidden-layers 2")]
+GPU = [("simclr", ""), ("moco_v2", ""), ("byol", ""), ("simsiam", ""), ("barlow_twins", ""), ("vicreg", ""),
+       ("dino", " --arch resnet18"), ("swav", ""), ("mmcr", " --hidden 8192 --out-dim 512 --hidden-layers 2")]
 ONE = ["--threads", "1"]  # one core is enough for three minutes
 METHODS = {
-    "inst_disc": dict(title="InstDisc", example="02_inst_disc", options=[*SMALL, "--epochs", "50"]),
-    "moco_v1": dict(title="MoCo v1", example="03_moco_v1", options=[*SMALL, "--epochs", "24"]),
-    "moco_v2": dict(title="MoCo v2", example="04_moco_v2", options=[*SMALL, "--epochs", "18"]),
-    "moco_v3": dict(title="MoCo v3, ResNet", example="05_moco_v3", options=[*SMALL, "--epochs", "20"]),
-    "moco_v3_vit": dict(title="MoCo v3, ViT", example="05_moco_v3", options=["--arch", "vit_ti8d4", "--epochs", "10"]),
-    "byol": dict(title="BYOL", example="06_byol", options=[*SMALL, "--epochs", "24"]),
-    "simsiam": dict(title="SimSiam", example="07_simsiam", options=[*SMALL, "--epochs", "36"]),
-    "barlow_twins": dict(title="Barlow Twins", example="09_barlow_twins", options=[*SMALL, "--epochs", "16", *ONE]),
-    "vicreg": dict(title="VICReg", example="10_vicreg", options=[*SMALL, "--epochs", "24", *ONE]),
-    "dino": dict(title="DINO, ViT", example="11_dino", options=["--arch", "vit_ti8d2", "--epochs", "16"]),
-    "ibot": dict(title="iBOT, ViT", example="14_variants ibot", options=["--arch", "vit_ti8d2", "--epochs", "16"]),
-    "swav": dict(title="SwAV", example="12_swav", options=[*SMALL, "--epochs", "20", *ONE]),
-    "mmcr": dict(title="MMCR", example="13_mmcr", options=[*SMALL, "--epochs", "24", *ONE]),
-    **{name: dict(title=title, example="14_variants " + name, options=[*SMALL, "--epochs", epochs, *ONE])
+    "inst_disc": dict(title="InstDisc", method="inst_disc", options=[*SMALL, "--epochs", "50"]),
+    "moco_v1": dict(title="MoCo v1", method="moco_v1", options=[*SMALL, "--epochs", "24"]),
+    "moco_v2": dict(title="MoCo v2", method="moco_v2", options=[*SMALL, "--epochs", "18"]),
+    "moco_v3": dict(title="MoCo v3, ResNet", method="moco_v3", options=[*SMALL, "--epochs", "20"]),
+    "moco_v3_vit": dict(title="MoCo v3, ViT", method="moco_v3", options=["--arch", "vit_ti8d4", "--epochs", "10"]),
+    "byol": dict(title="BYOL", method="byol", options=[*SMALL, "--epochs", "24"]),
+    "simsiam": dict(title="SimSiam", method="simsiam", options=[*SMALL, "--epochs", "36"]),
+    "barlow_twins": dict(title="Barlow Twins", method="barlow_twins", options=[*SMALL, "--epochs", "16", *ONE]),
+    "vicreg": dict(title="VICReg", method="vicreg", options=[*SMALL, "--epochs", "24", *ONE]),
+    "dino": dict(title="DINO, ViT", method="dino", options=["--arch", "vit_ti8d2", "--epochs", "16"]),
+    "ibot": dict(title="iBOT, ViT", method="ibot", options=["--arch", "vit_ti8d2", "--epochs", "16"]),
+    "swav": dict(title="SwAV", method="swav", options=[*SMALL, "--epochs", "20", *ONE]),
+    "mmcr": dict(title="MMCR", method="mmcr", options=[*SMALL, "--epochs", "24", *ONE]),
+    "mmcr_momentum": dict(title="MMCR-Momentum", method="mmcr_momentum", options=[*SMALL, "--epochs", "24", *ONE]),
+    **{name: dict(title=title, method=name, options=[*SMALL, "--epochs", epochs, *ONE])
        for name, title, epochs in [("dcl", "DCL", "18"), ("dclw", "DCLW", "18"), ("nnclr", "NNCLR", "18"),
                                    ("ressl", "ReSSL", "30"), ("supcon", "SupCon, with labels", "18"),
                                    ("simclr_v2", "SimCLR v2", "18"), ("directclr", "DirectCLR", "18"),
                                    ("tico", "TiCo", "28"), ("wmse", "W-MSE", "18"), ("lejepa", "LeJEPA", "18")]},
-    "custom_method": dict(title="a method of one's own", example="08_custom_method", options=["--epochs", "60", "--batch-size", "64"]),
 }
 
 
@@ -100,7 +100,7 @@ def run(name, data, seed=""):
     if name in METHODS:
         with tempfile.TemporaryDirectory() as scratch:
             out = pathlib.Path(scratch) / "out"
-            command = [str(ROOT / "run"), "example", *METHODS[name]["example"].split(), *METHODS[name]["options"],
+            command = [str(ROOT / "run"), "train", METHODS[name]["method"], *METHODS[name]["options"],
                        *(["--seed", seed] if seed else []), "--out", str(out)]
             print("+", " ".join(command), flush=True)
             subprocess.run(command, check=True)
@@ -113,7 +113,7 @@ def run(name, data, seed=""):
         if name == "embedded":
             command = [str(ROOT / "run"), "demo", *plan["options"], "--out", str(out)]
         else:
-            command = [str(ROOT / "run"), "example", "01_simclr", *where, *plan["options"], "--out", str(out)]
+            command = [str(ROOT / "run"), "train", "simclr", *where, *plan["options"], "--out", str(out)]
         print("+", " ".join(command), flush=True)
         began = time.time()
         subprocess.run(command, check=True)
@@ -121,7 +121,7 @@ def run(name, data, seed=""):
 
 
 def figures_of(out):
-    """The figures in a run folder."""
+    """Returns the figures of a run folder."""
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     config = json.loads((out / "config.json").read_text())
     end = lines[-1]
@@ -130,8 +130,7 @@ def figures_of(out):
     figures.update({key: end[key] for key in ("attention_on_objects", "attention_on_objects_random", "objects_share")
                     if key in end})
     resolved = config["resolved"]
-    stem = resolved.get("stem")
-    figures.update(seed=config["run"]["seed"], encoder=resolved["encoder"] + (f", {stem} stem" if stem else ""),
+    figures.update(seed=config["run"]["seed"], encoder=resolved["encoder"],
                    size=resolved["size"], batch_size=config["training"]["batch_size"], device=resolved["device"],
                    precision=resolved["precision"], threads=resolved["threads"], cores=os.cpu_count(), machine=machine(),
                    torch=config["torch"], doppel=config["doppel"])
@@ -139,19 +138,19 @@ def figures_of(out):
 
 
 def parse(name, figures):
-    """(NAME, SEED or "") of an argument; ends with a line when there is no such run."""
+    """Returns (NAME, SEED or "") of an argument; exits with one line if there is no such run."""
     method, at, seed = name.partition("@")
     if method not in {*RUNS, *METHODS, "memory"}:
-        sys.exit(f"{name}: there is no run of that name; there are {', '.join([*RUNS, 'memory', *METHODS])}")
+        sys.exit(f"{name}: there is no run of that name; the runs are {', '.join([*RUNS, 'memory', *METHODS])}")
     if at and (method not in METHODS or not seed.isdecimal()):
-        sys.exit(f"{name}: a seed is a whole number and goes with a method: {', '.join(METHODS)}")
+        sys.exit(f"{name}: a seed must be a whole number and belongs to a method: {', '.join(METHODS)}")
     if at and method not in figures:
         sys.exit(f"{name}: measure {method} first")
     return method, seed
 
 
 def keep(figures, method, seed, measured):
-    """Puts what was measured among the figures; with a seed beside those of the method's own."""
+    """Stores the measured figures; with a seed, stores the gain beside the figures of the method."""
     if not seed:
         figures[method] = measured
     elif str(measured["seed"]) == seed:
@@ -163,16 +162,16 @@ def keep(figures, method, seed, measured):
 
 
 def command_of(name):
-    """What stands in docs/results.md."""
+    """Returns the command that docs/results.md shows."""
     if name in METHODS:
-        return " ".join(["./run example", METHODS[name]["example"], *METHODS[name]["options"]])
+        return " ".join(["./run train", METHODS[name]["method"], *METHODS[name]["options"]])
     plan = RUNS[name]
-    start = "./run demo" if name == "embedded" else f"./run example 01_simclr --data {plan['shown']}"
+    start = "./run demo" if name == "embedded" else f"./run train simclr --data {plan['shown']}"
     return " ".join([start, *plan["options"]])
 
 
 def photographs(data, scratch, count):
-    """Class folders of `count` photographs: those of clothing-2k, as often as it takes."""
+    """Makes class folders of `count` photographs, repeating those of clothing-2k."""
     source = sorted((data / "clothing-2k" / "train").rglob("*.jpg"))
     folder = scratch / f"photographs-{count}"
     for i in range(count):
@@ -183,15 +182,15 @@ def photographs(data, scratch, count):
 
 
 def memory(data):
-    """Peak memory of runs over few and many photographs."""
+    """Measures the peak memory of runs over few and many photographs."""
     figures = {}
     for count, epochs in ((1000, 10), (10000, 1), (20000, 1)):
         with tempfile.TemporaryDirectory() as scratch:
             scratch = pathlib.Path(scratch)
             photos = photographs(data, scratch, count)
             options = ["--size", "64", "--arch", "resnet18x0.25", "--stem", "imagenet", "--batch-size", "64", "--workers", "2"]
-            subprocess.run([str(ROOT / "run"), "build", "example_01_simclr"], check=True)
-            command = [str(ROOT / "build/release/examples/01_simclr"), "--data", str(photos), *options,
+            subprocess.run([str(ROOT / "run"), "build", "example_train"], check=True)
+            command = [str(ROOT / "build/release/examples/train"), "simclr", "--data", str(photos), *options,
                        "--epochs", str(epochs), "--out", str(scratch / "out")]
             print("+", " ".join(command), flush=True)
             child = subprocess.Popen(command)
@@ -199,7 +198,7 @@ def memory(data):
             if status != 0:
                 sys.exit(f"the run over {count} photographs failed")
             figures[str(count)] = usage.ru_maxrss / 1024
-    figures["command"] = "./run example 01_simclr --data PHOTOGRAPHS " + " ".join(options)
+    figures["command"] = "./run train simclr --data PHOTOGRAPHS " + " ".join(options)
     return figures
 
 
@@ -212,7 +211,7 @@ def machine():
 
 def write(figures):
     text = ["# Results", "",
-            "Measured figures, each from the command beside it; `docs/make_results.py DATA` runs them all and writes this file.",
+            "Measured figures, each with its command; `docs/make_results.py DATA` runs them all and writes this file.",
             "k-NN: encoder output, k = 20, T = 0.1, bank = un-augmented training images. Times are of training alone.", ""]
     for name, plan in RUNS.items():
         if name not in figures:
@@ -233,13 +232,13 @@ def write(figures):
                  "| photographs (400 × 533 px JPEG, class folders) | peak resident memory |", "|---|---|",
                  f"| 1,000, 10 epochs | {f['1000']:.0f} MiB |", f"| 10,000, 1 epoch | {f['10000']:.0f} MiB |",
                  f"| 20,000, 1 epoch | {f['20000']:.0f} MiB |", "",
-                 "Images are decoded when they are needed and not kept. What grows is the features of the k-NN (512 bytes an "
-                 "image here) and, up to 64 MiB, the portion of validation images that k-NN on pixels holds.", ""]
+                 "Images are decoded when needed and not kept. Memory grows by the features for k-NN (512 bytes per "
+                 "image here) and, up to 64 MiB, by the portion of validation images that k-NN on pixels holds.", ""]
     measured = [name for name in METHODS if name in figures]
     if measured:
         f = figures[measured[0]]
         seeds = sorted({seed for name in measured for seed in figures[name].get("gain_of_seed", {})}, key=int)
-        text += ["## Each example on the embedded images", "",
+        text += ["## Each method on the embedded images", "",
                  f"4,000 images to train on, 1,000 to evaluate on; {f['size']} px, seed {f['seed']}, {f['device']} {f['precision']}, "
                  f"{f['cores']} cores, or one where the command says so ({f['machine']}), torch {f['torch']}.", "",
                  "| method | k-NN | untrained encoder | gain | " + "".join(f"seed {seed} | " for seed in seeds) +
@@ -252,21 +251,22 @@ def write(figures):
                         + "".join("– | " if gain is None else f"{100 * gain:+.1f} | " for gain in others) +
                         f"{f['feature_std']:.3f} | {f['effective_rank']:.0f} | "
                         f"{f['train_seconds']:.0f} s | `{f['command']}` |")
-        text += ["", *(["Seeds change the weights, the order and the views; the gain is in points above the encoder untrained at "
-                        "that seed. Runs of some hundred steps differ much from seed to seed.", ""] if seeds else [])]
-        text += ["The small variants' options were chosen by k-NN on these same evaluation images, most by seed 1 alone, ReSSL's and "
-                 "W-MSE's by seeds 1 to 3 (4 and 5 were run once, afterwards): the figures show that a method learns, not which method is best.", ""]
+        text += ["", *(["The seed decides weights, order and views; the gain is in points above the untrained encoder of the "
+                        "same seed. Runs of a few hundred steps vary a lot between seeds.", ""] if seeds else [])]
+        text += ["The options for small images were chosen by k-NN on these same evaluation images, most with seed 1 alone, ReSSL's "
+                 "and W-MSE's with seeds 1 to 3 (4 and 5 were run once, afterwards). The figures show that a method learns, not which "
+                 "method is best.", ""]
         looks = [name for name in measured if "attention_on_objects" in figures[name]]
         if looks:
-            text += ["What the class token of the last block takes from the objects, of the head that takes most: " +
+            text += ["Share of the last block's class-token attention that falls on the objects, for the head with the largest share: " +
                      "; ".join(f"{METHODS[name]['title']} {100 * figures[name]['attention_on_objects']:.1f} % "
                                f"({100 * figures[name]['attention_on_objects_random']:.1f} % untrained)" for name in looks) +
                      f". The objects fill {100 * figures[looks[0]]['objects_share']:.1f} % of the images.", ""]
     text += ["## Not measured", "",
-             *(f"{plan['title']}: no figure yet; `docs/make_results.py DATA {name}` makes it.\n"
+             *(f"{plan['title']}: no figure yet; `docs/make_results.py DATA {name}` measures it.\n"
                for name, plan in {**RUNS, **METHODS}.items() if name not in figures),
-             "Training on a GPU (bf16 and fp32, 50 epochs of ResNet-18 on all CIFAR-10 JPEG files): no device was at hand. The "
-             "commands are", "", "```sh", *(f"./run example {name} --data cifar10 --epochs 50 --batch-size 512 --device cuda --precision bf16{more}"
+             "Training on a GPU (bf16 and fp32, 50 epochs of ResNet-18 on all CIFAR-10 JPEG files): no GPU was available. The "
+             "commands:", "", "```sh", *(f"./run train {name} --data cifar10 --epochs 50 --batch-size 512 --device cuda --precision bf16{more}"
                               for name, more in GPU), "```", ""]
     (ROOT / "docs/results.md").write_text("\n".join(text))
 
@@ -278,7 +278,7 @@ def main():
     if sys.argv[1] == "--from" and len(sys.argv) == 4:
         method, seed = parse(sys.argv[2], figures)
         if method == "memory":
-            sys.exit("memory: has no run folder; name it without --from")
+            sys.exit("memory: has no run folder; use it without --from")
         keep(figures, method, seed, {**figures_of(pathlib.Path(sys.argv[3])), "command": command_of(method)})
     elif sys.argv[1].startswith("--") and sys.argv[1] != "--write":
         sys.exit(__doc__.strip())

@@ -49,7 +49,7 @@ int main(int argc, char** argv) {
     auto preset = methods::simclr(encoder, methods::simclr_small).with_loss("align_uniform", AlignUniform{});
     preset.epochs = argc > 1 ? std::atoll(argv[1]) : 20;
 
-    const run::Data images{.train = data::Embedded({.count = 2000}),
-                           .validation = data::Embedded({.count = 500, .first = 2000})};
+    const run::Data images{.train = data::Embedded({.count = 1000}),
+                           .validation = data::Embedded({.count = 250, .first = 1000})};
     return run::run(preset, images, {.train = {.seed = 1, .log_every = 5}}).status();  // runs/align_uniform-DATE-TIME
 }

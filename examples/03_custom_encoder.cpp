@@ -46,8 +46,8 @@ int main(int argc, char** argv) {
     const auto train = [&](auto encoder) {
         auto preset = methods::simclr(encoder, methods::simclr_small);
         preset.epochs = argc > 1 ? std::atoll(argv[1]) : 20;
-        const run::Data images{.train = data::Embedded({.count = 2000}),
-                               .validation = data::Embedded({.count = 500, .first = 2000})};
+        const run::Data images{.train = data::Embedded({.count = 1000}),
+                               .validation = data::Embedded({.count = 250, .first = 1000})};
         return run::run(preset, images, {.train = {.seed = 1}}).status();
     };
     return argc > 2 ? train(encoders::TorchScript{argv[2]}) : train(encoders::custom(four_layers));

@@ -48,7 +48,7 @@ int main(int argc, char** argv) {
     preset.views.insert_after<augment::ColorJitter>(Cutout{.side = 10});
     std::cout << preset.views.pipelines.front().describe() << '\n';
 
-    const data::Dataset images = data::Embedded({.count = 2000});
+    const data::Dataset images = data::Embedded({.count = 1000});
     std::vector<std::vector<Image>> rows(8);
     for (std::uint64_t i = 0; i < rows.size(); ++i)
         for (std::uint64_t view = 0; view < 4; ++view)

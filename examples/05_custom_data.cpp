@@ -55,6 +55,6 @@ int main(int argc, char** argv) {
     auto preset = methods::simclr(encoder, methods::simclr_small);
     preset.epochs = argc > 1 ? std::atoll(argv[1]) : 20;
     const run::Data images{
-        .train = DiscsAndSquares{2000}, .validation = DiscsAndSquares{500, 2000}, .name = "discs and squares"};
+        .train = DiscsAndSquares{1000}, .validation = DiscsAndSquares{250, 1000}, .name = "discs and squares"};
     return run::run(preset, images, {.train = {.seed = 1}}).status();
 }

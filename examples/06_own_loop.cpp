@@ -39,7 +39,7 @@ int main(int argc, char** argv) {
                               {.batch_size = preset.batch_size, .seed = 1, .globals = preset.views.globals});
     const schedules::AnySchedule lr = preset.lr.at(preset.batch_size);
     const std::int64_t steps = preset.epochs * loader.batches();
-    Progress at{.of = {.samples = images.size(), .steps = steps, .steps_per_epoch = loader.batches()}};
+    TrainingStep at{.of = {.samples = images.size(), .steps = steps, .steps_per_epoch = loader.batches()}};
     for (const auto& warning : method.begin(at.of)) std::cerr << warning << '\n';
     const auto pass = loader.pass(0, steps);
     for (; auto batch = pass->next(); ++at.step) {

@@ -33,15 +33,17 @@ Tensor hard_negatives(const Tensor& q, const Tensor& k, const Tensor& queue) {
 
 int main(int argc, char** argv) {
     const encoders::ResNet encoder{.depth = 18, .stem = Stem::strided, .width = 0.25};
-    auto moco = methods::moco_v2(encoder, methods::moco_v2_small);
+    auto options = methods::moco_v2_small;
+    options.queue = 128;  // a quarter of the images at most
+    auto moco = methods::moco_v2(encoder, options);
     moco.epochs = argc > 1 ? std::atoll(argv[1]) : 10;
     const targets::Ema fast{.schedule = 0.9, .timing = targets::EmaTiming::before_forward};
     const std::vector<AnyPreset> variants{erase(moco), erase(moco.with_target("fast_target", fast)),
-                                          erase(moco.with_queue("short_queue", queues::Fifo{.capacity = 64})),
+                                          erase(moco.with_queue("short_queue", queues::Fifo{.capacity = 16})),
                                           erase(moco.with_loss("hard_negatives", hard_negatives))};
 
-    const run::Data images{.train = data::Embedded({.count = 1000}),
-                           .validation = data::Embedded({.count = 250, .first = 1000})};
+    const run::Data images{.train = data::Embedded({.count = 600}),
+                           .validation = data::Embedded({.count = 200, .first = 600})};
     std::string table;
     for (const AnyPreset& preset : variants) {
         const run::RunResult result = run::run(preset, images, {.train = {.seed = 1}});

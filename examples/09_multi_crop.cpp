@@ -31,7 +31,7 @@ int main(int argc, char** argv) {
     const auto colors = views::simclr_spec(methods::simclr_pipeline(methods::simclr_small));
     preset.views = views::multi_crop({.global_size = 32, .local_size = 16, .locals = 4, .spec = colors});
 
-    const run::Data images{.train = data::Embedded({.count = 2000}),
-                           .validation = data::Embedded({.count = 500, .first = 2000})};
+    const run::Data images{.train = data::Embedded({.count = 1000}),
+                           .validation = data::Embedded({.count = 250, .first = 1000})};
     return run::run(preset, images, {.train = {.seed = 1}}).status();
 }

@@ -33,7 +33,7 @@ const encoders::ResNet architecture{.depth = 18, .stem = Stem::strided, .width =
 void make_encoder(const std::string& file, std::int64_t epochs) {
     auto preset = methods::simclr(architecture, methods::simclr_small);
     preset.epochs = epochs;
-    const auto result = train::train(preset, data::Embedded({.count = 2000}), {.seed = 1});
+    const auto result = train::train(preset, data::Embedded({.count = 1000}), {.seed = 1});
     run::save_encoder(file, *result.method.encoder(Network::online), preset.views.eval, {{"method", preset.name}});
 }
 
@@ -44,7 +44,7 @@ int main(int argc, char** argv) {
     const auto metadata = run::load_encoder("encoder.safetensors", *encoder);
     std::cout << "method " << metadata.at("method") << ", " << metadata.at("preprocessing") << '\n';
 
-    const data::Dataset known = data::Embedded({.count = 2000}), fresh = data::Embedded({.count = 500, .first = 2000});
+    const data::Dataset known = data::Embedded({.count = 1000}), fresh = data::Embedded({.count = 250, .first = 1000});
     const augment::Pipeline pipeline = views::simclr_small().eval;
     const eval::Features bank = eval::features(encoder, known, pipeline);
     const eval::Features queries = eval::features(encoder, fresh, pipeline);

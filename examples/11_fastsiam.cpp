@@ -50,7 +50,7 @@ auto fastsiam(Encoder encoder, const methods::SimsiamOptions& options) {
 int main(int argc, char** argv) {
     auto preset = fastsiam(encoders::ResNet{.depth = 18, .stem = Stem::strided, .width = 0.25}, methods::simsiam_small);
     preset.epochs = argc > 1 ? std::atoll(argv[1]) : 20;
-    const run::Data images{.train = data::Embedded({.count = 2000}),
-                           .validation = data::Embedded({.count = 500, .first = 2000})};
+    const run::Data images{.train = data::Embedded({.count = 1000}),
+                           .validation = data::Embedded({.count = 250, .first = 1000})};
     return run::run(preset, images, {.train = {.seed = 1}}).status();
 }

@@ -4,6 +4,7 @@
 #   _includes_<header>  the headers of doppel that it includes
 #   _first_<header>     the first thing that it includes, when that is doppel's
 #   _torch              headers that need torch: they include <torch/...>, <ATen/...> or <c10/...>, directly or not
+#   _compiled           headers with bodies in doppel::compiled, and those that include one
 set(_folder "${PROJECT_SOURCE_DIR}/include/doppel")
 file(GLOB_RECURSE _headers CONFIGURE_DEPENDS RELATIVE "${_folder}" "${_folder}/*.hpp")
 set(_torch)
@@ -45,18 +46,22 @@ macro(doppel_including set)
   endwhile()
 endmacro()
 doppel_including(_torch)
+set(_compiled core/compiled.hpp)
+doppel_including(_compiled)
 
-# doppel_needs_torch(OUT FILE): whether a test file needs torch, itself or through headers of tests/.
-function(doppel_needs_torch out file)
+# doppel_needs(OUT SET FILE): whether a test file includes, itself or through headers of tests/, a header of the list SET:
+# _torch, or _compiled, the headers with a part in doppel::compiled.
+function(doppel_needs out set file)
   set(${out} FALSE PARENT_SCOPE)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${file}")
   file(STRINGS "${file}" _lines REGEX "^[ \t]*#[ \t]*include[ \t]*[<\"]")
   foreach(_line IN LISTS _lines)
-    if(_line MATCHES "<(torch|ATen|c10)/" OR (_line MATCHES "<doppel/([^>]+)>" AND CMAKE_MATCH_1 IN_LIST _torch))
+    if((set STREQUAL "_torch" AND _line MATCHES "<(torch|ATen|c10)/")
+       OR (_line MATCHES "<doppel/([^>]+)>" AND CMAKE_MATCH_1 IN_LIST ${set}))
       set(${out} TRUE PARENT_SCOPE)
       return()
     elseif(_line MATCHES "\"([^\"]+)\"" AND EXISTS "${PROJECT_SOURCE_DIR}/tests/${CMAKE_MATCH_1}")
-      doppel_needs_torch(_needs "${PROJECT_SOURCE_DIR}/tests/${CMAKE_MATCH_1}")
+      doppel_needs(_needs ${set} "${PROJECT_SOURCE_DIR}/tests/${CMAKE_MATCH_1}")
       if(_needs)
         set(${out} TRUE PARENT_SCOPE)
         return()

@@ -226,19 +226,19 @@ TEST_CASE("block masks hide as much, and in as compact blocks, as lightly's") {
     CHECK(neighbors / inner == Approx(theirs["neighbor"]).margin(0.02));
 }
 
-TEST_CASE("a block mask says what is wrong with its options") {
+TEST_CASE("a block mask refuses what is wrong with its options") {
     const double nan = std::numeric_limits<double>::quiet_NaN(), infinity = std::numeric_limits<double>::infinity();
-    const auto says = [](const BlockMask& mask, std::initializer_list<std::string_view> parts) {
+    const auto refuses = [](const BlockMask& mask, std::initializer_list<std::string_view> parts) {
         const std::string message = message_of([&] { mask(4, 4, stream(0)); });
         INFO(message);
         CHECK(mentions(message, parts));
     };
-    for (const double bad : {-0.1, 1.1, nan}) says({.probability = bad}, {"BlockMask", "p must be in [0, 1]"});
+    for (const double bad : {-0.1, 1.1, nan}) refuses({.probability = bad}, {"BlockMask", "p must be in [0, 1]"});
     for (const augment::Range bad : {augment::Range{0, 0.5}, {0.5, 0.4}, {0.5, 1.1}, {nan, 0.5}, {0.1, nan}})
-        says({.ratio = bad}, {"BlockMask", "ratio", "0 < low <= high <= 1"});
-    says({.smallest = 0}, {"BlockMask", "smallest", "at least 1 patch, got 0"});
+        refuses({.ratio = bad}, {"BlockMask", "ratio", "0 < low <= high <= 1"});
+    refuses({.smallest = 0}, {"BlockMask", "smallest", "at least 1 patch, got 0"});
     for (const augment::Range bad : {augment::Range{0, 2}, {2, 1}, {1, infinity}, {nan, 1}})
-        says({.aspect = bad}, {"BlockMask", "aspect", "0 < low <= high"});
+        refuses({.aspect = bad}, {"BlockMask", "aspect", "0 < low <= high"});
     CHECK(mentions(message_of([] { BlockMask{}(0, 4, stream(0)); }), {"BlockMask", "at least one patch", "0 x 4"}));
     // Extreme options still come to an end.
     for (const augment::Range wild : {augment::Range{1e-200, 1e-200}, {1e200, 1e200}, {1e-300, 1e300}})

@@ -53,7 +53,7 @@ struct WrongMask {
 };
 struct TargetOfBothKinds {
     Tensor output(const Tensor& online) const { return online; }
-    void update(const std::vector<Tensor>&, const std::vector<Tensor>&, const Progress&) {}
+    void update(const std::vector<Tensor>&, const std::vector<Tensor>&, const TrainingStep&) {}
 };
 template <class R>
 struct PresetOf {

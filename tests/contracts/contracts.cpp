@@ -76,7 +76,7 @@ struct SameNetwork {
     Tensor output(const Tensor& online) const { return online; }
 };
 struct OwnNetwork {
-    void update(const std::vector<Tensor>&, const std::vector<Tensor>&, const Progress&) {}
+    void update(const std::vector<Tensor>&, const std::vector<Tensor>&, const TrainingStep&) {}
 };
 struct Timed : OwnNetwork {
     UpdateTiming timing = UpdateTiming::before_forward;

@@ -68,7 +68,7 @@ TEST_CASE("a folder's fingerprint changes with names, sizes and order, not with 
     const data::Dataset first = data::Subset{here, {0, 1, 2}}, second = data::Subset{here, {0, 2, 1}};
     CHECK(first.fingerprint() != second.fingerprint());
     CHECK(data::Dataset(data::Subset{there, {0, 1, 2}}).fingerprint() == first.fingerprint());
-    image::write_png(folder / "there" / "a" / "10.png", Image(5, 4, 3));
+    image::write_png(folder / "there" / "a" / "10.png", Image(400, 300, 3));
     CHECK(data::Dataset(data::ImageFolder(folder / "there")).fingerprint() != here.fingerprint());
     CHECK(data::Dataset(Unsteady{}).fingerprint().empty());
 }

@@ -65,7 +65,7 @@ TEST_CASE("a folder without folders of images is an unlabeled set") {
     CHECK_FALSE(data::Dataset(images).labeled());
 }
 
-TEST_CASE("files are recognised by content, hidden ones are left out") {
+TEST_CASE("files are recognized by content, hidden ones are skipped") {
     const test::TemporaryFolder folder;
     put(folder / "a/no-extension");
     put(folder / "a/called.txt");

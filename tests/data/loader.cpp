@@ -6,7 +6,10 @@
 #include "support/torch_support.hpp"
 
 #include <atomic>
+#include <chrono>
+#include <memory>
 #include <set>
+#include <thread>
 
 using namespace doppel;
 using namespace doppel::test;
@@ -40,6 +43,18 @@ struct Broken {
     std::int64_t size() const { return 20; }
     Image image(std::int64_t i) const {
         if (i == bad) fail("image ", i, " is damaged");
+        return Image(16, 16, 3);
+    }
+    std::int64_t label(std::int64_t) const { return data::unlabeled; }
+    std::vector<std::string> classes() const { return {}; }
+};
+
+/// An image source that counts what is read.
+struct Counted {
+    std::shared_ptr<std::atomic<int>> reads;
+    std::int64_t size() const { return 50; }
+    Image image(std::int64_t) const {
+        ++*reads;
         return Image(16, 16, 3);
     }
     std::int64_t label(std::int64_t) const { return data::unlabeled; }
@@ -89,7 +104,7 @@ TEST_CASE("a batch carries the right labels and images") {
     }
 }
 
-TEST_CASE("the views of an image differ, and differ from epoch to epoch") {  // pitfall 35
+TEST_CASE("the views of an image differ, and differ from epoch to epoch") {
     const Loader loader(images(8), two_views(), {.batch_size = 8, .shuffle = false});
     const auto batches = all(loader, 0, 2);
     for (std::int64_t row = 0; row < 8; ++row) {
@@ -118,13 +133,18 @@ TEST_CASE("an image that fails is told by the batch that needs it, and the threa
     }
 }
 
-TEST_CASE("a pass may be left before its end") {
-    const Loader loader(images(), two_views(), {.batch_size = 8, .workers = 3, .prefetch = 2});
+TEST_CASE("a pass that is left before its end ends its threads: nothing is read afterwards") {
+    auto reads = std::make_shared<std::atomic<int>>(0);
+    const Loader loader(Counted{reads}, two_views(), {.batch_size = 8, .workers = 3, .prefetch = 2});
     for (int i = 0; i < 20; ++i) {
         auto pass = loader.pass(0, 1000);
         pass->next();
     }
-    CHECK(true);
+    const int after = *reads;
+    CHECK(after >= 20 * 8);
+    CHECK(after < 20 * 8 * 10);  // one batch was taken, two are kept ready, three threads are at work on more
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    CHECK(*reads == after);
 }
 
 TEST_CASE("a data set without classes gives batches without labels") {

@@ -178,7 +178,7 @@ TEST_CASE("where one side has no labels, that is said") {
     CHECK(found.validation.label(0) == data::unlabeled);
 }
 
-TEST_CASE("CIFAR-10 binaries are recognised, as a folder and as a file") {
+TEST_CASE("CIFAR-10 binaries are recognized, as a folder and as a file") {
     const test::TemporaryFolder folder;
     std::string ten;
     for (int i = 0; i < 10; ++i) ten += record(i);
@@ -197,7 +197,7 @@ TEST_CASE("CIFAR-10 binaries are recognised, as a folder and as a file") {
     CHECK(mentions(message_of([&] { data::open(folder.path()); }), {"test_batch.bin", "no training images"}));
 }
 
-TEST_CASE("IDX files are recognised, as a folder and as a file") {
+TEST_CASE("IDX files are recognized, as a folder and as a file") {
     const test::TemporaryFolder folder;
     test::write_bytes(folder / "train-images-idx3-ubyte", idx_images(4));
     test::write_bytes(folder / "train-labels-idx1-ubyte", idx_labels(std::string("\0\1\2\2", 4)));

@@ -5,6 +5,8 @@
 #include <doppel/recipe/any_method.hpp>
 #include <doppel/targets/ema.hpp>
 
+#include <torch/nn/modules/dropout.h>
+
 #include "support/torch_support.hpp"
 
 #include <map>

@@ -98,7 +98,7 @@ TEST_CASE("CollapseWatch measures what feature_std and effective_rank of the cen
         const auto seen = doppel::eval::CollapseWatch(100).look(z);
         CHECK(seen.std == Approx(feature_std(z).item<double>()).epsilon(1e-5));
         CHECK(seen.rank == Approx(effective_rank(unit - unit.mean(0, true)).item<double>()).epsilon(1e-3));
-        double cosines = 0;  // pitfall 12
+        double cosines = 0;
         for (std::int64_t i = 0; i < z.size(0); ++i)
             for (std::int64_t j = 0; j < z.size(0); ++j)
                 if (i != j) cosines += at::cosine_similarity(z[i], z[j], 0).item<double>();

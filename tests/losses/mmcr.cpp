@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// MMCR and the nuclear norm under it. Pitfall 32: no unit rows, ‖C‖_* divided by N, a decomposition in half precision,
+// MMCR and the nuclear norm under it. Common mistakes: no unit rows, ‖C‖_* divided by N, a decomposition in half precision,
 // views mixed with images.
 #include <doppel/losses/mmcr.hpp>
-#include <doppel/methods/mmcr.hpp>
 
-#include "support/torch_support.hpp"
+#include "support/method_support.hpp"
 
 #include <functional>
 #include <limits>
@@ -127,37 +126,6 @@ Tensor polar_by_svd(const Tensor& x) {
     return (u * kept).mm(vh);
 }
 
-torch::optim::SGD sgd(AnyMethod method, double lr) {
-    std::vector<Tensor> parameters;
-    for (auto& [name, value] : method.trainable()) parameters.push_back(value);
-    return torch::optim::SGD(parameters, torch::optim::SGDOptions(lr));
-}
-
-std::map<std::string, Tensor> state_of(AnyMethod method) {
-    std::map<std::string, Tensor> all;
-    for (const auto& item : method.module().named_parameters()) all[item.key()] = item.value().detach();
-    for (const auto& item : method.module().named_buffers()) all[item.key()] = item.value();
-    return all;
-}
-
-Batch batch(std::int64_t views, double shift = 0) {
-    Batch all;
-    for (std::int64_t v = 0; v < views; ++v)
-        all.views.push_back(wave({6, 3, 12, 12}, 0.37 + 0.011 * static_cast<double>(v), shift, at::kFloat));
-    all.globals = views;
-    all.index = at::arange(6, at::kLong);
-    return all;
-}
-
-double step(AnyMethod method, torch::optim::Optimizer& optimizer, const Batch& images) {
-    const Tensor loss = method.forward(images);
-    optimizer.zero_grad();
-    loss.backward();
-    optimizer.step();
-    method.commit();
-    return loss.item<double>();
-}
-
 }  // namespace
 
 TEST_CASE("MMCR gives the values and gradients of the authors' formula") {
@@ -267,7 +235,7 @@ TEST_CASE("MMCR's gradients equal central differences") {
         }
 }
 
-TEST_CASE("values and gradients stay finite for centroids of low rank, equal and zero ones") {  // pitfall 32
+TEST_CASE("values and gradients stay finite for centroids of low rank, equal and zero ones") {
     for (const auto type : {at::kDouble, at::kFloat}) {
         const double tolerance = type == at::kDouble ? 1e-9 : 1e-6;
         const Tensor row = chirp({1, 6}, 0.13, 0.9, type), unit = row / row.norm();
@@ -319,7 +287,7 @@ TEST_CASE("values and gradients stay finite for centroids of low rank, equal and
     }
 }
 
-TEST_CASE("MMCR lies between its collapsed and its best value") {  // section 15, pitfall 32
+TEST_CASE("MMCR lies between its collapsed and its best value") {
     for (const auto& [n, d, collapsed, best] :
          {std::tuple{2048, 512, -45.2548, -1024.0}, {32, 128, -5.65685, -32.0}, {128, 128, -11.3137, -128.0}}) {
         INFO(n << ' ' << d);
@@ -342,7 +310,7 @@ TEST_CASE("MMCR lies between its collapsed and its best value") {  // section 15
           Approx(3).epsilon(1e-9));
 }
 
-TEST_CASE("MMCR does not care about the order of views and images, lengths and rotations") {  // pitfall 32
+TEST_CASE("MMCR does not care about the order of views and images, lengths and rotations") {
     const std::vector<std::int64_t> shape{6, 5};
     const Tensor order = at::tensor({3, 1, 4, 0, 2, 5});
     const auto [turn, rest] = at::linalg_qr(chirp({5, 5}, 0.29, 0.4));
@@ -388,11 +356,14 @@ TEST_CASE("a target network's embeddings count half in the centroids, not in the
     CHECK(value(outputs(a, {Tensor(), Tensor()})) == value(outputs(a)));
 
     // in a method: an Ema target takes part, and its network gets no gradient
-    const auto options = methods::MmcrMomentumOptions{{.views = 2, .hidden = 16, .hidden_layers = 1, .out = 5}, 0.9};
-    Method method{methods::mmcr_momentum(tiny(), options).recipe, {.seed = 1}};
-    auto optimizer = sgd(method, 0.05);
-    step(method, optimizer, batch(2));
-    const double loss = method->forward(batch(2, 1)).item<double>();
+    Method method{Recipe{.encoder = tiny(),
+                         .projector = heads::Mlp{.hidden = {16}, .out = 5},
+                         .target = targets::Ema{.schedule = 0.9},
+                         .loss = Mmcr{}},
+                  {.seed = 1}};
+    auto optimizer = sgd(method, 0.05, 0);
+    step(method, optimizer, views_of(2));
+    const double loss = method->forward(views_of(2, 1)).item<double>();
     const auto& out = method->last()[0];
     REQUIRE(out.target.size() == 2);
     CHECK(largest_difference(out.target[0], out.online[0]) > 1e-5);
@@ -401,13 +372,13 @@ TEST_CASE("a target network's embeddings count half in the centroids, not in the
         if (item.key().starts_with("target.")) CHECK(!item.value().grad().defined());
 }
 
-TEST_CASE("n micro-batches are not one large batch") {  // pitfall 29
+TEST_CASE("n micro-batches are not one large batch") {
     const auto z = online(2, {8, 4});
     const auto part = [&](std::int64_t from) { return outputs({z[0].narrow(0, from, 4), z[1].narrow(0, from, 4)}); };
     CHECK(std::abs(value(outputs(z)) - value(part(0)) - value(part(4))) > 0.1);
 }
 
-TEST_CASE("MMCR of half-precision embeddings is finite and close") {  // pitfall 32
+TEST_CASE("MMCR of half-precision embeddings is finite and close") {
     for (const auto type : {at::kHalf, at::kBFloat16})
         for (const double lambda : {0.0, 0.5}) {
             const auto z = leaves(online(3, {24, 16}, type));
@@ -456,11 +427,6 @@ TEST_CASE("embeddings that are not finite give NaN and do not throw") {
 
 TEST_CASE("MMCR says what is wrong with its input") {
     const Tensor good = wave({4, 3});
-    const auto says = [](auto&& action, std::initializer_list<std::string_view> parts) {
-        const std::string message = message_of(action);
-        INFO(message);
-        CHECK(mentions(message, parts));
-    };
     for (const double bad : {-1.0, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()})
         says([&] { Mmcr{bad}(outputs({good, good})); }, {"Mmcr", "lambda", "at least 0 and finite"});
     says([&] { Mmcr{}(outputs({good})); }, {"Mmcr", "at least 2 views", "got 1"});
@@ -470,71 +436,4 @@ TEST_CASE("MMCR says what is wrong with its input") {
     says([&] { Mmcr{}(outputs({good, wave({5, 3})})); }, {"Mmcr", "[4, 3]", "[5, 3]"});
     says([&] { Mmcr{}(outputs({good, good}, {wave({4, 2}), good})); }, {"Mmcr", "[4, 3]", "[4, 2]"});
     says([&] { Mmcr{}(outputs({good, good.to(at::kLong)})); }, {"Mmcr", "floating-point", "long"});
-    says([&] { methods::mmcr(tiny(), {.views = 1}); }, {"mmcr", "views", "at least 2", "1"});
-}
-
-TEST_CASE("MMCR's presets build, step and resume, with any number of views") {
-    for (const std::int64_t views : {2, 3, 5}) {
-        auto options = methods::mmcr_small;
-        options.views = views;
-        options.hidden = 16;
-        options.out = 5;
-        const auto preset = methods::mmcr(tiny(), options);
-        CHECK(preset.views.pipelines.size() == static_cast<std::size_t>(views));
-        CHECK(preset.views.globals == views);
-        CHECK(preset.views.name == "mmcr");
-        AnyMethod whole = Method{preset.recipe, {.seed = 1}}, half = Method{preset.recipe, {.seed = 1}},
-                  other = Method{preset.recipe, {.seed = 2}};
-        for (auto* method : {&whole, &half, &other}) method->begin({.samples = 64, .steps = 4});
-        auto first = sgd(whole, 0.05), second = sgd(half, 0.05);
-        for (int s = 0; s < 4; ++s) step(whole, first, batch(views, s));
-        for (int s = 0; s < 2; ++s) step(half, second, batch(views, s));
-        {
-            const at::NoGradGuard no_grad;
-            auto from = state_of(half), to = state_of(other);
-            for (auto& [name, tensor] : to) tensor.copy_(from.at(name));
-        }
-        auto third = sgd(other, 0.05);
-        for (int s = 2; s < 4; ++s) step(other, third, batch(views, s));
-        for (const auto& [name, tensor] : state_of(whole)) CHECK(bit_equal(tensor, state_of(other).at(name)));
-        CHECK(preset.optimizer.describe().starts_with("Adam,"));
-        CHECK(preset.lr({.step = 10, .of = {.samples = 1, .steps = 100}}) == Approx(5e-3));
-    }
-    const auto large = methods::mmcr(tiny());
-    CHECK(large.views.pipelines.size() == 8);
-    CHECK(large.views.globals == 8);
-    CHECK(large.optimizer.describe().starts_with("LARS"));
-    CHECK(large.recipe.projector.hidden == std::vector<std::int64_t>{8192, 8192});
-    CHECK(large.recipe.projector.out == 512);
-    const auto follows = methods::mmcr_momentum(tiny(), {{.views = 4}});
-    CHECK(follows.recipe.target.schedule({}) == 0.99);
-    CHECK(follows.recipe.target.timing == targets::EmaTiming::after_step);
-    CHECK(follows.views.pipelines.size() == 4);
-}
-
-TEST_CASE("MMCR's options name themselves") {
-    std::vector<std::string> names;
-    const auto note = [&](std::string_view name, auto&, const char*, const auto&...) { names.emplace_back(name); };
-    methods::MmcrOptions plain;
-    describe(plain, note);
-    CHECK(names.size() == 12);
-    CHECK(names.front() == "views");
-    methods::MmcrMomentumOptions follows;
-    describe(follows, note);
-    CHECK(names.size() == 12 + 13);
-    CHECK(names[12] == "momentum");
-}
-
-TEST_CASE("a few steps of MMCR spread the images") {
-    auto options = methods::mmcr_small;
-    options.hidden = 16;
-    options.out = 5;
-    AnyMethod method = Method{methods::mmcr(tiny(), options).recipe, {.seed = 1}};
-    method.begin({.samples = 64, .steps = 40});
-    auto optimizer = sgd(method, 0.1);
-    const double before = step(method, optimizer, batch(2));
-    double after = 0;
-    for (int s = 0; s < 40; ++s) after = step(method, optimizer, batch(2));
-    CHECK(after < before - 0.05);
-    CHECK(after > -std::sqrt(6 * 5));
 }

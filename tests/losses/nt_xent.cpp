@@ -151,12 +151,12 @@ TEST_CASE("NtXent does not care which view comes first, nor about the length of 
     CHECK(NtXent{}(a.index_select(0, order), b.index_select(0, order)).item<double>() == Approx(value).epsilon(1e-12));
 }
 
-TEST_CASE("NtXent masks an embedding's similarity with itself") {  // pitfall 15: otherwise the floor is log 2
+TEST_CASE("NtXent masks an embedding's similarity with itself") {  // otherwise the floor is log 2
     const Tensor pairs = at::eye(8, at::kDouble);
     CHECK(NtXent{0.01}(pairs, pairs).item<double>() == Approx(0).margin(1e-12));
 }
 
-TEST_CASE("NtXent pairs row i with row i of the other view") {  // pitfall 13
+TEST_CASE("NtXent pairs row i with row i of the other view") {
     const Tensor a = wave({5, 8}, 0.9);
     const double right = NtXent{0.1}(a, a).item<double>();
     CHECK(NtXent{0.1}(a, a.roll(1, 0)).item<double>() > right + 1);
@@ -167,7 +167,7 @@ TEST_CASE("NtXent of uninformative embeddings is log(2N - 1)") {
     CHECK(NtXent{0.5}(at::ones({512, 3}), at::ones({512, 3})).item<double>() == Approx(6.930).margin(1e-3));
 }
 
-TEST_CASE("NtXent stays finite and close at temperature 0.01 and for half-precision inputs") {  // pitfall 16
+TEST_CASE("NtXent stays finite and close at temperature 0.01 and for half-precision inputs") {
     const Tensor a = wave({32, 16}, 0.9), b = wave({32, 16}, 1.3);
     for (auto type : {at::kHalf, at::kBFloat16})
         for (double temperature : {0.01, 0.05, 0.5}) {

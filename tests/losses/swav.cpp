@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// SwAV: Sinkhorn's assignments, the loss with its prototypes and queues, three whole steps, and the preset.
+#include <doppel/heads/mlp.hpp>
 #include <doppel/losses/swav.hpp>
-#include <doppel/methods/swav.hpp>
 
 #include "support/method_support.hpp"
+#include "support/sinkhorn.hpp"
 
 #include <cmath>
 #include <functional>
@@ -13,10 +13,7 @@
 
 using namespace doppel;
 using namespace doppel::test;
-using losses::Sinkhorn;
-using losses::sinkhorn;
 using losses::Swav;
-using methods::SwavOptions;
 
 namespace {
 
@@ -57,28 +54,6 @@ void fill_queues(Swav& loss) {
 }
 
 // ---- the definitions, one number at a time ------------------------------------------------------------
-
-Rows sinkhorn_by_definition(const Rows& scores, double epsilon, int iterations) {
-    const std::size_t rows = scores.size(), columns = scores[0].size();
-    Rows q = scores;
-    for (auto& row : q)
-        for (double& x : row) x = std::exp(x / epsilon);
-    for (int i = 0; i < iterations; ++i) {
-        for (std::size_t k = 0; k < columns; ++k) {
-            double sum = 0;
-            for (const auto& row : q) sum += row[k];
-            for (auto& row : q) row[k] /= sum * static_cast<double>(columns);
-        }
-        for (auto& row : q) {
-            double sum = 0;
-            for (const double x : row) sum += x;
-            for (double& x : row) x /= sum * static_cast<double>(rows);
-        }
-    }
-    for (auto& row : q)
-        for (double& x : row) x *= static_cast<double>(rows);
-    return q;
-}
 
 Rows scores_by_definition(const Tensor& z, const Tensor& c) {
     const Rows a = numbers(z), b = numbers(c);
@@ -124,76 +99,16 @@ Value swav_by_definition(const std::vector<Tensor>& z, std::size_t globals, cons
     return result;
 }
 
-void says(const std::function<void()>& action, std::initializer_list<std::string_view> parts) {
-    const std::string message = message_of(action);
-    INFO(message);
-    CHECK(mentions(message, parts));
-}
-
 double value(Swav& loss, const Outputs& out) { return loss(out).item<double>(); }
 
-/// The authors normalize the prototypes before a step; ours are normalized when built and after a step.
-void normalize_prototypes(AnyMethod method) {
-    const at::NoGradGuard no_grad;
-    for (auto& item : method.module().named_parameters())
-        if (item.key().starts_with("loss.prototypes")) item.value().copy_(unit(item.value()));
-}
-
 auto recipe_of(Swav loss) {
-    auto recipe = methods::swav(tiny(), {.hidden = 16, .out = 12}).recipe;
-    recipe.loss = std::move(loss);
-    return recipe;
+    return Recipe{.encoder = tiny(),
+                  .projector = heads::Mlp{.hidden = {16}, .out = 12, .bias = heads::Bias::always},
+                  .loss = std::move(loss),
+                  .layout = {.join_views = true, .join_heads = true}};
 }
 
 }  // namespace
-
-// ---- Sinkhorn -----------------------------------------------------------------------------------------
-
-TEST_CASE("Sinkhorn's assignments are lightly's, the authors' and the definition's") {
-    for (const std::int64_t rows : {6, 4})
-        for (const auto& o : {Sinkhorn{}, Sinkhorn{.epsilon = 0.2, .iterations = 1}, Sinkhorn{.iterations = 20}}) {
-            const std::int64_t columns = rows == 6 ? 4 : 9;
-            std::ostringstream name;
-            name << "sinkhorn_" << rows << 'x' << columns << '_' << o.epsilon << '_' << o.iterations;
-            INFO(name.str());
-            const Tensor scores = chirp({rows, columns}, 0.21, 0.4), q = sinkhorn(scores, o);
-            const auto stored = fixture("swav.txt", name.str());
-            const Tensor expected = at::tensor(stored.at("q"), at::kDouble).view({rows, columns});
-            CHECK(largest_difference(q, expected) < 1e-12);
-            CHECK(largest_difference(sinkhorn(scores.to(at::kFloat), o), expected) < 2e-5);
-            const Rows plain = sinkhorn_by_definition(numbers(scores), o.epsilon, static_cast<int>(o.iterations));
-            for (std::size_t i = 0; i < plain.size(); ++i)
-                for (std::size_t k = 0; k < plain[i].size(); ++k)
-                    CHECK(numbers(q)[i][k] == Approx(plain[i][k]).margin(1e-12));
-        }
-}
-
-TEST_CASE("Sinkhorn: rows sum to 1, columns come near B/K, a shift of all scores changes nothing") {  // pitfall 27
-    const Tensor scores = chirp({24, 8}, 0.21, 0.4) * 0.3;
-    const Tensor q = sinkhorn(scores);
-    CHECK(largest_difference(q.sum(1), at::ones({24}, at::kDouble)) < 1e-12);
-    CHECK(largest_difference(q.sum(0), at::full({8}, 3.0)) < 0.3);
-    CHECK(largest_difference(sinkhorn(scores, {.iterations = 200}).sum(0), at::full({8}, 3.0)) < 1e-6);
-    CHECK(q.min().item<double>() >= 0);
-    for (const double shift : {-1000.0, -3.0, 40.0, 1000.0})
-        CHECK(largest_difference(sinkhorn(scores + shift), q) < 1e-9);
-    CHECK(largest_difference(sinkhorn(at::zeros({24, 8})), at::full({24, 8}, 0.125)) < 1e-6);  // nothing to tell apart
-    // exp() of 1/0.05 passes the largest half number, 65504.
-    for (const auto type : {at::kHalf, at::kBFloat16}) {
-        const Tensor half = sinkhorn(scores.to(type));
-        CHECK(half.scalar_type() == at::kFloat);
-        CHECK(largest_difference(half, q) < (type == at::kHalf ? 0.01 : 0.1));
-    }
-    for (const double large : {1.0, 100.0, 1e6}) {
-        const Tensor far = sinkhorn(chirp({24, 8}, 0.21, 0.4, at::kFloat) * large);
-        CHECK(far.isfinite().all().item<bool>());
-        CHECK(largest_difference(far.sum(1), at::ones({24})) < 1e-5);
-    }
-    CHECK(!sinkhorn(leaf(scores)).requires_grad());
-    says([&] { sinkhorn(scores, {.epsilon = 0}); }, {"sinkhorn", "epsilon", "0"});
-    says([&] { sinkhorn(scores, {.iterations = 0}); }, {"sinkhorn", "iterations", "0"});
-    says([&] { sinkhorn(scores[0]); }, {"sinkhorn", "[B, K]", "[8]"});
-}
 
 // ---- the loss -----------------------------------------------------------------------------------------
 
@@ -231,7 +146,7 @@ TEST_CASE("SwAV gives the values and gradients of lightly and of the authors' fo
         }
 }
 
-TEST_CASE("SwAV equals its definition, number by number, with globals times (views − 1) terms") {  // pitfall 25
+TEST_CASE("SwAV equals its definition, number by number, with globals times (views − 1) terms") {
     for (const int count : {2, 3, 6})
         for (const std::int64_t globals : {1, 2})
             for (const bool queued : {false, true}) {
@@ -264,7 +179,7 @@ TEST_CASE("SwAV's gradients equal central differences with the assignments held"
     CHECK(largest_difference(loss.weights[0].grad(), of_c) < 1e-7);
 }
 
-TEST_CASE("SwAV: length of embeddings and order of images and small views do not count") {  // pitfall 27
+TEST_CASE("SwAV: length of embeddings and order of images and small views do not count") {
     Swav loss = swav({.prototypes = {7}});
     const auto z = crops(4);
     const double before = value(loss, outputs(z));
@@ -293,7 +208,7 @@ TEST_CASE("SwAV: length of embeddings and order of images and small views do not
 }
 
 TEST_CASE("SwAV of collapsed and of perfect embeddings is a known number") {
-    // Prototypes that nothing tells apart: ln K, 8.006 for 3000 (methods.md, sanity numbers).
+    // Prototypes that nothing tells apart: ln K, 8.006 for 3000.
     Swav loss{.prototypes = {3000}};
     loss.build(4);
     loss.weights[0] = leaf(at::full({3000, 4}, 0.5));
@@ -356,7 +271,7 @@ TEST_CASE("SwAV computes in float32 whatever the inputs and autocast are") {
 
 // ---- queue --------------------------------------------------------------------------------------------
 
-TEST_CASE("SwAV's queue is not used before it is full, and zero rows never enter") {  // pitfall 28
+TEST_CASE("SwAV's queue is not used before it is full, and zero rows never enter") {
     Swav with = swav({.prototypes = {7}, .queue = 12, .queue_from = 0}), without = swav({.prototypes = {7}});
     for (int step = 0; step < 4; ++step) {
         const auto out = outputs({view(step), view(step + 5), view(step + 9)});
@@ -424,7 +339,7 @@ TEST_CASE("SwAV's queue begins at its epoch, and what it holds is scored by the 
     CHECK(!(Swav{.queue = 201, .queue_from = 0}).begin({.samples = 100, .steps = 3, .steps_per_epoch = 1}).empty());
 }
 
-TEST_CASE("SwAV's prototypes have unit rows after each commit, and state is written by commit alone") {  // pitfall 27
+TEST_CASE("SwAV's prototypes have unit rows after each commit, and state is written by commit alone") {
     Method method{recipe_of({.prototypes = {7, 5}, .queue = 9, .queue_from = 0}), {.seed = 1}};
     std::set<std::string> names;
     for (const auto& item : method->named_parameters()) names.insert(item.key());
@@ -455,7 +370,7 @@ TEST_CASE("SwAV's prototypes have unit rows after each commit, and state is writ
     CHECK(bit_equal(prototypes_now().detach(), before));
     CHECK(counter() == 0);
     CHECK(method->named_buffers()["loss.queue_0"].abs().max().item<double>() == 0);
-    // two passes before one commit: both are remembered (pitfall 29: each with assignments of its own)
+    // two passes before one commit: both are remembered, each with assignments of its own
     method->forward(batch_of(6, 0, 2)).backward();
     method->forward(batch_of(6, 1, 2)).backward();
     optimize();
@@ -489,7 +404,7 @@ TEST_CASE("SwAV's prototypes have unit rows after each commit, and state is writ
     CHECK((Method{recipe_of({.prototypes = {7}}), {.seed = 1}})->counters().size() == from.size() - 1);
 }
 
-TEST_CASE("SwAV on micro-batches is not SwAV on the whole batch") {  // pitfall 29
+TEST_CASE("SwAV on micro-batches is not SwAV on the whole batch") {
     Swav loss = swav({.prototypes = {7}});
     const auto z = crops(3, {8, 6});
     const auto half = [&](std::int64_t from) {
@@ -521,145 +436,4 @@ TEST_CASE("SwAV says what is wrong") {
     says([&] { loss(outputs({z[0].to(at::kLong), z[1].to(at::kLong)})); }, {"Swav", "floating"});
     says([&] { queued(outputs(z, 1)); }, {"Swav", "queued_views", "2", "1"});
     says([&] { swav({.prototypes = {7}, .assignment = {.epsilon = -1}})(outputs(z)); }, {"sinkhorn", "epsilon", "-1"});
-}
-
-// ---- steps and the preset -----------------------------------------------------------------------------
-
-TEST_CASE("three steps of SwAV equal the authors' step on torch's layers with lightly's loss") {
-    Steps how{.loose = 5e-4};
-    how.batch = [](std::int64_t s) { return batch_of(6, static_cast<double>(s), 2); };
-    how.after_fill = normalize_prototypes;
-    steps_as("swav.txt", "steps", recipe_of({.prototypes = {7}}), how);
-    steps_as("swav.txt", "steps_queue", recipe_of({.prototypes = {7}, .queue = 6, .queue_from = 0}), how);
-    steps_as("swav.txt", "steps_round", recipe_of({.prototypes = {5, 9}, .queue = 8, .queue_from = 0}), how);
-    steps_as("swav.txt", "steps_late", recipe_of({.prototypes = {7}, .queue = 5, .queue_from = 1}), how);
-}
-
-namespace {
-
-/// Counts its passes.
-struct CountedNetImpl : TinyNetImpl {
-    std::vector<std::int64_t> rows;
-    Tensor forward(const Tensor& x) {
-        rows.push_back(x.size(0));
-        return TinyNetImpl::forward(x);
-    }
-};
-TORCH_MODULE(CountedNet);
-
-Progress at_step(std::int64_t step) {
-    return {.step = step, .of = {.samples = 100, .steps = 1000, .steps_per_epoch = 10}};
-}
-
-}  // namespace
-
-TEST_CASE("SwAV's preset: one encoder pass a resolution, trains under bf16, the prototypes wait for an epoch") {
-    const auto preset =  // pitfall 25
-        methods::swav([] { return CountedNet(); }, {.prototypes = 7, .queue = 0, .hidden = 16, .out = 12});
-    Method method{preset.recipe, {.seed = 1}};
-    method->begin({.samples = 100, .steps = 1000, .steps_per_epoch = 10});
-    {
-        const Autocast scope(at::kCPU, Precision::bf16);
-        const Tensor loss = method->forward(batch_of(4, 0, 3));
-        CHECK(loss.scalar_type() == at::kFloat);
-        CHECK(std::isfinite(loss.item<double>()));
-        loss.backward();
-    }
-    CHECK(method->encoder()->rows == std::vector<std::int64_t>{8, 12});
-    // Frozen prototypes: no gradient for an epoch, and the optimizer leaves them alone (weight decay, too).
-    AnyMethod any = method;
-    auto optimizer = preset.optimizer.build(any.trainable());
-    const auto prototypes_now = [&] { return method->named_parameters()["loss.prototypes_0"]; };
-    const Tensor before = prototypes_now().detach().clone();
-    REQUIRE(prototypes_now().grad().defined());
-    optim::drop_frozen(preset.frozen, optimizer.groups(), 9, 10);
-    CHECK(!prototypes_now().grad().defined());
-    CHECK(method->named_parameters()["projector.3.weight"].grad().defined());
-    optimizer.step(0.1);
-    CHECK(bit_equal(prototypes_now().detach(), before));
-    method->commit();
-    CHECK(largest_difference(prototypes_now().detach(), before) < 1e-6);
-    method->forward(batch_of(4, 1, 3)).backward();
-    optim::drop_frozen(preset.frozen, optimizer.groups(), 10, 10);
-    optimizer.step(0.1);
-    CHECK(largest_difference(prototypes_now().detach(), before) > 1e-6);
-    for (const auto& group : optimizer.groups()) {  // LARC: all parameters alike
-        CHECK(group.adapt);
-        CHECK(group.weight_decay == 1e-6);
-    }
-    CHECK(any.metrics().size() == 2);
-}
-
-TEST_CASE("SwAV's preset has the authors' numbers") {
-    const auto preset = methods::swav(tiny());
-    CHECK(preset.name == "swav");
-    CHECK(preset.views.name == "swav");
-    CHECK(preset.views.globals == 2);
-    REQUIRE(preset.views.pipelines.size() == 8);
-    for (std::size_t v = 0; v < 8; ++v) {
-        const std::string text = preset.views.pipelines[v].describe();
-        INFO(text);
-        CHECK(preset.views.pipelines[v].size() == (v < 2 ? 224 : 96));
-        CHECK(mentions(text, {v < 2 ? "0.14" : "0.05", "0.8", "0.228"}));
-    }
-    CHECK(preset.batch_size == 256);
-    CHECK(preset.epochs == 200);
-    CHECK(preset.lr(at_step(0)) == Approx(0.6));
-    CHECK(preset.lr(at_step(1000)) == Approx(0.0006));
-    CHECK(mentions(preset.optimizer.describe(), {"LARC", "0.001", "0.9", "1e-06"}));
-    REQUIRE(preset.frozen.size() == 1);
-    CHECK(preset.frozen[0].until(5005) == 5005);
-    const Swav& loss = preset.recipe.loss;
-    CHECK(loss.prototypes == std::vector<std::int64_t>{3000});
-    CHECK(loss.temperature == 0.1);
-    CHECK(loss.assignment.epsilon == 0.05);
-    CHECK(loss.assignment.iterations == 3);
-    CHECK(loss.queue == 3840);
-    CHECK(loss.queue_from == 15);
-    CHECK(preset.recipe.layout.join_views);
-    CHECK(preset.recipe.layout.join_heads);
-    CHECK(preset.recipe.projector.hidden == std::vector<std::int64_t>{2048});
-    CHECK(preset.recipe.projector.out == 128);
-    CHECK(preset.recipe.projector.bias == heads::Bias::always);
-
-    const auto large = methods::swav(tiny(), methods::swav_large);
-    CHECK(large.batch_size == 4096);
-    CHECK(large.recipe.loss.queue == 0);
-    CHECK(large.lr(at_step(0)) == Approx(0.3));
-    CHECK(large.lr(at_step(100)) == Approx(4.8));
-    CHECK(large.lr(at_step(1000)) == Approx(0.0048));
-
-    const auto small = methods::swav(tiny(), methods::swav_small);
-    CHECK(small.batch_size == 64);
-    CHECK(small.recipe.loss.prototypes == std::vector<std::int64_t>{64});
-    CHECK(small.recipe.loss.queue == 0);
-    CHECK(small.optimizer.check_learning_rate(small.lr(at_step(100))).empty());
-    REQUIRE(small.views.pipelines.size() == 4);
-    for (std::size_t v = 0; v < 4; ++v) {
-        const std::string text = small.views.pipelines[v].describe();
-        CHECK(small.views.pipelines[v].size() == (v < 2 ? 32 : 16));
-        CHECK(text.find("blur") == std::string::npos);
-        CHECK(mentions(text, {"0.4914"}));
-    }
-    CHECK(SwavOptions{.size = 128}.local_side() == 48);
-    CHECK(SwavOptions{.size = 96}.local_side() == 48);
-    CHECK(SwavOptions{.local_size = 80}.local_side() == 80);
-    CHECK(methods::swav(tiny(), {.lr = 0.7}).lr(at_step(0)) == Approx(0.7 / 1));
-    CHECK(methods::swav(tiny(), {.frozen_prototypes = 0}).frozen.empty());
-    says([] { methods::swav(tiny(), {.min_scale = 0}); }, {"swav", "min_scale", "0"});
-    says([] { methods::swav(tiny(), {.local_min_scale = 0.3}); }, {"swav", "local_min_scale", "0.3", "0.14"});
-    says([] { methods::swav(tiny(), {.strength = 3}); }, {"swav", "strength", "3"});
-
-    SwavOptions options;
-    std::map<std::string, const void*> fields;
-    std::set<const void*> places;
-    methods::describe(options, [&](const char* name, auto& field, const char*, const auto&...) {
-        CHECK(fields.emplace(name, &field).second);
-        CHECK(places.insert(&field).second);
-    });
-    CHECK(fields.at("prototypes") == &options.prototypes);
-    CHECK(fields.at("queue") == &options.queue);
-    CHECK(fields.at("locals") == &options.locals);
-    CHECK(fields.at("local-size") == &options.local_size);
-    CHECK(fields.size() == 20);
 }

@@ -166,18 +166,18 @@ TEST_CASE("AdamW describes itself in one line") {
                    {"; 'head.': learning rate times 0.1"}));
 }
 
-TEST_CASE("AdamW says which option or parameter is wrong") {
+TEST_CASE("AdamW complaint which option or parameter is wrong") {
     const NamedParameters one = {{"w", at::ones({2})}};
-    const auto says = [&](const AdamW& spec) { return message_of([&] { spec.build(one); }); };
-    CHECK(says({}) == "");
-    CHECK(says({.lr = -1}) == "AdamW: learning rate must be from 0 to 0.1, got -1");
-    CHECK(says({.lr = 0.45}) == "AdamW: learning rate must be from 0 to 0.1, got 0.45; is it meant for SGD or LARS?");
-    CHECK(says({.beta1 = 1}) == "AdamW: beta1 must be from 0 to below 1, got 1");
-    CHECK(says({.beta2 = -0.5}) == "AdamW: beta2 must be from 0 to below 1, got -0.5");
-    CHECK(says({.eps = 0}) == "AdamW: eps must be finite and above 0, got 0");
-    CHECK(says({.weight_decay = -0.1}) == "AdamW: weight_decay must be finite and not negative, got -0.1");
-    CHECK(mentions(says({.weight_decay = -1, .decoupled = false}), {"Adam: weight_decay"}));
-    CHECK(mentions(says({.except = {{.matches = "predictor.", .lr_scale = 2}}}), {"'predictor.' matches none"}));
+    const auto complaint = [&](const AdamW& spec) { return message_of([&] { spec.build(one); }); };
+    CHECK(complaint({}) == "");
+    CHECK(complaint({.lr = -1}) == "AdamW: learning rate must be from 0 to 0.1, got -1");
+    CHECK(complaint({.lr = 0.45}) == "AdamW: learning rate must be from 0 to 0.1, got 0.45; is it meant for SGD or LARS?");
+    CHECK(complaint({.beta1 = 1}) == "AdamW: beta1 must be from 0 to below 1, got 1");
+    CHECK(complaint({.beta2 = -0.5}) == "AdamW: beta2 must be from 0 to below 1, got -0.5");
+    CHECK(complaint({.eps = 0}) == "AdamW: eps must be finite and above 0, got 0");
+    CHECK(complaint({.weight_decay = -0.1}) == "AdamW: weight_decay must be finite and not negative, got -0.1");
+    CHECK(mentions(complaint({.weight_decay = -1, .decoupled = false}), {"Adam: weight_decay"}));
+    CHECK(mentions(complaint({.except = {{.matches = "predictor.", .lr_scale = 2}}}), {"'predictor.' matches none"}));
     CHECK(mentions(message_of([&] { AdamW{}.build(one).step(0.2); }), {"learning rate", "0.2", "LARS"}));
     CHECK(mentions(message_of([&] { AdamW{}.build(one).step(std::nan("")); }), {"learning rate", "nan"}));
     CHECK(mentions(message_of([&] { AdamW{}.build(one).step(0.1, -2); }), {"weight decay", "-2"}));

@@ -19,7 +19,7 @@ void give_gradients(const optim::NamedParameters& all) {
 }
 }  // namespace
 
-TEST_CASE("what is frozen stays bit for bit as it is, decay and momentum too, and then moves") {  // pitfall 23
+TEST_CASE("what is frozen stays bit for bit as it is, decay and momentum too, and then moves") {
     const auto all = parameters();
     auto adamw = optim::AdamW{.lr = 0.01, .weight_decay = 0.5}.build(all);
     const Tensor before = all[1].second.detach().clone();
@@ -46,7 +46,7 @@ TEST_CASE("a freeze lasts its epochs or its steps, whichever is longer, and name
                    {"Freeze", "'head'", "-1"}));
 }
 
-TEST_CASE("a learning rate of another optimizer's size is doubted, or refused where it would ruin the run") {  // pitfall 20
+TEST_CASE("a learning rate of another optimizer's size is doubted, or refused where it would ruin the run") {
     const optim::AnyOptimizerSpec sgd = optim::Sgd{}, adamw = optim::AdamW{}, lars = optim::Lars{};
     CHECK(sgd.check_learning_rate(0.2).empty());
     CHECK(adamw.check_learning_rate(1e-3).empty());

@@ -104,12 +104,12 @@ TEST_CASE("Frozen parameters are in no group") {
 }
 
 TEST_CASE("A rule that fits nothing or contradicts itself is an error that names it") {
-    const auto says = [](const Rule& rule) { return message_of([&] { make_groups(network(), 0, {rule}); }); };
-    CHECK(says({.matches = "prediktor.", .lr_scale = 2}) ==
+    const auto complaint = [](const Rule& rule) { return message_of([&] { make_groups(network(), 0, {rule}); }); };
+    CHECK(complaint({.matches = "prediktor.", .lr_scale = 2}) ==
           "optim::Rule: 'prediktor.' matches none of the 7 parameters (the first is 'encoder.bn.weight')");
-    CHECK(says({.matches = "temperature", .shapes = Shapes::weights, .lr_scale = 2}) ==
+    CHECK(complaint({.matches = "temperature", .shapes = Shapes::weights, .lr_scale = 2}) ==
           "optim::Rule: weights of 'temperature' matches none of the 7 parameters (the first is 'encoder.bn.weight')");
-    CHECK(says({.matches = "encoder.", .lr_scale = 2, .fixed_lr = 1}) ==
+    CHECK(complaint({.matches = "encoder.", .lr_scale = 2, .fixed_lr = 1}) ==
           "optim::Rule: 'encoder.' can have lr_scale or fixed_lr, not both");
     CHECK(message_of([] { make_groups({}, 0, {{.frozen = true}}); }) ==
           "optim::Rule: all parameters matches none of the 0 parameters");

@@ -270,20 +270,20 @@ TEST_CASE("Lars describes itself in one line") {
     CHECK(AnyOptimizerSpec(Lars{.weight_decay = 0}).describe() == Lars{.weight_decay = 0}.describe());
 }
 
-TEST_CASE("Lars says which option or parameter is wrong") {
+TEST_CASE("Lars complaint which option or parameter is wrong") {
     const NamedParameters one = {{"w", at::ones({2, 2})}};
-    const auto says = [&](const Lars& spec) { return message_of([&] { spec.build(one); }); };
-    CHECK(says({}) == "");
-    CHECK(says({.lr = -1}) == "Lars: lr must be finite and not negative, got -1");
-    CHECK(says({.momentum = 1}) == "Lars: momentum must be from 0 to below 1, got 1");
-    CHECK(says({.weight_decay = -0.1}) == "Lars: weight_decay must be finite and not negative, got -0.1");
-    CHECK(says({.eta = -0.5}) == "Lars: eta must be finite and not negative, got -0.5");
-    CHECK(says({.momentum = 0, .nesterov = true}) == "Lars: nesterov needs momentum above 0, got 0");
-    CHECK(mentions(says({.except = {{.matches = "predictor.", .lr_scale = 2}}}), {"'predictor.' matches none"}));
-    CHECK(mentions(says({.except = {{.frozen = true}}}), {"Lars: there are no parameters"}));
-    CHECK(mentions(says({.except = {{.lr_scale = -2}}}), {"Lars: a group's lr_scale", "-2"}));
-    CHECK(mentions(says({.except = {{.fixed_lr = -3}}}), {"Lars: a group's fixed_lr", "-3"}));
-    CHECK(mentions(says({.except = {{.weight_decay = std::nan("")}}}), {"Lars: a group's weight_decay", "nan"}));
+    const auto complaint = [&](const Lars& spec) { return message_of([&] { spec.build(one); }); };
+    CHECK(complaint({}) == "");
+    CHECK(complaint({.lr = -1}) == "Lars: lr must be finite and not negative, got -1");
+    CHECK(complaint({.momentum = 1}) == "Lars: momentum must be from 0 to below 1, got 1");
+    CHECK(complaint({.weight_decay = -0.1}) == "Lars: weight_decay must be finite and not negative, got -0.1");
+    CHECK(complaint({.eta = -0.5}) == "Lars: eta must be finite and not negative, got -0.5");
+    CHECK(complaint({.momentum = 0, .nesterov = true}) == "Lars: nesterov needs momentum above 0, got 0");
+    CHECK(mentions(complaint({.except = {{.matches = "predictor.", .lr_scale = 2}}}), {"'predictor.' matches none"}));
+    CHECK(mentions(complaint({.except = {{.frozen = true}}}), {"Lars: there are no parameters"}));
+    CHECK(mentions(complaint({.except = {{.lr_scale = -2}}}), {"Lars: a group's lr_scale", "-2"}));
+    CHECK(mentions(complaint({.except = {{.fixed_lr = -3}}}), {"Lars: a group's fixed_lr", "-3"}));
+    CHECK(mentions(complaint({.except = {{.weight_decay = std::nan("")}}}), {"Lars: a group's weight_decay", "nan"}));
     CHECK(mentions(message_of([&] { Lars{}.build(one).step(-1); }), {"Lars: learning rate", "got -1"}));
     CHECK(mentions(message_of([&] { Lars{}.build(one).step(1, -1); }), {"Lars: weight decay", "got -1"}));
     CHECK(mentions(message_of([&] { Lars{}.build({{"h", at::ones({2}, at::kBFloat16)}}); }),

@@ -12,6 +12,8 @@
 #include <doppel/targets/ema.hpp>
 #include <doppel/targets/stop_gradient.hpp>
 
+#include <torch/nn/functional/normalization.h>
+
 #include "support/torch_support.hpp"
 
 #include <limits>
@@ -491,7 +493,7 @@ TEST_CASE("a target policy of one's own takes the place of the shipped ones") {
     struct EveryThird {  // a hard copy now and then
         std::shared_ptr<int> begun = std::make_shared<int>(0);
         void begin(const Horizon& run) { *begun += static_cast<int>(run.steps); }
-        void update(const std::vector<Tensor>& target, const std::vector<Tensor>& online, const Progress& at) {
+        void update(const std::vector<Tensor>& target, const std::vector<Tensor>& online, const TrainingStep& at) {
             if (at.step % 3 == 2)
                 for (std::size_t i = 0; i < target.size(); ++i) target[i].copy_(online[i]);
         }

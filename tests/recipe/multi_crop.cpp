@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Views of two sizes through a method: which passes they take, which meet, and patches that are masked.
-#include <doppel/views/views.hpp>
+#include <doppel/views/multi_crop.hpp>
 #include <doppel/data/embedded.hpp>
 #include <doppel/data/loader.hpp>
 #include <doppel/encoders/by_name.hpp>

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes dino.txt: the loss, the head and the temperatures of DINO, KoLeo, and three training steps of the method on a
 tiny network, by implementations that are not ours. Inputs and weights come from formulas that the tests use too
-(tests/unit/dino.cpp, tests/unit/dino_steps.cpp), so only outputs are stored.
+(tests/losses/dino.cpp, tests/methods/dino.cpp), so only outputs are stored.
 
 Needs: pip install torch numpy lightly (made with lightly 1.6.0, torch 2.11.0)
 Usage: python make_dino_fixtures.py

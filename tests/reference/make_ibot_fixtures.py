@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Makes ibot.txt: values, gradients and centers of iBOT's patch loss, and how block masks look, by implementations that
-are not ours. Inputs come from formulas that the tests use too (tests/unit/ibot.cpp, tests/unit/block_mask.cpp), so only
+are not ours. Inputs come from formulas that the tests use too (tests/losses/ibot.cpp, tests/augment/block_mask.cpp), so only
 outputs are stored.
 
 Needs: pip install torch lightly (made with lightly 1.6.0, torch 2.11.0)

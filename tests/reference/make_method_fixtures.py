@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes method_losses.txt and method_steps.txt: losses of the momentum and predictor families, and three training steps
 of each method on a tiny network, by implementations that are not ours. Inputs and weights come from formulas that the
-tests use too (tests/unit/losses.cpp, tests/unit/method_steps.cpp), so only outputs are stored.
+tests use too (tests/losses, tests/methods), so only outputs are stored.
 
 Needs: pip install torch torchvision lightly (made with lightly 1.6.0, torch 2.11.0); of solo-learn 1.0.2 three files are
 loaded by themselves: pip install --no-deps --target FOLDER solo-learn==1.0.2

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Makes mmcr.txt: values and gradients of MMCR, TiCo, DirectCLR and SIGReg by implementations that are not ours. Inputs
-come from formulas that the tests use too (tests/unit/mmcr.cpp, tests/unit/statistics_losses.cpp), so only outputs are
+come from formulas that the tests use too (tests/losses/mmcr.cpp, tico.cpp, directclr.cpp, lejepa.cpp), so only outputs are
 stored.
 
 Needs: pip install torch numpy lightly (made with lightly 1.6.0, torch 2.11.0, numpy 2.4.6)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes redundancy.txt: values and gradients of Barlow Twins, VICReg and W-MSE, and three training steps of the first
 two on a tiny network, by implementations that are not ours. Inputs and weights come from formulas that the tests use
-too (tests/unit/redundancy.cpp, tests/unit/redundancy_steps.cpp), so only outputs are stored.
+too (tests/losses, tests/methods: barlow_twins.cpp, vicreg.cpp, wmse.cpp), so only outputs are stored.
 
 Needs: pip install torch lightly (made with lightly 1.6.0, torch 2.11.0)
 Usage: python make_redundancy_fixtures.py

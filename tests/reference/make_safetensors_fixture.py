@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes python.safetensors, which tests/unit/safetensors.cpp reads: one tensor of each dtype, by formula.
+"""Writes python.safetensors, which tests/io/safetensors.cpp reads: one tensor of each dtype, by formula.
 
     pip install safetensors torch && python make_safetensors_fixture.py
 """

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes swav.txt: Sinkhorn's assignments, values and gradients of SwAV's loss, and three training steps on a tiny
 network with views of two sizes, by implementations that are not ours. Inputs and weights come from formulas that the
-tests use too (tests/unit/swav.cpp), so only outputs are stored.
+tests use too (tests/losses/swav.cpp), so only outputs are stored.
 
 Needs: pip install torch lightly (made with lightly 1.6.0, torch 2.11.0)
 Usage: python make_swav_fixtures.py

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Makes variants.txt: values and gradients of DCL, DCLW, NNCLR, ReSSL and SupCon by implementations that are not ours.
-Inputs come from formulas that tests/unit/contrastive_variants.cpp uses too, so only outputs are stored.
+Inputs come from formulas that tests/losses/dcl.cpp, nnclr.cpp, ressl.cpp, supcon.cpp uses too, so only outputs are stored.
 
 Needs: pip install torch torchvision lightly (made with lightly 1.6.0, torch 2.11.0); of solo-learn 1.0.2 three files
 are loaded by themselves: pip install --no-deps --target FOLDER solo-learn==1.0.2

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes variant_steps.txt: three training steps of the methods that change a slot or two of a known one, on a tiny
 network, by implementations that are not ours. Inputs and weights come from formulas that the tests use too
-(tests/unit/variant_steps.cpp), so only outputs are stored.
+(tests/methods), so only outputs are stored.
 
 Needs: pip install torch torchvision lightly (made with lightly 1.6.0, torch 2.11.0); of solo-learn 1.0.2 three files
 are loaded by themselves: pip install --no-deps --target FOLDER solo-learn==1.0.2

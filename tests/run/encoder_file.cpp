@@ -52,10 +52,10 @@ TEST_CASE("saved weights load into an encoder of the same architecture, and into
     CHECK(other->conv->weight.requires_grad());
 
     const Tensor before = wide->conv->weight.detach().clone();
-    CHECK_THROWS_WITH(run::load_encoder(file, *wide), Catch::Contains("bn.bias has the shape [4], the encoder expects [8]"));
+    CHECK(message_of([&] { run::load_encoder(file, *wide); }).ends_with("bn.bias has the shape [4], the encoder expects [8]"));
     CHECK(at::equal(wide->conv->weight, before));
     const torch::nn::BatchNorm2d small(4);
-    CHECK_THROWS_WITH(run::load_encoder(file, *small), Catch::Contains("has no tensor bias, which the encoder needs"));
+    CHECK(message_of([&] { run::load_encoder(file, *small); }).ends_with("has no tensor bias, which the encoder needs"));
     torch::nn::Sequential none;
-    CHECK_THROWS_WITH(run::load_encoder(file, *none), Catch::Contains("has a tensor bn.bias, for which the encoder has no place"));
+    CHECK(message_of([&] { run::load_encoder(file, *none); }).ends_with("has a tensor bn.bias, for which the encoder has no place"));
 }

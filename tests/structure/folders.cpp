@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What docs/architecture.md and CONTRIBUTING.md say of rooms and headers, held against the headers themselves.
+// The rules of docs/architecture.md and CONTRIBUTING.md about folders and headers, checked against the headers themselves.
 #include "support/support.hpp"
 
 #include <algorithm>
@@ -13,27 +13,27 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Another room may use this detail header. One that nobody uses any more must go from the list.
+/// A detail header that another folder may use. An exception that nobody needs any more must go from the list.
 struct Exception {
-    std::string room, detail, why;
+    std::string folder, detail, why;
 };
 const std::vector<Exception> exceptions{
-    {"image", "io/detail/file.hpp", "a descriptor that closes itself: wanted by two rooms, of no use to users"},
-    {"data", "image/detail/file.hpp", "reading a file whole, or its start: wanted by two rooms, of no use to users"},
+    {"image", "io/detail/file.hpp", "a descriptor that closes itself: used by two folders, of no use to users"},
+    {"data", "image/detail/file.hpp", "reads a file, or its start: used by two folders, of no use to users"},
 };
 
-struct Room {
-    std::string name, torch;  ///< torch: what the table says
+struct Folder {
+    std::string name, torch;  ///< torch: the cell of the table
 };
 
 struct Header {
-    std::string room;                   ///< empty for an umbrella
+    std::string folder;                 ///< empty for an umbrella
     std::string text, code;             ///< code: without comments, and with empty literals
     std::vector<std::string> includes;  ///< as written: <…> or "…"
 };
 
 struct Tree {
-    std::vector<Room> rooms;                ///< from the top
+    std::vector<Folder> folders;            ///< from the top
     std::map<std::string, Header> headers;  ///< by path below include/doppel
 };
 
@@ -49,12 +49,12 @@ std::vector<std::string> lines_of(const std::string& text) {
     return lines;
 }
 
-/// The rooms table; rooms that share a row stand from left to right.
-std::vector<Room> rooms_of(const std::string& document) {
-    std::vector<Room> rooms;
+/// The folders table; folders that share a row are ordered from left to right.
+std::vector<Folder> folders_of(const std::string& document) {
+    std::vector<Folder> folders;
     bool inside = false;
     for (const auto& line : lines_of(document)) {
-        if (line.starts_with("## ")) inside = line == "## Rooms";
+        if (line.starts_with("## ")) inside = line == "## Folders";
         if (!inside || !line.starts_with("| `")) continue;
         std::vector<std::string> cells;
         std::istringstream row(line.substr(1));
@@ -62,9 +62,9 @@ std::vector<Room> rooms_of(const std::string& document) {
         REQUIRE(cells.size() == 3);
         std::istringstream names(cells[0]);
         for (std::string name; std::getline(names, name, '`');)
-            if (name.ends_with('/')) rooms.push_back({name.substr(0, name.size() - 1), cells[2]});
+            if (name.ends_with('/')) folders.push_back({name.substr(0, name.size() - 1), cells[2]});
     }
-    return rooms;
+    return folders;
 }
 
 /// C++ without its comments and without what stands in its literals.
@@ -120,13 +120,13 @@ Tree read_tree(const fs::path& source) {
         const auto bytes = test::read_bytes(path);
         return std::string(bytes.begin(), bytes.end());
     };
-    Tree tree{rooms_of(text_of(source / "docs/architecture.md")), {}};
-    const auto folder = source / "include/doppel";
-    for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    Tree tree{folders_of(text_of(source / "docs/architecture.md")), {}};
+    const auto root = source / "include/doppel";
+    for (const auto& entry : fs::recursive_directory_iterator(root)) {
         if (!entry.is_regular_file()) continue;
-        const auto path = entry.path().lexically_relative(folder).generic_string();
+        const auto path = entry.path().lexically_relative(root).generic_string();
         auto& header = tree.headers[path];
-        if (path.find('/') != std::string::npos) header.room = path.substr(0, path.find('/'));
+        if (path.find('/') != std::string::npos) header.folder = path.substr(0, path.find('/'));
         header.text = text_of(entry.path());
         header.code = code_of(header.text);
         for (const auto& line : lines_of(header.text))
@@ -186,17 +186,17 @@ bool names(const std::string& code, const std::string& name) {
     return false;
 }
 
-/// Everything that is against the rules, a line each.
+/// All broken rules, one line each.
 std::vector<std::string> problems_of(const Tree& tree, const std::vector<Exception>& excepted) {
     std::vector<std::string> problems;
-    const auto rank = [&](const std::string& room) {
-        return std::find_if(tree.rooms.begin(), tree.rooms.end(), [&](const Room& r) { return r.name == room; }) -
-               tree.rooms.begin();
+    const auto rank = [&](const std::string& folder) {
+        return std::find_if(tree.folders.begin(), tree.folders.end(), [&](const Folder& r) { return r.name == folder; }) -
+               tree.folders.begin();
     };
     std::set<std::string> used;
-    const auto may_use = [&](const std::string& room, const std::string& detail) {
+    const auto may_use = [&](const std::string& folder, const std::string& detail) {
         for (const auto& one : excepted)
-            if (one.room == room && one.detail == detail) return used.insert(room + detail), true;
+            if (one.folder == folder && one.detail == detail) return used.insert(folder + detail), true;
         return false;
     };
     for (const auto& [path, header] : tree.headers) {
@@ -212,58 +212,58 @@ std::vector<std::string> problems_of(const Tree& tree, const std::vector<Excepti
             if (include.front() == '"' || (!own(include).empty() && !tree.headers.contains(own(include))))
                 wrong("includes " + include + ", expected <doppel/...> of a header that is there");
 
-        if (header.room.empty()) {
+        if (header.folder.empty()) {
             for (const auto& line : lines_of(header.code))
                 if (!trimmed(line).empty() && line != "#pragma once" && !line.starts_with("#include <doppel/"))
                     wrong("an umbrella may only include, but says " + line);
             continue;
         }
-        const auto room = static_cast<std::size_t>(rank(header.room));
-        if (room == tree.rooms.size()) {
-            wrong("its room is not in the rooms table");
+        const auto folder = static_cast<std::size_t>(rank(header.folder));
+        if (folder == tree.folders.size()) {
+            wrong("its folder is not in the folders table");
             continue;
         }
         for (const auto& include : header.includes) {
             const auto other = own(include);
             if (other.empty()) continue;
-            const auto its_room = other.substr(0, other.find('/'));
+            const auto its_folder = other.substr(0, other.find('/'));
             if (other.find('/') == std::string::npos)
                 wrong("includes the umbrella " + other);
-            else if (rank(its_room) > rank(header.room))
-                wrong("includes " + other + ", whose room stands below");
-            else if (its_room != header.room && other.find("/detail/") != std::string::npos &&
-                     !may_use(header.room, other))
-                wrong("includes " + other + ", a detail of another room");
+            else if (rank(its_folder) > rank(header.folder))
+                wrong("includes " + other + ", whose folder comes later in the table");
+            else if (its_folder != header.folder && other.find("/detail/") != std::string::npos &&
+                     !may_use(header.folder, other))
+                wrong("includes " + other + ", a detail of another folder");
         }
-        for (const auto& other : tree.rooms)
-            if (other.name != header.room && names(header.code, other.name + "::detail::") &&
+        for (const auto& other : tree.folders)
+            if (other.name != header.folder && names(header.code, other.name + "::detail::") &&
                 std::none_of(excepted.begin(), excepted.end(), [&, &header = header](const Exception& one) {
-                    return one.room == header.room && one.detail.starts_with(other.name + "/");
+                    return one.folder == header.folder && one.detail.starts_with(other.name + "/");
                 }))
-                wrong("uses " + other.name + "::detail, of another room");
+                wrong("uses " + other.name + "::detail, of another folder");
 
-        const auto& torch = tree.rooms[room].torch;
+        const auto& torch = tree.folders[folder].torch;
         std::set<std::string> seen;
         const bool allowed =
-            torch == "yes" || torch == "some" || (torch != "no" && path == header.room + "/" + torch + ".hpp");
+            torch == "yes" || torch == "some" || (torch != "no" && path == header.folder + "/" + torch + ".hpp");
         if (!allowed && reaches_torch(tree, path, seen))
-            wrong("reaches torch; the rooms table says of " + header.room + "/: " + torch);
+            wrong("reaches torch; the folders table says of " + header.folder + "/: " + torch);
     }
-    for (const auto& room : tree.rooms)
+    for (const auto& folder : tree.folders)
         if (std::none_of(tree.headers.begin(), tree.headers.end(),
-                         [&](const auto& entry) { return entry.second.room == room.name; }))
-            problems.push_back(room.name + "/: in the rooms table, but no header is in it");
+                         [&](const auto& entry) { return entry.second.folder == folder.name; }))
+            problems.push_back(folder.name + "/: in the folders table, but no header is in it");
     for (const auto& one : excepted)
-        if (!used.contains(one.room + one.detail))
-            problems.push_back(one.detail + ": " + one.room + "/ does not include it any more; drop the exception");
+        if (!used.contains(one.folder + one.detail))
+            problems.push_back(one.detail + ": " + one.folder + "/ does not include it any more; drop the exception");
     return problems;
 }
 
 }  // namespace
 
-TEST_CASE("Every header keeps the rules of its room") {
+TEST_CASE("Every header keeps the rules of its folder") {
     const Tree tree = read_tree(test::source_folder());
-    CHECK(tree.rooms.size() >= 10);
+    CHECK(tree.folders.size() >= 10);
     CHECK(tree.headers.size() >= 50);
     for (const auto& problem : problems_of(tree, exceptions)) FAIL_CHECK(problem);
 }
@@ -275,7 +275,7 @@ TEST_CASE("Each broken rule is found") {
         test::write_bytes(source / ("include/doppel/" + path), text);
     };
     test::write_bytes(source / "docs/architecture.md",
-                      "# A\n| `not/` | a room | no |\n## Rooms\n| room | holds | torch |\n|---|---|---|\n"
+                      "# A\n| `not/` | a folder | no |\n## Folders\n| folder | holds | torch |\n|---|---|---|\n"
                       "| `core/` | x | some |\n| `io/` | x | files |\n| `image/`, `data/` | x | no |\n"
                       "## B\n| `nor/` | x | no |\n");
     const auto problems = [&](const std::vector<Exception>& excepted = {}) {
@@ -306,10 +306,10 @@ TEST_CASE("Each broken rule is found") {
     const auto image = [&](const std::string& text, const std::string& expected) {
         broken("image/image.hpp", start + text, expected.empty() ? "" : say(expected));
     };
-    image("#include <doppel/data/set.hpp>\n", "includes data/set.hpp, whose room stands below");
+    image("#include <doppel/data/set.hpp>\n", "includes data/set.hpp, whose folder comes later in the table");
     image("#include <doppel/all.hpp>\n", "includes the umbrella all.hpp");
-    image("  #  include <doppel/io/detail/bytes.hpp>\n", "includes io/detail/bytes.hpp, a detail of another room");
-    image("int x = io::detail::x;\n", "uses io::detail, of another room");
+    image("  #  include <doppel/io/detail/bytes.hpp>\n", "includes io/detail/bytes.hpp, a detail of another folder");
+    image("int x = io::detail::x;\n", "uses io::detail, of another folder");
     image("#include \"image.hpp\"\n", "includes \"image.hpp\", expected <doppel/...> of a header that is there");
     image("#include <doppel/core/none.hpp>\n",
           "includes <doppel/core/none.hpp>, expected <doppel/...> of a header that is there");
@@ -317,20 +317,20 @@ TEST_CASE("Each broken rule is found") {
     image(std::string(398, '\n'), "");
     broken("image/image.hpp", "#pragma once\n", say("no SPDX line at its start"));
     broken("image/image.hpp", start.substr(0, start.find('#')), say("no #pragma once"));
-    broken("shop/x.hpp", start, "shop/x.hpp: its room is not in the rooms table\n");
+    broken("shop/x.hpp", start, "shop/x.hpp: its folder is not in the folders table\n");
     broken("all.hpp", start + "int x;\n", "all.hpp: an umbrella may only include, but says int x;\n");
     broken("io/other.hpp", start + "#include <doppel/core/tensor.hpp>\n",
-           "io/other.hpp: reaches torch; the rooms table says of io/: files\n");
+           "io/other.hpp: reaches torch; the folders table says of io/: files\n");
     write("image/image.hpp", start + "#include <doppel/io/detail/bytes.hpp>\nint x = io::detail::x;\n");
     CHECK(problems({{"image", "io/detail/bytes.hpp", ""}}) == "");
     CHECK(problems({{"image", "io/detail/bytes.hpp", ""}, {"data", "io/detail/bytes.hpp", ""}}) ==
           "io/detail/bytes.hpp: data/ does not include it any more; drop the exception\n");
-    const std::string reaches = "reaches torch; the rooms table says of ";
+    const std::string reaches = "reaches torch; the folders table says of ";
     broken("image/image.hpp", start + "#include <doppel/io/files.hpp>\n",
            "data/set.hpp: " + reaches + "data/: no\n" + say(reaches + "image/: no"));
 }
 
-TEST_CASE("using namespace is told apart by where it stands") {
+TEST_CASE("using namespace is judged by its scope") {
     const auto found = [](const std::string& text) { return opens_a_namespace(code_of(text)); };
     CHECK(found("using namespace std;"));
     CHECK(found("#include <string>\nnamespace a {\nint x = 1'000;\nusing  namespace std;\n}"));

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "support/noise.hpp"
+#include "support/state.hpp"
 #include "support/support.hpp"  // after torch, which has a CHECK of its own
 
 namespace doppel::test {
@@ -62,13 +63,6 @@ void run(Optimizer& optimizer, optim::NamedParameters& parameters, std::int64_t 
         optimizer.step(lr(step));
         optimizer.zero_grad();
     }
-}
-
-template <class Optimizer>
-std::map<std::string, Tensor> state_of(Optimizer& optimizer) {
-    std::map<std::string, Tensor> state;
-    optimizer.state([&](const std::string& name, Tensor& tensor) { state[name] = tensor; });
-    return state;
 }
 
 /// Compares parameters and state with a case of a fixture: with all that the fixture holds of it.

@@ -58,7 +58,7 @@ TEST_CASE("an Ema's schedule is a number, a schedule or a lambda, and is checked
     CHECK(weight({.schedule = 0.75}, 0) == 0.25);
     CHECK(weight({.schedule = 1}, 0) == 0);
     CHECK(weight({.schedule = schedules::Linear{.from = 0.5, .to = 1}}, 5) == 0.25);
-    CHECK(weight({.schedule = [](const Progress& at) { return at.step < 3 ? 0.0 : 1.0; }}, 2) == 1);
+    CHECK(weight({.schedule = [](const TrainingStep& at) { return at.step < 3 ? 0.0 : 1.0; }}, 2) == 1);
     const targets::Ema wild{.schedule = schedules::Linear{.from = 0.9, .to = 1.5}};
     CHECK(mentions(message_of([&] { wild.begin({.steps = 10}); }), {"Ema", "between 0 and 1", "1.2", "step 5"}));
     CHECK(mentions(message_of([&] { weight({.schedule = -0.5}, 0); }), {"Ema", "between 0 and 1", "-0.5"}));

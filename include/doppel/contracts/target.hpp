@@ -37,7 +37,7 @@ concept OutputTarget = requires(const T& target, const Tensor& online) {
 /// It is called without gradient, once an optimizer step that was taken. Satisfied by targets::Ema.
 template <class T>
 concept NetworkTarget =
-    requires(T& target, const std::vector<Tensor>& parameters, const Progress& at) { target.update(parameters, parameters, at); };
+    requires(T& target, const std::vector<Tensor>& parameters, const TrainingStep& at) { target.update(parameters, parameters, at); };
 
 /// A network target that says when it is updated.
 template <class T>

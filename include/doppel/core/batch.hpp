@@ -37,7 +37,7 @@ struct Outputs {
     Tensor index{}, label{};          ///< as in Batch
     std::int64_t globals = 2;         ///< as in Batch: views 0 … globals − 1 are global crops
     Patches patches{};                ///< for losses that mask patches
-    Progress at{};                    ///< current training step
+    TrainingStep at{};                    ///< current training step
 };
 
 }  // namespace doppel

@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// Device and precision of the network.
+// Precision of the network.
 #pragma once
 
 #include <doppel/core/error.hpp>
 #include <doppel/core/tensor.hpp>
 
-#include <ATen/Context.h>
-#include <ATen/autocast_mode.h>
-
-#include <string>
 #include <string_view>
+
+// As in ATen/autocast_mode.h, which includes all operators besides (tests/core/precision.cpp holds one against the other).
+namespace at::autocast {
+TORCH_API bool is_autocast_enabled(at::DeviceType device_type);
+TORCH_API void set_autocast_enabled(at::DeviceType device_type, bool enabled);
+TORCH_API at::ScalarType get_autocast_dtype(at::DeviceType device_type);
+TORCH_API void set_autocast_dtype(at::DeviceType device_type, at::ScalarType dtype);
+TORCH_API void clear_cache();
+TORCH_API int increment_nesting();
+TORCH_API int decrement_nesting();
+}  // namespace at::autocast
 
 namespace doppel {
 
@@ -26,20 +33,6 @@ inline Precision precision_from(std::string_view name) {
     if (name == "fp32") return Precision::fp32;
     if (name == "bf16") return Precision::bf16;
     fail("precision must be fp32 or bf16, got '", name, "'");
-}
-
-/// Parses a device name: "cpu", "cuda", "cuda:1", or "auto" (CUDA if available).
-inline at::Device device_from(const std::string& name) {
-    if (name == "cpu") return at::kCPU;
-    if (name == "auto") return at::hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0 ? at::kCUDA : at::kCPU;
-    const bool cuda = name == "cuda" || (name.starts_with("cuda:") && name.size() > 5 && name.size() < 8 &&
-                                         name.find_first_not_of("0123456789", 5) == std::string::npos);
-    require(cuda, "device must be auto, cpu, cuda or cuda:N, got '", name, "'");
-    const int count = at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
-    require(count > 0, "device ", name, ": no CUDA device is usable here; use --device cpu");
-    const int index = name == "cuda" ? 0 : std::stoi(name.substr(5));
-    require(index < count, "device ", name, ": there are ", count, " CUDA devices, numbered from 0");
-    return {at::kCUDA, static_cast<at::DeviceIndex>(index)};
 }
 
 /// Switches autocast on or off for a scope and restores the previous setting, also if the scope throws.

@@ -14,7 +14,7 @@ struct Horizon {
 };
 
 /// The current optimizer step, counted from 0, and the length of the run. Accumulated batches count as one step.
-struct Progress {
+struct TrainingStep {
     std::int64_t step = 0;
     Horizon of{};
 

@@ -9,6 +9,8 @@
 #include <doppel/data/damaged_images.hpp>
 #include <doppel/data/dataset.hpp>
 
+#include <ATen/ops/empty.h>
+
 #include <algorithm>
 #include <condition_variable>
 #include <cstdint>

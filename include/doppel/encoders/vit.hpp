@@ -5,6 +5,7 @@
 #include <doppel/contracts/encoder.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
+#include <doppel/encoders/detail/layer_norm.hpp>
 #include <doppel/encoders/module.hpp>
 
 #include <array>
@@ -140,7 +141,7 @@ public:
     VitBlockImpl(const Vit& vit, double drop) : heads_(vit.heads), drop_(drop) {
         namespace nn = torch::nn;
         const auto norm = [&](const char* name) {
-            return register_module(name, nn::LayerNorm(nn::LayerNormOptions({vit.dim}).eps(vit.eps)));
+            return register_module(name, LayerNorm(vit.dim, vit.eps));
         };
         const auto container = [&](const char* name) {
             return register_module(name, std::make_shared<nn::Module>(name));
@@ -187,7 +188,7 @@ private:
 
     std::int64_t heads_;
     double drop_;
-    torch::nn::LayerNorm norm1_{nullptr}, norm2_{nullptr};
+    LayerNorm norm1_{nullptr}, norm2_{nullptr};
     torch::nn::Linear qkv_{nullptr}, proj_{nullptr}, fc1_{nullptr}, fc2_{nullptr};
 };
 TORCH_MODULE(VitBlock);
@@ -273,7 +274,7 @@ private:
     Tensor cls_token_, pos_embed_, mask_token_;
     torch::nn::Conv2d proj_{nullptr};
     std::vector<detail::VitBlock> blocks_;
-    torch::nn::LayerNorm norm_{nullptr};
+    detail::LayerNorm norm_{nullptr};
 };
 TORCH_MODULE(VitModule);
 
@@ -295,7 +296,7 @@ inline VitModuleImpl::VitModuleImpl(const Vit& spec) : vit_(spec.resolved()) {
         blocks->push_back(blocks_.emplace_back(vit_, share * vit_.drop_path));
     }
     norm_ = register_module(vit_.pool == VitPool::token ? "norm" : "fc_norm",
-                            nn::LayerNorm(nn::LayerNormOptions({vit_.dim}).eps(vit_.eps)));
+                            detail::LayerNorm(vit_.dim, vit_.eps));
 
     const at::NoGradGuard no_grad;
     const bool moco = vit_.init == VitInit::moco_v3;

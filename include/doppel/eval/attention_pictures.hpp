@@ -6,6 +6,8 @@
 #include <doppel/core/tensor.hpp>
 #include <doppel/image/image.hpp>
 
+#include <ATen/ops/upsample_bilinear2d.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

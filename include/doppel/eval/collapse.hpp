@@ -6,6 +6,12 @@
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 
+#include <ATen/ops/linalg_eigvalsh.h>
+#include <ATen/ops/linalg_svdvals.h>
+#include <ATen/ops/ones_like.h>
+#include <ATen/ops/where.h>
+#include <ATen/ops/xlogy.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>

@@ -6,6 +6,11 @@
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/zeros.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdint>

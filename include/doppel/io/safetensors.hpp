@@ -7,7 +7,8 @@
 #include <doppel/io/detail/crc.hpp>
 #include <doppel/io/detail/safetensors_header.hpp>
 
-#include <ATen/ATen.h>
+#include <ATen/ops/empty.h>
+
 
 #include <algorithm>
 #include <array>

@@ -28,7 +28,7 @@ struct TargetTemperature {
     double to = 0.04;         ///< after `epochs`, > 0; above 0.07 training tends to fail
     std::int64_t epochs = 0;  ///< n ≥ 0, length of the warm-up
 
-    double operator()(const Progress& at) const {
+    double operator()(const TrainingStep& at) const {
         const std::int64_t e = at.epoch();
         if (e >= epochs) return to;
         return epochs == 1 ? from : from + (to - from) * static_cast<double>(e) / static_cast<double>(epochs - 1);

@@ -8,6 +8,9 @@
 #include <doppel/core/tensor.hpp>
 #include <doppel/losses/detail/rows.hpp>
 
+#include <ATen/ops/cat.h>
+#include <ATen/ops/eye.h>
+
 #include <limits>
 #include <string_view>
 

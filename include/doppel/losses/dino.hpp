@@ -13,6 +13,10 @@
 #include <doppel/losses/detail/rows.hpp>
 #include <doppel/pairings/pairing.hpp>
 
+#include <ATen/ops/cat.h>
+#include <ATen/ops/special_entr.h>
+#include <ATen/ops/zeros.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>

@@ -13,6 +13,8 @@
 #include <doppel/losses/detail/rows.hpp>
 #include <doppel/pairings/pairing.hpp>
 
+#include <ATen/ops/zeros.h>
+
 #include <cstdint>
 #include <vector>
 

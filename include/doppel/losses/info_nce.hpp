@@ -9,6 +9,8 @@
 #include <doppel/losses/detail/rows.hpp>
 #include <doppel/pairings/pairing.hpp>
 
+#include <ATen/ops/cat.h>
+
 namespace doppel::losses {
 
 /// Classifies the positive key of each query among the keys of a queue.

@@ -9,6 +9,15 @@
 #include <doppel/core/tensor.hpp>
 #include <doppel/losses/detail/rows.hpp>
 
+#include <ATen/ops/bmm.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/full_like.h>
+#include <ATen/ops/isinf.h>
+#include <ATen/ops/logaddexp.h>
+#include <ATen/ops/randint.h>
+#include <ATen/ops/where.h>
+
 #include <cmath>
 #include <cstdint>
 #include <limits>

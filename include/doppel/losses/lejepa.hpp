@@ -10,6 +10,9 @@
 #include <doppel/losses/detail/rows.hpp>
 #include <doppel/losses/sigreg.hpp>
 
+#include <ATen/ops/randn.h>
+#include <ATen/ops/stack.h>
+
 #include <cstdint>
 #include <vector>
 

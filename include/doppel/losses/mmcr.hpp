@@ -10,6 +10,8 @@
 #include <doppel/losses/detail/nuclear_norm.hpp>
 #include <doppel/losses/detail/rows.hpp>
 
+#include <ATen/ops/cat.h>
+
 #include <cstdint>
 #include <limits>
 #include <vector>

@@ -9,6 +9,9 @@
 #include <doppel/core/tensor.hpp>
 #include <doppel/losses/detail/rows.hpp>
 
+#include <ATen/ops/cat.h>
+#include <ATen/ops/eye.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <limits>

@@ -9,6 +9,10 @@
 #include <doppel/core/tensor.hpp>
 #include <doppel/losses/detail/rows.hpp>
 
+#include <ATen/ops/linspace.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/stack.h>
+
 #include <cstdint>
 #include <limits>
 #include <string_view>

@@ -9,6 +9,11 @@
 #include <doppel/core/tensor.hpp>
 #include <doppel/losses/detail/rows.hpp>
 
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/eye.h>
+#include <ATen/ops/where.h>
+
 #include <limits>
 
 namespace doppel::losses {

@@ -12,6 +12,11 @@
 #include <doppel/losses/detail/rows.hpp>
 #include <doppel/losses/sinkhorn.hpp>
 
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/xlogy.h>
+#include <ATen/ops/zeros.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>

@@ -9,6 +9,8 @@
 #include <doppel/core/tensor.hpp>
 #include <doppel/losses/detail/rows.hpp>
 
+#include <ATen/ops/zeros.h>
+
 #include <cstdint>
 #include <limits>
 

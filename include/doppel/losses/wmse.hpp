@@ -8,6 +8,12 @@
 #include <doppel/core/tensor.hpp>
 #include <doppel/losses/detail/rows.hpp>
 
+#include <ATen/ops/eye.h>
+#include <ATen/ops/linalg_cholesky_ex.h>
+#include <ATen/ops/linalg_solve_triangular.h>
+#include <ATen/ops/randperm.h>
+#include <ATen/ops/where.h>
+
 #include <cstdint>
 #include <limits>
 

@@ -7,6 +7,12 @@
 #include <doppel/optim/detail/common.hpp>
 #include <doppel/optim/optimizer.hpp>
 
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_fused_adam.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
 #include <cstddef>
 #include <optional>
 #include <sstream>

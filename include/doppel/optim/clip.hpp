@@ -7,6 +7,11 @@
 #include <doppel/optim/detail/common.hpp>
 #include <doppel/optim/groups.hpp>
 
+#include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
+
 #include <cmath>
 #include <sstream>
 #include <string>

@@ -7,6 +7,14 @@
 #include <doppel/optim/detail/common.hpp>
 #include <doppel/optim/optimizer.hpp>
 
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/_fused_sgd.h>
+#include <ATen/ops/ones_like.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/where.h>
+
 #include <cstddef>
 #include <optional>
 #include <sstream>

@@ -7,6 +7,8 @@
 #include <doppel/optim/detail/common.hpp>
 #include <doppel/optim/optimizer.hpp>
 
+#include <ATen/ops/_fused_sgd.h>
+
 #include <cmath>
 #include <cstddef>
 #include <cstdint>

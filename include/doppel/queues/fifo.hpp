@@ -8,6 +8,10 @@
 #include <doppel/core/training_step.hpp>
 #include <doppel/core/tensor.hpp>
 
+#include <ATen/ops/arange.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/zeros.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <string>

@@ -8,6 +8,8 @@
 #include <doppel/core/training_step.hpp>
 #include <doppel/core/tensor.hpp>
 
+#include <ATen/ops/rand.h>
+
 #include <cmath>
 #include <cstdint>
 

@@ -67,7 +67,7 @@ struct Check {
                   "Recipe.predictor needs build(int64_t in) giving {module, out}, or must be a callable (int64_t in) giving a module");
     static_assert(target_fits,
                   "Recipe.target must be targets::Shared, targets::StopGradient or targets::Ema, or a policy with either "
-                  "output(Tensor online) -> Tensor or update(target parameters, online parameters, Progress)");
+                  "output(Tensor online) -> Tensor or update(target parameters, online parameters, TrainingStep)");
     static_assert(queue_fits, "Recipe.queue needs build(int64_t dim) giving a memory with read(), commit(Outputs) and state(visitor)");
     static_assert(pairing_fits,
                   "Recipe.pairing must be callable as pairing(views, globals) giving std::vector<pairings::Pair>, and have a member reduce");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Patches that are masked (masked image modelling): which ones, and what a network makes of them.
+// Patches that are masked (masked image modeling): which ones, and what a network makes of them.
 #pragma once
 
 #include <doppel/contracts/encoder.hpp>

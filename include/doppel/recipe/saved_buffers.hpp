@@ -4,6 +4,9 @@
 
 #include <doppel/core/tensor.hpp>
 
+#include <ATen/ops/_foreach_copy.h>
+#include <ATen/ops/empty_like.h>
+
 #include <cstddef>
 #include <map>
 #include <vector>

@@ -4,6 +4,8 @@
 
 #include <doppel/core/tensor.hpp>
 
+#include <ATen/ops/equal.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

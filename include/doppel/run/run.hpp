@@ -2,14 +2,19 @@
 // A whole run on any data and any method: config.json, baselines, training, weights, evaluation, report.
 #pragma once
 
-#include <doppel/run/detail/whole_run.hpp>
+#include <doppel/methods/preset.hpp>
 #include <doppel/run/options.hpp>
 #include <doppel/run/result.hpp>
-#include <doppel/train/train.hpp>
+#include <doppel/train/callback.hpp>
 
 #include <utility>
+#include <vector>
 
 namespace doppel::run {
+
+namespace detail {
+RunResult whole_run(AnyPreset preset, Data data, RunOptions options, std::vector<train::CallbackRef> callbacks);
+}  // namespace detail
 
 /// Trains and evaluates, and leaves in the run folder: config.json, metrics.jsonl, tensorboard/, checkpoints/,
 /// encoder.safetensors, report.html and, where images were skipped, skipped.jsonl. The weights are written first after
@@ -22,14 +27,11 @@ namespace doppel::run {
 template <class R, class... Callbacks>
 RunResult run(const Preset<R>& preset, Data data, RunOptions options = {}, Callbacks&&... callbacks) {
     options.encoder = encoder_info_of(preset.recipe, options.encoder);
-    detail::WholeRun whole(erase(preset), std::move(data), std::move(options));
-    auto evaluation = whole.while_training();
-    try {
-        return whole.finish(train::run_with_logs(whole.trainer, evaluation, std::forward<Callbacks>(callbacks)...));
-    } catch (...) {
-        whole.write_skipped();
-        throw;
-    }
+    return detail::whole_run(erase(preset), std::move(data), std::move(options), {train::CallbackRef(callbacks)...});
 }
 
 }  // namespace doppel::run
+
+#ifndef DOPPEL_COMPILED
+#include <doppel/run/detail/whole_run.hpp>
+#endif

@@ -14,7 +14,7 @@ namespace doppel::schedules {
 struct Constant {
     double value = 0;
 
-    double operator()(const Progress&) const { return value; }
+    double operator()(const TrainingStep&) const { return value; }
     std::string describe() const { return detail::text("constant ", value); }
 };
 

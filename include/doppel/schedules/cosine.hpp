@@ -16,7 +16,7 @@ struct Cosine {
     double from = 0;  ///< value at step 0
     double to = 1;    ///< value at step T
 
-    double operator()(const Progress& at) const { return detail::half_cosine(from, to, detail::share("Cosine", at)); }
+    double operator()(const TrainingStep& at) const { return detail::half_cosine(from, to, detail::share("Cosine", at)); }
     std::string describe() const { return detail::text("half cosine from ", from, " to ", to); }
 };
 

@@ -16,7 +16,7 @@ struct Linear {
     double from = 0;  ///< value at step 0
     double to = 1;    ///< value at step T
 
-    double operator()(const Progress& at) const { return std::lerp(from, to, detail::share("Linear", at)); }
+    double operator()(const TrainingStep& at) const { return std::lerp(from, to, detail::share("Linear", at)); }
     std::string describe() const { return detail::text("linear from ", from, " to ", to); }
 };
 

@@ -19,7 +19,7 @@ struct MultiStep {
     std::vector<double> milestones{0.6, 0.8};  ///< shares of the run, 0 to 1, rounded to steps
     double factor = 0.1;                       ///< multiplies the value at each milestone
 
-    double operator()(const Progress& at) const {
+    double operator()(const TrainingStep& at) const {
         detail::require_length("MultiStep", at.of.steps);
         double result = value;
         for (const double share : milestones) {

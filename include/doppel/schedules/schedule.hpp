@@ -14,9 +14,9 @@ namespace doppel::schedules {
 
 /// A stateless function of the optimizer step, so checkpoints need not store it. Lambdas are schedules:
 ///
-///     [](const Progress& at) { return at.step < 100 ? 0.0 : 0.1; }
+///     [](const TrainingStep& at) { return at.step < 100 ? 0.0 : 0.1; }
 template <class S>
-concept Schedule = requires(const S& schedule, const Progress& at) {
+concept Schedule = requires(const S& schedule, const TrainingStep& at) {
     { schedule(at) } -> std::convertible_to<double>;
 };
 
@@ -35,7 +35,7 @@ public:
     AnySchedule(S schedule)  // NOLINT: implicit by intent
         : self_(std::make_shared<const Model<S>>(std::move(schedule))) {}
 
-    double operator()(const Progress& at) const { return self_->value(at); }
+    double operator()(const TrainingStep& at) const { return self_->value(at); }
 
     /// Returns one line for logs and config.json; "custom" if the schedule has no describe().
     std::string describe() const { return self_->describe(); }
@@ -43,7 +43,7 @@ public:
 private:
     struct Fixed {
         double value = 0;
-        double operator()(const Progress&) const { return value; }
+        double operator()(const TrainingStep&) const { return value; }
         std::string describe() const {
             std::ostringstream text;
             text << "constant " << value;
@@ -52,13 +52,13 @@ private:
     };
     struct Interface {
         virtual ~Interface() = default;
-        virtual double value(const Progress&) const = 0;
+        virtual double value(const TrainingStep&) const = 0;
         virtual std::string describe() const = 0;
     };
     template <class S>
     struct Model final : Interface {
         explicit Model(S s) : schedule(std::move(s)) {}
-        double value(const Progress& at) const override { return schedule(at); }
+        double value(const TrainingStep& at) const override { return schedule(at); }
         std::string describe() const override {
             if constexpr (requires { { schedule.describe() } -> std::convertible_to<std::string>; })
                 return schedule.describe();

@@ -29,7 +29,7 @@ struct WarmupCosine {
     double final = 0;               ///< value at the end of the run
     double start = 0;               ///< value at step 0
 
-    double operator()(const Progress& at) const {
+    double operator()(const TrainingStep& at) const {
         const std::int64_t rise = warmup(at.of.steps);
         if (at.step < rise) return std::lerp(start, peak, static_cast<double>(at.step) / static_cast<double>(rise));
         return detail::half_cosine(peak, final, detail::share("WarmupCosine", at, rise));

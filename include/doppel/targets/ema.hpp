@@ -8,6 +8,8 @@
 #include <doppel/core/training_step.hpp>
 #include <doppel/schedules/schedule.hpp>
 
+#include <ATen/ops/_foreach_lerp.h>
+
 #include <cstdint>
 #include <vector>
 
@@ -34,14 +36,14 @@ struct Ema {
         for (const std::int64_t step : {std::int64_t{0}, horizon.steps / 2, horizon.steps}) rate({.step = step, .of = horizon});
     }
 
-    void update(const std::vector<Tensor>& target, const std::vector<Tensor>& online, const Progress& at) const {
+    void update(const std::vector<Tensor>& target, const std::vector<Tensor>& online, const TrainingStep& at) const {
         const double m = rate(at);
         const at::NoGradGuard no_grad;
         if (!target.empty()) at::_foreach_lerp_(target, online, 1 - m);
     }
 
 private:
-    double rate(const Progress& at) const {
+    double rate(const TrainingStep& at) const {
         const double m = schedule(at);
         require(m >= 0 && m <= 1, "Ema: m must lie between 0 and 1, the schedule gives ", m, " at step ", at.step);
         return m;

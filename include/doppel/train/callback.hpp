@@ -5,8 +5,10 @@
 #include <doppel/train/detail/hook_names.hpp>
 #include <doppel/train/result.hpp>
 
+#include <concepts>
 #include <cstdint>
 #include <functional>
+#include <type_traits>
 
 namespace doppel::train {
 
@@ -56,6 +58,7 @@ concept Callback = (detail::BeginHook<C> || detail::StepHook<C> || detail::Epoch
 class CallbackRef {
 public:
     template <class C>
+        requires(!std::same_as<std::remove_cv_t<C>, CallbackRef>)  // a copy is a copy, not a reference to another one
     explicit CallbackRef(C& callback) {
         static_assert(Callback<C>,
                       "a training callback needs at least one of the hooks begin(Trainer&), step(Trainer&, const StepReport&), "

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ctrl-C and SIGTERM end a run after the step at hand, with a checkpoint.
+// Ctrl-C and SIGTERM end a run after the current step, with a checkpoint.
 #pragma once
 
 #include <atomic>

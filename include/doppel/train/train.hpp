@@ -3,23 +3,22 @@
 #pragma once
 
 #include <doppel/train/callback.hpp>
-#include <doppel/train/callbacks/collapse_watch.hpp>
-#include <doppel/train/callbacks/evaluate_every.hpp>
-#include <doppel/train/callbacks/give_up.hpp>
-#include <doppel/train/callbacks/metrics_log.hpp>
-#include <doppel/train/callbacks/progress_bar.hpp>
-#include <doppel/train/callbacks/save_checkpoints.hpp>
-#include <doppel/train/callbacks/stop_on_signal.hpp>
-#include <doppel/train/callbacks/tensorboard_log.hpp>
-#include <doppel/train/detail/loop.hpp>
 #include <doppel/train/checkpoint.hpp>
 #include <doppel/train/trainer.hpp>
 
 #include <filesystem>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace doppel::train {
+
+namespace detail {
+TrainResult run_loop(Trainer& trainer, const std::vector<CallbackRef>& callbacks);
+}  // namespace detail
+
+/// run() with the shipped callbacks that the options ask for, and others by reference.
+TrainResult run_with_logs_and(Trainer& trainer, std::vector<CallbackRef> own);
 
 /// Takes the trainer's remaining steps and calls the callbacks, in their order, at each event. Nothing else: no files,
 /// no output but what the callbacks do.
@@ -51,14 +50,7 @@ inline std::optional<std::filesystem::path> resume_point(const TrainOptions& opt
 /// run() with the shipped callbacks that the options ask for, and others.
 template <class... Callbacks>
 TrainResult run_with_logs(Trainer& trainer, Callbacks&&... callbacks) {
-    CollapseWatch collapse;  // before the logs, which write what it records
-    GiveUp give_up;
-    MetricsLog metrics;
-    TensorboardLog tensorboard;
-    ProgressBar progress;
-    SaveCheckpoints checkpoints;
-    StopOnSignal signals;  // last: a signal during another callback counts at once
-    return run(trainer, collapse, callbacks..., give_up, metrics, tensorboard, progress, checkpoints, signals);
+    return run_with_logs_and(trainer, {CallbackRef(callbacks)...});
 }
 
 /// Trains: everything that the paper fixes stands in the preset, everything else in the options. With a folder
@@ -92,3 +84,7 @@ TrainResult train(const Other&, Rest&&...) {
 }
 
 }  // namespace doppel::train
+
+#ifndef DOPPEL_COMPILED
+#include <doppel/train/detail/loop.hpp>
+#endif

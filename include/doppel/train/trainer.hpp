@@ -173,4 +173,6 @@ private:
 
 }  // namespace doppel::train
 
+#ifndef DOPPEL_COMPILED
 #include <doppel/train/detail/trainer.hpp>
+#endif

@@ -16,6 +16,7 @@ namespace doppel::views {
 ///     auto four = views::wmse({.size = 32, .min_scale = 0.2}, 4);
 inline Views wmse(const CropOptions& o = {.min_scale = 0.2}, int views = 2) {
     require(views >= 2, "wmse: views must be at least 2, got ", views);
+    require(o.min_scale > 0 && o.min_scale <= 1, "wmse: min_scale must be above 0 and at most 1, got ", o.min_scale);
     PipelineSpec spec = paper_spec(o, image::Filter::bicubic);
     spec.filter = image::Filter::bicubic;
     spec.jitter = {.brightness = 0.4, .contrast = 0.4, .saturation = 0.4, .hue = 0.1, .p = 0.8};

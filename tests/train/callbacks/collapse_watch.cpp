@@ -7,7 +7,7 @@
 using namespace doppel;
 using namespace doppel::test;
 
-TEST_CASE("a collapsing objective is recognised while training, a sound one is not taken for one") {
+TEST_CASE("a collapsing objective is recognized while training, a sound one is not taken for one") {
     const auto ends = [](auto described) {
         described.epochs = 40;
         described.lr = schedules::WarmupCosine{.peak = 0.2, .warmup_fraction = 0.05};
@@ -20,7 +20,7 @@ TEST_CASE("a collapsing objective is recognised while training, a sound one is n
         return result.collapsed;
     };
     CHECK(ends(preset_of(tiny_recipe([](const Tensor& a, const Tensor& b) {
-        return (a - b).pow(2).mean() + (a - a.detach().mean(0)).pow(2).mean();  // towards one point
+        return (a - b).pow(2).mean() + (a - a.detach().mean(0)).pow(2).mean();  // toward one point
     }))));
     CHECK_FALSE(ends(preset()));
 }

@@ -5,6 +5,10 @@
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/linalg_eigh.h>
+#include <ATen/ops/linalg_eigvalsh.h>
+#include <ATen/ops/where.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>

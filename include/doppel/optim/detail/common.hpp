@@ -6,6 +6,9 @@
 #include <doppel/core/tensor.hpp>
 #include <doppel/optim/groups.hpp>
 
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros_like.h>
+
 #include <cmath>
 #include <cstddef>
 #include <cstdint>

@@ -2,6 +2,7 @@
 // The steps of run::run() before and after training.
 #pragma once
 
+#include <doppel/core/compiled.hpp>
 #include <doppel/eval/attention_pictures.hpp>
 #include <doppel/image/write_png.hpp>
 #include <doppel/io/tensorboard.hpp>
@@ -16,6 +17,7 @@
 #include <doppel/run/sheets.hpp>
 #include <doppel/train/callbacks/evaluate_every.hpp>
 #include <doppel/train/error_text.hpp>
+#include <doppel/train/callbacks/evaluate_every.hpp>
 #include <doppel/train/train.hpp>
 
 #include <filesystem>
@@ -240,5 +242,17 @@ private:
     train::Metrics baselines_;
     std::vector<Failure> failures_;
 };
+
+DOPPEL_BODY RunResult whole_run(AnyPreset preset, Data data, RunOptions options, std::vector<train::CallbackRef> callbacks) {
+    WholeRun whole(std::move(preset), std::move(data), std::move(options));
+    auto evaluation = whole.while_training();
+    callbacks.insert(callbacks.begin(), train::CallbackRef(evaluation));
+    try {
+        return whole.finish(train::run_with_logs_and(whole.trainer, std::move(callbacks)));
+    } catch (...) {
+        whole.write_skipped();
+        throw;
+    }
+}
 
 }  // namespace doppel::run::detail

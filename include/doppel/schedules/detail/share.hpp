@@ -15,11 +15,11 @@
 namespace doppel::schedules::detail {
 
 inline void require_length(const char* who, std::int64_t steps) {
-    require(steps > 0, who, ": the length of the run is unknown (Progress.of.steps is ", steps, ")");
+    require(steps > 0, who, ": the length of the run is unknown (TrainingStep.of.steps is ", steps, ")");
 }
 
 /// Returns the completed share of the steps after `from`, in [0, 1].
-inline double share(const char* who, const Progress& at, std::int64_t from = 0) {
+inline double share(const char* who, const TrainingStep& at, std::int64_t from = 0) {
     require_length(who, at.of.steps);
     if (at.step >= at.of.steps) return 1;
     return static_cast<double>(std::max(at.step - from, std::int64_t{0})) / static_cast<double>(at.of.steps - from);

@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loop over a Trainer's steps, with type-erased callbacks.
+// The loop over a Trainer's steps, with type-erased callbacks: part of doppel::compiled.
 #pragma once
 
+#include <doppel/core/compiled.hpp>
 #include <doppel/train/callback.hpp>
+#include <doppel/train/callbacks/collapse_watch.hpp>
+#include <doppel/train/callbacks/give_up.hpp>
+#include <doppel/train/callbacks/metrics_log.hpp>
+#include <doppel/train/callbacks/progress_bar.hpp>
+#include <doppel/train/callbacks/save_checkpoints.hpp>
+#include <doppel/train/callbacks/stop_on_signal.hpp>
+#include <doppel/train/callbacks/tensorboard_log.hpp>
 #include <doppel/train/error_text.hpp>
 #include <doppel/train/trainer.hpp>
 
@@ -33,7 +41,7 @@ inline void save_last_good_step(Trainer& trainer) {
     trainer.saved(Checkpoints(std::filesystem::path(options.out) / "checkpoints", options.keep).save(trainer.step_count(), trainer.snapshot()));
 }
 
-inline TrainResult run_loop(Trainer& trainer, const std::vector<CallbackRef>& callbacks) {
+DOPPEL_BODY TrainResult run_loop(Trainer& trainer, const std::vector<CallbackRef>& callbacks) {
     TrainResult result{.loss = std::numeric_limits<double>::quiet_NaN(), .method = trainer.method()};
     const auto each = [&](auto hook, auto&... arguments) {
         for (const auto& callback : callbacks)
@@ -85,3 +93,23 @@ inline TrainResult run_loop(Trainer& trainer, const std::vector<CallbackRef>& ca
 }
 
 }  // namespace doppel::train::detail
+
+namespace doppel::train {
+
+DOPPEL_BODY TrainResult run_with_logs_and(Trainer& trainer, std::vector<CallbackRef> own) {
+    CollapseWatch collapse;  // before the logs, which write what it records
+    GiveUp give_up;
+    MetricsLog metrics;
+    TensorboardLog tensorboard;
+    ProgressBar progress;
+    SaveCheckpoints checkpoints;
+    StopOnSignal signals;  // last: a signal during another callback counts at once
+    std::vector<CallbackRef> all{CallbackRef(collapse)};
+    all.insert(all.end(), own.begin(), own.end());
+    for (const auto& shipped : {CallbackRef(give_up), CallbackRef(metrics), CallbackRef(tensorboard), CallbackRef(progress),
+                                CallbackRef(checkpoints), CallbackRef(signals)})
+        all.push_back(shipped);
+    return detail::run_loop(trainer, all);
+}
+
+}  // namespace doppel::train

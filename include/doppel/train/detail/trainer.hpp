@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bodies of Trainer.
+// The bodies of Trainer: part of doppel::compiled.
 #pragma once
 
+#include <doppel/core/device.hpp>
+#include <doppel/core/compiled.hpp>
 #include <doppel/eval/collapse.hpp>
 #include <doppel/optim/clip.hpp>
 #include <doppel/optim/freeze.hpp>
@@ -81,7 +83,7 @@ inline AnyMethod prepared(AnyMethod method, at::Device device, bool with_channel
 
 }  // namespace detail
 
-inline Trainer::Trainer(AnyPreset preset, data::Dataset images, TrainOptions options)
+DOPPEL_BODY Trainer::Trainer(AnyPreset preset, data::Dataset images, TrainOptions options)
     : preset_(std::move(preset)),
       images_(std::move(images)),
       options_(detail::checked(std::move(options), preset_)),
@@ -112,7 +114,7 @@ inline Trainer::Trainer(AnyPreset preset, data::Dataset images, TrainOptions opt
     generators_.seed(static_cast<std::uint64_t>(options_.seed));
 }
 
-inline StepReport Trainer::step() {
+DOPPEL_BODY StepReport Trainer::step() {
     require(!finished(), "Trainer: the run is finished (",
             stopped_.empty() ? std::to_string(total_steps()) + " steps" : stopped_, "); ask finished() before step()");
     const auto started = std::chrono::steady_clock::now();
@@ -138,9 +140,9 @@ inline StepReport Trainer::step() {
     return report;
 }
 
-inline void Trainer::attempt(StepReport& report) {
+DOPPEL_BODY void Trainer::attempt(StepReport& report) {
     const std::int64_t step = step_count();
-    const doppel::Progress at{.step = step, .of = horizon_};
+    const doppel::TrainingStep at{.step = step, .of = horizon_};
     report.step = step + 1;
     report.lr = lr_(at);
     if (preset_.weight_decay) report.weight_decay = (*preset_.weight_decay)(at);
@@ -185,7 +187,7 @@ inline void Trainer::attempt(StepReport& report) {
 }
 
 /// What is known only between forward() and commit().
-inline void Trainer::add_metrics(StepReport& report) const {
+DOPPEL_BODY void Trainer::add_metrics(StepReport& report) const {
     for (const Tensor& features : report.outputs.features)
         if (features.defined()) {
             report.metrics["feature_std"] = eval::feature_std(features).item<double>();
@@ -194,7 +196,7 @@ inline void Trainer::add_metrics(StepReport& report) const {
     for (const auto& [name, value] : method_.metrics()) report.metrics[name] = value.item<double>();
 }
 
-inline void Trainer::log(StepReport& report) {
+DOPPEL_BODY void Trainer::log(StepReport& report) {
     logged_ = true;
     report.metrics["loss"] = summed_ > 0 ? loss_sum_.item<double>() / static_cast<double>(summed_)
                                          : std::numeric_limits<double>::quiet_NaN();
@@ -209,7 +211,7 @@ inline void Trainer::log(StepReport& report) {
     if (skipped() > 0) report.metrics["skipped_steps"] = static_cast<double>(skipped());
 }
 
-inline void Trainer::restore(const std::filesystem::path& path) {
+DOPPEL_BODY void Trainer::restore(const std::filesystem::path& path) {
     const auto longer = [&](const std::string& name, const std::string& there, const std::string& here) {
         return name == "epochs" && there.size() < 10 && std::atoll(there.c_str()) < std::atoll(here.c_str()) &&
                std::atoll(there.c_str()) > 0;

@@ -1,21 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/queues/fifo.hpp>
-#include <doppel/queues/support_set.hpp>
 
-#include "support/torch_support.hpp"
-
-#include <map>
+#include "support/state.hpp"
 
 using namespace doppel;
 using namespace doppel::test;
-
-namespace {
-std::map<std::string, Tensor> state_of(queues::Fifo::State& queue) {
-    std::map<std::string, Tensor> all;
-    queue.state([&](const char* name, Tensor& value) { all[name] = value; });
-    return all;
-}
-}  // namespace
 
 TEST_CASE("a Fifo queue holds the last K keys in a ring, for any capacity and batch size") {
     for (std::int64_t capacity : {1, 5, 8, 20})
@@ -50,13 +39,4 @@ TEST_CASE("a Fifo queue starts with unit rows, stays float32 and takes no gradie
 
 TEST_CASE("a Fifo queue says which capacity it was given") {
     CHECK(mentions(message_of([] { queues::Fifo{.capacity = 0}.build(8); }), {"Fifo", "capacity", "0"}));
-}
-
-TEST_CASE("a support set takes the first view's targets alone, one row an image") {
-    auto set = queues::SupportSet{.capacity = 6}.build(4);
-    const Tensor before = set.read().clone(), first = wave({4, 4}, 0.7, 1, at::kFloat), second = wave({4, 4}, 0.9, 5, at::kFloat);
-    set.commit(Outputs{.target = {first, second}});
-    CHECK(largest_difference(set.read().narrow(0, 0, 4), first / first.norm(2, 1, true)) < 1e-6);
-    CHECK(bit_equal(set.read().narrow(0, 4, 2), before.narrow(0, 4, 2)));
-    CHECK(mentions(message_of([] { queues::SupportSet{.capacity = 0}.build(8); }), {"SupportSet", "capacity", "0"}));
 }

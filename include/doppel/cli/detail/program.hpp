@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// The training program: part of doppel::compiled.
+#pragma once
+
+#include <doppel/cli/arguments.hpp>
+#include <doppel/cli/config_file.hpp>
+#include <doppel/cli/data_options.hpp>
+#include <doppel/cli/options_document.hpp>
+#include <doppel/cli/program.hpp>
+#include <doppel/core/compiled.hpp>
+#include <doppel/core/error.hpp>
+#include <doppel/methods/entry.hpp>
+#include <doppel/run/run.hpp>
+
+#include <ATen/Parallel.h>
+#include <c10/util/Exception.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace doppel::cli {
+
+/// Options of the program itself.
+struct ProgramOptions {
+    std::string config{};
+    bool verbose = false;
+
+    static constexpr auto fields() {
+        return std::tuple(options::field(&ProgramOptions::config, "config",
+                                         "JSON file of options, as a run's config.json; the command line overrides it"),
+                          options::field(&ProgramOptions::verbose, "verbose", "print more about errors"));
+    }
+};
+
+namespace detail {
+
+/// The method's rows without those that the program decides itself.
+inline std::vector<options::Row> shown(const std::vector<options::Row>& rows) {
+    std::vector<options::Row> kept;
+    for (const auto& row : rows)
+        if (row.name != "size") kept.push_back(row);
+    return kept;
+}
+
+inline const options::Row& row_named(const std::vector<options::Row>& rows, const std::string& name) {
+    const auto found = std::find_if(rows.begin(), rows.end(), [&](const auto& row) { return row.name == name; });
+    require(found != rows.end(), "a method's options must have ", name, ", as options::Crops has");
+    return *found;
+}
+
+inline int train(const std::vector<std::string>& words, const std::string& program, const methods::MethodEntry& entry) {
+    ProgramOptions own;
+    DataOptions data_options;
+    EncoderOptions encoder_options{.arch = entry.about.arch};
+    run::RunOptions run_options{.train = {.seed = 1}, .title = entry.about.title, .uses_labels = entry.about.labels};
+    const auto own_rows = options::rows_of(own), data_rows = options::rows_of(data_options),
+               encoder_rows = options::rows_of(encoder_options), run_rows = options::rows_of(run_options);
+    const auto sections = [&](const std::vector<options::Row>& method) {
+        std::vector<Section> all{{"Data", data_rows}, {"Encoder", encoder_rows}, {entry.about.title, shown(method)},
+                                 {"Run", run_rows}, {"Other", own_rows}};
+        if (entry.about.own_encoder) all.erase(all.begin() + 1);
+        return all;
+    };
+    const std::string text = entry.about.title + ": " + entry.about.text +
+                             (entry.about.paper.empty() ? "" : " Paper: " + entry.about.paper + ".");
+    const std::string footer =
+        "A run leaves config.json, metrics.jsonl, checkpoints/, encoder.safetensors and report.html in its folder.\n"
+        "Example: " + program + " --data photos --size 128 --epochs 100 --out runs/photos";
+
+    // First pass: what was given. The method's defaults depend on the size of the views and the kind of encoder.
+    auto arguments = parse(words, program, text, sections(entry.values(methods::Scale::small).rows), footer);
+    const bool asked = !arguments.answer.empty();
+    if (asked) {  // again without the question, for the values that the defaults depend on
+        std::vector<std::string> others;
+        for (const auto& word : words)
+            if (word != "--help" && word != "-h" && word != "--version") others.push_back(word);
+        if (arguments.answer.starts_with("doppel ")) return std::fputs(arguments.answer.c_str(), stdout) < 0 ? 1 : 0;
+        arguments = parse(others, program, text, sections(entry.values(methods::Scale::small).rows), footer);
+    }
+    set_given(arguments, own_rows);
+    const ConfigFile config = own.config.empty() ? ConfigFile() : ConfigFile(own.config);
+    require(config.method().empty() || config.method() == entry.about.name, "--config: ", own.config, " is for the method ",
+            config.method(), ", this is ", entry.about.name);
+    for (const auto& [section, rows] : {std::pair("data", data_rows), std::pair("encoder", encoder_rows), std::pair("run", run_rows)}) {
+        config.apply(section, rows);
+        set_given(arguments, rows);
+    }
+    const bool transformer = encoder_options.arch.starts_with("vit");
+    if (asked) {
+        const int size = data_options.size > 0 ? data_options.size : 32;
+        const auto values = entry.values(methods::scale_of(size), transformer);
+        const auto help = parse({"--help"}, program, text + " Defaults below are those for views of " + std::to_string(size) + " px.",
+                                sections(values.rows), footer);
+        return std::fputs(help.answer.c_str(), stdout) < 0 ? 1 : 0;
+    }
+    if (entry.about.own_encoder)
+        for (const char* name : {"arch", "stem"})
+            require(!arguments.given.contains(name), "--", name, " has no effect: this method has its own encoder");
+
+    auto splits = open_data(data_options, static_cast<std::uint64_t>(run_options.train.seed));
+    require(splits.train.size() >= 2, "--data: ", data_options.data, " has one image, expected at least two to train on");
+    data::DamagedImages damaged;
+    const int size = size_for(data_options, splits.train, run_options.strict ? nullptr : &damaged);
+    auto values = entry.values(methods::scale_of(size), transformer);
+    config.apply("options", values.rows);
+    set_given(arguments, shown(values.rows));
+    require(detail::row_named(values.rows, "size").set(std::to_string(size)), "--size must be from 1 to 4096, got ", size);
+    const int channels = *std::get<int*>(row_named(values.rows, "channels").value);
+    require(channels == 1 || channels == 3, "--channels must be 1 or 3, got ", channels);
+    if (data_options.threads > 0) at::set_num_threads(static_cast<int>(data_options.threads));
+    const auto encoder = encoder_of(encoder_options, size, channels);
+    const auto preset = entry.preset(encoder, values, {.images = splits.train.size()});
+    if (!entry.about.own_encoder) run_options.encoder = run::encoder_info(encoder);
+    run_options.record["command"] = words;
+    run_options.record["data"] = options::to_json(data_rows);
+    if (!entry.about.own_encoder) run_options.record["encoder"] = options::to_json(encoder_rows);
+    const auto name = data_options.data == "embedded" ? std::string("the embedded images")
+                                                      : std::filesystem::weakly_canonical(data_options.data).filename().string();
+    return run::run(preset, run::data_from(std::move(splits), name), run_options).status();
+}
+
+/// Runs `action` and turns what it throws into one line on stderr and an exit status.
+template <class Action>
+int guarded(const std::string& program, bool verbose, Action&& action) {
+    try {
+        return action();
+    } catch (const Error& problem) {
+        std::fprintf(stderr, "%s: %s\n", program.c_str(), problem.what());
+        return 2;
+    } catch (const c10::Error& problem) {
+        const std::string text = verbose ? problem.what() : problem.what_without_backtrace();
+        std::fprintf(stderr, "%s: %s%s\n", program.c_str(), verbose ? text.c_str() : text.substr(0, text.find('\n')).c_str(),
+                     verbose ? "" : " (--verbose tells more)");
+    } catch (const std::exception& problem) { std::fprintf(stderr, "%s: %s\n", program.c_str(), problem.what()); }
+    return 1;
+}
+
+}  // namespace detail
+
+DOPPEL_BODY int train(int argc, char** argv, const methods::MethodEntry& entry) {
+    const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+    const std::string program = argc > 0 ? std::filesystem::path(argv[0]).filename().string() : entry.about.name;
+    const bool verbose = std::find(words.begin(), words.end(), "--verbose") != words.end();
+    return detail::guarded(entry.about.name, verbose, [&] { return detail::train(words, program, entry); });
+}
+
+DOPPEL_BODY int train(int argc, char** argv, const std::vector<methods::MethodEntry>& entries) {
+    const std::string program = argc > 0 ? std::filesystem::path(argv[0]).filename().string() : "train";
+    std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+    const bool verbose = std::find(words.begin(), words.end(), "--verbose") != words.end();
+    return detail::guarded(program, verbose, [&] {
+        if (words == std::vector<std::string>{"--options"}) return std::fputs(options_document(entries).c_str(), stdout) < 0 ? 1 : 0;
+        std::string name;
+        if (!words.empty() && !words.front().starts_with("-")) {
+            name = words.front();
+            words.erase(words.begin());
+        } else if (const auto at = std::find(words.begin(), words.end(), "--config"); at != words.end() && at + 1 != words.end()) {
+            name = ConfigFile(*(at + 1)).method();
+        }
+        if (name.empty()) {
+            std::string list = "usage: " + program + " METHOD [options]    (METHOD --help lists its options; --options prints all)\n\n";
+            for (const auto& entry : entries) {
+                list += "  " + entry.about.name;
+                list.append(entry.about.name.size() < 16 ? 16 - entry.about.name.size() : 1, ' ');
+                list += entry.about.text + "\n";
+            }
+            const bool wanted = words.empty() || words.front() == "--help" || words.front() == "-h";
+            std::fputs(list.c_str(), wanted ? stdout : stderr);
+            return wanted ? 0 : 2;
+        }
+        return detail::train(words, program + " " + name, methods::find_in(entries, name));
+    });
+}
+
+}  // namespace doppel::cli

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doppel/core/device.hpp>
+#include <doppel/core/precision.hpp>
+
+#include <ATen/autocast_mode.h>  // its declarations must be those of core/precision.hpp, or this file does not compile
+
+#include "support/torch_support.hpp"
+
+using namespace doppel;
+using namespace doppel::test;
+
+TEST_CASE("autocast is on within its scope alone, and restored when the scope throws") {
+    const Tensor a = at::ones({2, 2});
+    const auto type = [&] { return a.mm(a).scalar_type(); };
+    CHECK(type() == at::kFloat);
+    {
+        const Autocast outer(at::kCPU, Precision::bf16);
+        CHECK(type() == at::kBFloat16);
+        {
+            const Autocast inner(at::kCPU, Precision::fp32);
+            CHECK(type() == at::kFloat);
+        }
+        CHECK(type() == at::kBFloat16);
+        try {
+            const Autocast inner(at::kCPU, Precision::fp32);
+            fail("out of the scope");
+        } catch (const Error&) {
+        }
+        CHECK(type() == at::kBFloat16);
+        CHECK(at::autocast::is_autocast_enabled(at::kCPU));
+    }
+    CHECK(type() == at::kFloat);
+    CHECK(!at::autocast::is_autocast_enabled(at::kCPU));
+}
+
+TEST_CASE("precisions and devices have names, and others are refused") {
+    for (const auto precision : {Precision::fp32, Precision::bf16}) CHECK(precision_from(name_of(precision)) == precision);
+    says([] { precision_from("fp16"); }, {"precision", "fp32 or bf16", "fp16"});
+    CHECK(device_from("cpu") == at::kCPU);
+    for (const char* wrong : {"gpu", "cuda:", "cuda:x", "cuda:1234", ""}) says([&] { device_from(wrong); }, {"device", wrong});
+}

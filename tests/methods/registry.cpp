@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every shipped method must do, as loops over the registry: build, step, resume bit for bit whatever the number of
+// workers, and export its encoder.
+#include <doppel/methods/registry.hpp>
+
+#include <doppel/cli/options_document.hpp>
+#include <doppel/data/embedded.hpp>
+#include <doppel/encoders/resnet.hpp>
+#include <doppel/encoders/vit.hpp>
+#include <doppel/io/safetensors.hpp>
+#include <doppel/run/encoder_file.hpp>
+#include <doppel/train/trainer.hpp>
+
+#include "support/files.hpp"
+#include "support/fixtures.hpp"
+#include "support/support.hpp"
+#include "support/torch_support.hpp"
+
+#include <set>
+
+using namespace doppel;
+using namespace doppel::test;
+
+namespace {
+
+const data::Dataset& images() {
+    static const data::Dataset all = data::Embedded({.size = 16, .count = 24});
+    return all;
+}
+
+/// The smallest encoder that a method takes.
+encoders::ByName encoder_for(const methods::MethodEntry& entry) {
+    if (entry.about.arch.starts_with("vit"))
+        return encoders::Vit{.kind = VitKind::ti, .patch = 4, .image_size = 16, .depth = 1};
+    return encoders::ResNet{.depth = 18, .stem = Stem::cifar, .width = 0.125};
+}
+
+/// The method on 16-px views with narrow heads, four steps an epoch.
+AnyPreset tiny_preset(const methods::MethodEntry& entry) {
+    auto values = entry.values(methods::Scale::small, entry.about.arch.starts_with("vit"));
+    const std::map<std::string, std::string> tiny{{"epochs", "1"},     {"batch-size", "6"}, {"size", "16"},   {"local-size", "8"},
+                                                  {"hidden", "16"},    {"out-dim", "8"},    {"queue", "32"},  {"predictor", "16"},
+                                                  {"bottleneck", "8"}, {"prototypes", "8"}, {"dims", "8"},    {"w-size", "0"},
+                                                  {"bn-groups", "1"},  {"directions", "8"}, {"queue-from", "0"}};
+    for (const auto& row : values.rows)
+        if (const auto found = tiny.find(row.name); found != tiny.end()) REQUIRE(row.set(found->second));
+    return entry.preset(encoder_for(entry), values, {.images = images().size()});
+}
+
+train::TrainOptions options(int workers) {
+    return {.seed = 3, .device = "cpu", .workers = workers, .progress = train::ProgressMode::off};
+}
+
+void require_equal(const io::TensorFile& a, const io::TensorFile& b) {
+    REQUIRE(a.tensors.size() == b.tensors.size());
+    for (const auto& [name, tensor] : a.tensors) {
+        INFO(name);
+        REQUIRE(at::equal(tensor, b.tensors.at(name)));
+    }
+}
+
+}  // namespace
+
+TEST_CASE("names in the registry are different stems, and every text is there") {
+    std::set<std::string> names, titles;
+    for (const auto& entry : methods::all()) {
+        INFO(entry.about.name);
+        CHECK(names.insert(entry.about.name).second);
+        CHECK(titles.insert(entry.about.title).second);
+        CHECK(entry.about.text.ends_with("."));
+        CHECK(entry.about.paper.starts_with("arXiv:"));
+        CHECK(std::filesystem::exists(source_folder() / "include/doppel/methods" / (entry.about.name + ".hpp")));
+        CHECK(&methods::find(entry.about.name) == &entry);
+    }
+    CHECK(names.size() == 24);
+    CHECK(mentions(message_of([] { methods::find("simclrr"); }), {"no method 'simclrr'", "did you mean simclr?", "lejepa"}));
+}
+
+TEST_CASE("every method's options are valid for both scales, describe themselves, and reach the preset") {
+    for (const auto& entry : methods::all())
+        for (const auto scale : {methods::Scale::imagenet, methods::Scale::small})
+            for (const bool transformer : {false, true}) {
+                INFO(entry.about.name);
+                auto values = entry.values(scale, transformer);
+                options::validate(entry.about.name, values.rows);
+                std::set<std::string> names;
+                std::set<const void*> places;
+                for (const auto& row : values.rows) {
+                    INFO(row.name);
+                    CHECK(names.insert(row.name).second);
+                    CHECK(!row.meaning.empty());
+                    // No member is described twice, for then another one is not described at all.
+                    std::visit([&](const auto& value) {
+                        if constexpr (std::is_pointer_v<std::decay_t<decltype(value)>>) CHECK(places.insert(value).second);
+                    }, row.value);
+                }
+                for (const char* shared : {"epochs", "batch-size", "lr", "weight-decay", "size", "channels", "min-scale"})
+                    CHECK(names.contains(shared));
+                CHECK(methods::scale_of(std::stoi([&] {
+                          for (const auto& row : values.rows)
+                              if (row.name == "size") return row.text();
+                          return std::string("0");
+                      }())) == scale);
+            }
+}
+
+TEST_CASE("README and docs/options.md have every method, as the registry has it") {
+    const auto text_of = [](const std::filesystem::path& path) {
+        const auto bytes = read_bytes(path);
+        return std::string(bytes.begin(), bytes.end());
+    };
+    const auto readme = text_of(source_folder() / "README.md");
+    for (const auto& entry : methods::all()) {
+        INFO(entry.about.name);
+        CHECK(readme.find("| `" + entry.about.name + "` | " + entry.about.title) != std::string::npos);
+        CHECK(readme.find("[" + entry.about.paper.substr(6) + "]") != std::string::npos);
+    }
+    // To renew it: ./run train --options > docs/options.md
+    CHECK(text_of(source_folder() / "docs/options.md") == cli::options_document(methods::all()));
+}
+
+TEST_CASE("an option out of its range is refused before anything is built") {
+    const auto& entry = methods::find("byol");
+    auto values = entry.values(methods::Scale::small);
+    for (const auto& row : values.rows)
+        if (row.name == "momentum") *std::get<double*>(row.value) = 1.5;
+    CHECK(message_of([&] { entry.preset(encoder_for(entry), values, {.images = 8}); }) ==
+          "byol: momentum must be a number from 0 to 1, got 1.5");
+}
+
+TEST_CASE("every method steps, and resumes bit for bit with another number of workers") {
+    TemporaryFolder folder;
+    for (const auto& entry : methods::all()) {
+        INFO(entry.about.name);
+        const auto preset = tiny_preset(entry);
+        CHECK(preset.name == entry.about.name);
+        CHECK(preset.options.contains("epochs"));
+        train::Trainer whole(preset, images(), options(1));
+        REQUIRE(whole.total_steps() == 4);
+        std::vector<double> losses;
+        while (!whole.finished()) {
+            const auto report = whole.step();
+            REQUIRE(report.taken);
+            losses.push_back(report.loss.item<double>());
+        }
+        for (const double loss : losses) CHECK(std::isfinite(loss));
+
+        train::Trainer first(preset, images(), options(0));
+        for (int step = 0; step < 2; ++step) first.step();
+        const auto path = folder / (entry.about.name + ".safetensors");
+        io::save_safetensors(path, first.snapshot(), io::Checksum::crc32);
+        train::Trainer second(preset, images(), options(3));
+        second.restore(path);
+        CHECK(second.step().loss.item<double>() == losses[2]);
+        CHECK(second.step().loss.item<double>() == losses[3]);
+        require_equal(whole.snapshot(), second.snapshot());
+    }
+}
+
+TEST_CASE("every method exports the encoder that its preset names") {
+    TemporaryFolder folder;
+    for (const auto& entry : methods::all()) {
+        INFO(entry.about.name);
+        const auto preset = tiny_preset(entry);
+        train::Trainer trainer(preset, images(), options(0));
+        trainer.step();
+        const auto encoder = trainer.method().encoder(preset.export_encoder);
+        const auto path = folder / (entry.about.name + ".safetensors");
+        run::save_encoder(path, *encoder, preset.views.eval, {{"method", preset.name}});
+        const auto file = io::load_safetensors(path);
+        CHECK(file.tensors.size() == encoder->named_parameters().size() + encoder->named_buffers().size());
+        CHECK(file.metadata.at("image_size") == "16");
+        CHECK(file.metadata.at("method") == entry.about.name);
+        for (const auto& item : encoder->named_parameters()) CHECK(at::equal(file.tensors.at(item.key()), item.value()));
+    }
+}
