@@ -41,7 +41,7 @@ TEST_CASE("an encoder's architecture in words and as metadata") {
 
 TEST_CASE("saved weights load into an encoder of the same architecture, and into no other") {
     TemporaryFolder folder;
-    const TinyNet saved(4), other(4), wide(8);
+    TinyNet saved(4), other(4), wide(8);
     const auto file = folder / "a.safetensors";
     run::save_encoder(file, *saved, augment::Pipeline({.size = 8, .operations = {augment::CenterCrop{.size = 8}}}), {{"arch", "tiny"}});
     REQUIRE_FALSE(at::equal(saved->conv->weight, other->conv->weight));
@@ -54,7 +54,7 @@ TEST_CASE("saved weights load into an encoder of the same architecture, and into
     const Tensor before = wide->conv->weight.detach().clone();
     CHECK(message_of([&] { run::load_encoder(file, *wide); }).ends_with("bn.bias has the shape [4], the encoder expects [8]"));
     CHECK(at::equal(wide->conv->weight, before));
-    const torch::nn::BatchNorm2d small(4);
+    torch::nn::BatchNorm2d small(4);
     CHECK(message_of([&] { run::load_encoder(file, *small); }).ends_with("has no tensor bias, which the encoder needs"));
     torch::nn::Sequential none;
     CHECK(message_of([&] { run::load_encoder(file, *none); }).ends_with("has a tensor bn.bias, for which the encoder has no place"));
