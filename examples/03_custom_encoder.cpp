@@ -24,6 +24,7 @@
 #include <doppel/methods/simclr.hpp>
 #include <doppel/run/run.hpp>
 
+#include <torch/nn/modules/pooling.h>  // doppel includes the layers that it uses, not all of torch
 #include <cstdint>
 #include <cstdlib>
 using namespace doppel;

@@ -10,8 +10,7 @@
 //     optim::drop_frozen(preset.frozen, optimizer.groups(), at.step, at.of.steps_per_epoch);
 //     preset.clip(optimizer.groups());
 //     optimizer.step(lr(at), (*preset.weight_decay)(at));
-// Then with train::Trainer, which knows all of this, and also accumulation, mixed precision, checkpoints (snapshot(),
-// restore()) and exact resume, and leaves the loop to you.
+// Then with train::Trainer, which does all of this, accumulation, mixed precision, snapshot() and exact restore() too.
 //
 //     ./run example 06 [EPOCHS]
 //
@@ -19,6 +18,7 @@
 #include <doppel/data/embedded.hpp>
 #include <doppel/encoders/resnet.hpp>
 #include <doppel/methods/simclr.hpp>
+#include <doppel/train/primitives.hpp>
 #include <doppel/train/trainer.hpp>
 
 #include <iostream>

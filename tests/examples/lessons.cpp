@@ -21,6 +21,8 @@
 #include <doppel/train/trainer.hpp>
 #include <doppel/views/multi_crop.hpp>
 
+#include <torch/nn/modules/pooling.h>
+
 #include "support/torch_support.hpp"
 
 #include <cmath>
