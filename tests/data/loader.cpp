@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <doppel/views/views.hpp>
+#include <doppel/views/simclr.hpp>
 #include <doppel/data/embedded.hpp>
 #include <doppel/data/loader.hpp>
 

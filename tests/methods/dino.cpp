@@ -183,7 +183,7 @@ TEST_CASE("DINO's values are the authors', for ViTs and ResNets") {
     CHECK(rate(preset, 0.1) == Approx(5e-4 * 2));
     CHECK(rate(preset, 1) == Approx(1e-6));
     CHECK(preset.optimizer.check_learning_rate(5e-4 * 2).empty());
-    CHECK(preset.clip.pipelines == 3);
+    CHECK(preset.clip.each == 3);
     CHECK(preset.clip.global == 0);
     const auto& recipe = preset.recipe;
     CHECK(recipe.encoder.drop_path == 0.1);

@@ -212,7 +212,7 @@ TEST_CASE("a preset's weight decay by schedule, clipping and freezing reach the 
     auto all = preset();
     all.optimizer = listener;
     all.weight_decay = schedules::Linear{.from = 0, .to = 1};
-    all.clip = {.pipelines = 1e-3};
+    all.clip = {.each = 1e-3};
     all.frozen = {{.matches = "projector.", .epochs = 1}, {.matches = "encoder.", .steps = 2}};
     train::Trainer trainer(all, images(), quick());
     finish(trainer);

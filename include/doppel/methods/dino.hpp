@@ -171,7 +171,7 @@ auto dino(Encoder encoder, const DinoOptionsOf<D>& o = {}) {
         .epochs = o.train.epochs,
         .batch_size = o.train.batch_size,
         .export_encoder = Network::target,
-        .clip = {.pipelines = o.clip},
+        .clip = {.each = o.clip},
         .options = options::to_json(o)};
     if (o.final_weight_decay != o.train.weight_decay)
         preset.weight_decay = schedules::Cosine{.from = o.train.weight_decay, .to = o.final_weight_decay};

@@ -67,7 +67,7 @@ inline Tensor clip_global(const Groups& groups, double max_norm) {
 
 /// Options of gradient clipping before each optimizer step.
 ///
-///     preset.clip = {.pipelines = 3};     // DINO
+///     preset.clip = {.each = 3};     // DINO
 struct Clip {
     double each = 0;    ///< maximum norm per parameter (clip_each); 0: no limit
     double global = 0;  ///< maximum joint norm (clip_global), applied after `each`; 0: no limit
