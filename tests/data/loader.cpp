@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <doppel/views/views.hpp>
+#include <doppel/views/simclr.hpp>
 #include <doppel/data/embedded.hpp>
 #include <doppel/data/loader.hpp>
 
@@ -18,7 +18,7 @@ using data::Loader;
 namespace {
 
 data::Dataset images(std::int64_t count = 50) { return data::Embedded({.size = 16, .count = count}); }
-auto two_views() { return views::simclr_small(16).each; }
+auto two_views() { return views::simclr_small(16).pipelines; }
 
 std::vector<Batch> all(const Loader& loader, std::int64_t first, std::int64_t last) {
     std::vector<Batch> batches;

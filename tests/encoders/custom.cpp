@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/encoders/custom.hpp>
+
+#include <torch/nn/modules/pooling.h>
 #include <doppel/losses/byol.hpp>
 #include <doppel/losses/simsiam.hpp>
 #include <doppel/recipe/any_method.hpp>

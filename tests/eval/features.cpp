@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Features of whole data sets: order, damaged images, and a method that is left as it was.
-#include <doppel/views/views.hpp>
+#include <doppel/views/simclr.hpp>
 #include <doppel/data/embedded.hpp>
 #include <doppel/eval/features.hpp>
 #include <doppel/eval/pixels.hpp>

@@ -13,6 +13,7 @@
 
 using namespace doppel;
 using namespace doppel::test;
+using losses::sinkhorn;
 using losses::Swav;
 
 namespace {

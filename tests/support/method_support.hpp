@@ -4,6 +4,7 @@
 
 #include <doppel/heads/mlp.hpp>
 #include <doppel/recipe/any_method.hpp>
+#include <doppel/schedules/constant.hpp>
 #include <doppel/targets/ema.hpp>
 #include <doppel/targets/stop_gradient.hpp>
 

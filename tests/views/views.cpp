@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reference/augment.hpp"
 
+#include <doppel/views/multi_crop.hpp>
+#include <doppel/views/simclr.hpp>
 #include <doppel/views/views.hpp>
 
 #include <cmath>
@@ -26,14 +28,14 @@ std::vector<float> look(const Pipeline& view, const Image& image, const random::
 TEST_CASE("a view is a pure function of seed, epoch, index and view number") {
     const auto both = views::simclr_small();
     const Image& busy = expected("source/busy");
-    const auto first = look(both.each[0], busy, at(3, 17, 0));
-    for (std::uint64_t i = 0; i < 5; ++i) look(both.each[1], busy, at(i, i, 1));  // others in between do not matter
-    CHECK(look(both.each[0], busy, at(3, 17, 0)) == first);
-    CHECK(look(Pipeline(both.each[0]), busy, at(3, 17, 0)) == first);
-    CHECK(look(both.each[1], busy, at(3, 17, 1)) != first);
-    CHECK(look(both.each[0], busy, at(4, 17, 0)) != first);
-    CHECK(look(both.each[0], busy, at(3, 18, 0)) != first);
-    CHECK(look(both.each[0], busy, at(3, 17, 0, 2)) != first);
+    const auto first = look(both.pipelines[0], busy, at(3, 17, 0));
+    for (std::uint64_t i = 0; i < 5; ++i) look(both.pipelines[1], busy, at(i, i, 1));  // others in between do not matter
+    CHECK(look(both.pipelines[0], busy, at(3, 17, 0)) == first);
+    CHECK(look(Pipeline(both.pipelines[0]), busy, at(3, 17, 0)) == first);
+    CHECK(look(both.pipelines[1], busy, at(3, 17, 1)) != first);
+    CHECK(look(both.pipelines[0], busy, at(4, 17, 0)) != first);
+    CHECK(look(both.pipelines[0], busy, at(3, 18, 0)) != first);
+    CHECK(look(both.pipelines[0], busy, at(3, 17, 0, 2)) != first);
 }
 
 TEST_CASE("the views of one image differ") {
@@ -43,8 +45,8 @@ TEST_CASE("the views of one image differ") {
     for (std::uint64_t i = 0; i < 50; ++i) {
         equal_crops += only_crop.render(expected("source/busy"), at(0, i, 0)) ==
                        only_crop.render(expected("source/busy"), at(0, i, 1));
-        equal += both.each[0].render(expected("source/busy"), at(0, i, 0)) ==
-                 both.each[1].render(expected("source/busy"), at(0, i, 1));
+        equal += both.pipelines[0].render(expected("source/busy"), at(0, i, 0)) ==
+                 both.pipelines[1].render(expected("source/busy"), at(0, i, 1));
     }
     CHECK(equal == 0);
     CHECK(equal_crops == 0);
@@ -62,7 +64,7 @@ TEST_CASE("a view writes planes of (x/255 - mean) / std") {
 }
 
 TEST_CASE("render is the view before normalization") {
-    const Pipeline view = views::simclr({.size = 16, .normalize = augment::unit_normalize}).each[0];
+    const Pipeline view = views::simclr({.size = 16, .normalize = augment::unit_normalize}).pipelines[0];
     const Image image = view.render(expected("source/busy"), at(1, 2, 0));
     const auto out = look(view, expected("source/busy"), at(1, 2, 0));
     REQUIRE(image.pixels.size() == out.size());
@@ -73,13 +75,13 @@ TEST_CASE("render is the view before normalization") {
 
 TEST_CASE("a view brings its source to its channels") {
     const auto color = views::simclr({.size = 16}), gray = views::simclr({.size = 16, .channels = 1});
-    CHECK(gray.each[0].values() == 256);
+    CHECK(gray.pipelines[0].values() == 256);
     const Image three = color.eval.render(expected("source/gray"), at(0, 0, 0));
     REQUIRE(three.channels == 3);
     const Image one = gray.eval.render(expected("source/busy"), at(0, 0, 0));
     REQUIRE(one.channels == 1);
     CHECK(image::with_channels(three, 1) == one);  // source/gray is the luma of source/busy
-    CHECK(gray.each[1].render(expected("source/busy"), at(0, 0, 1)).pixels.size() == 256);
+    CHECK(gray.pipelines[1].render(expected("source/busy"), at(0, 0, 1)).pixels.size() == 256);
 }
 
 TEST_CASE("operations act in the order they stand in") {
@@ -96,11 +98,11 @@ TEST_CASE("operations act in the order they stand in") {
 TEST_CASE("simclr stands in the paper's order with the paper's values") {
     const auto pair = views::simclr({.strength = 0.5});
     CHECK(pair.name == "simclr");
-    CHECK(pair.each.size() == 2);
+    CHECK(pair.pipelines.size() == 2);
     CHECK(pair.globals == 2);
-    CHECK(pair.each[0].size() == 224);
-    CHECK(pair.each[0].channels() == 3);
-    CHECK(pair.each[0].describe() ==
+    CHECK(pair.pipelines[0].size() == 224);
+    CHECK(pair.pipelines[0].channels() == 3);
+    CHECK(pair.pipelines[0].describe() ==
           "random_resized_crop(size=224, scale=[0.08, 1], ratio=[0.75, 1.33333], filter=bicubic) > "
           "horizontal_flip(p=0.5) > color_jitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, p=0.8) > "
           "grayscale(p=0.2) > gaussian_blur(p=0.5, sigma=[0.1, 2], kind=gaussian) > "
@@ -109,8 +111,8 @@ TEST_CASE("simclr stands in the paper's order with the paper's values") {
 
 TEST_CASE("simclr_small has CIFAR's values and no blur") {
     const auto pair = views::simclr_small();
-    CHECK(pair.each[0].size() == 32);
-    CHECK(pair.each[0].describe() ==
+    CHECK(pair.pipelines[0].size() == 32);
+    CHECK(pair.pipelines[0].describe() ==
           "random_resized_crop(size=32, scale=[0.08, 1], ratio=[0.75, 1.33333], filter=bilinear) > "
           "horizontal_flip(p=0.5) > color_jitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, p=0.8) > "
           "grayscale(p=0.2) > normalize(mean=[0.4914, 0.4822, 0.4465], std=[0.2023, 0.1994, 0.201])");
@@ -128,20 +130,20 @@ TEST_CASE("the plain view is a fixed resize and center crop") {
 
 TEST_CASE("multi_crop has global views first, then local ones of their own size and area") {
     const auto crops = views::multi_crop({.global_size = 32, .local_size = 16, .globals = 2, .locals = 3});
-    REQUIRE(crops.each.size() == 5);
+    REQUIRE(crops.pipelines.size() == 5);
     CHECK(crops.globals == 2);
     CHECK(crops.eval.size() == 32);
     for (std::size_t v = 0; v < 5; ++v) {
-        CHECK(crops.each[v].size() == (v < 2 ? 32 : 16));
-        CHECK(test::mentions(crops.each[v].describe(), {v < 2 ? "scale=[0.4, 1]" : "scale=[0.05, 0.4]"}));
-        CHECK(look(crops.each[v], expected("source/busy"), at(0, 0, v)).size() == (v < 2 ? 3072U : 768U));
+        CHECK(crops.pipelines[v].size() == (v < 2 ? 32 : 16));
+        CHECK(test::mentions(crops.pipelines[v].describe(), {v < 2 ? "scale=[0.4, 1]" : "scale=[0.05, 0.4]"}));
+        CHECK(look(crops.pipelines[v], expected("source/busy"), at(0, 0, v)).size() == (v < 2 ? 3072U : 768U));
     }
 }
 
 TEST_CASE("a line leaves out stages of probability 0 and follows its order") {
     const views::PipelineSpec line{.size = 8, .jitter = {.p = 0}, .blur = {.p = 0},
                            .order = {views::Stage::crop, views::Stage::gray, views::Stage::jitter, views::Stage::flip}};
-    CHECK(views::view(line).describe() ==
+    CHECK(views::pipeline(line).describe() ==
           "random_resized_crop(size=8, scale=[0.08, 1], ratio=[0.75, 1.33333], filter=bilinear) > grayscale(p=0.2) > "
           "horizontal_flip(p=0.5) > normalize(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])");
 }
@@ -171,7 +173,7 @@ TEST_CASE("images of one pixel, and very long ones, become views like any other"
             for (std::size_t p = 0; p < image.pixels.size(); ++p) image.pixels[p] = static_cast<std::uint8_t>(37 * p);
             INFO(width << " x " << height << " x " << channels);
             for (std::uint64_t i = 0; i < 8; ++i)
-                for (const float value : look(both.each[i % 2], image, at(0, i, i % 2))) REQUIRE(std::isfinite(value));
+                for (const float value : look(both.pipelines[i % 2], image, at(0, i, i % 2))) REQUIRE(std::isfinite(value));
             for (const float value : look(both.eval, image, at(0, 0, 0))) REQUIRE(std::isfinite(value));
         }
     }

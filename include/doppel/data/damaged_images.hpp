@@ -25,7 +25,7 @@ struct Damage {
 /// image, by the thread that finds it.
 ///
 ///     auto damage = std::make_shared<data::DamagedImages>();
-///     data::Loader loader(photos, views.each, {.damage = damage});   // skips damaged images
+///     data::Loader loader(photos, views.pipelines, {.damage = damage});   // skips damaged images
 ///     for (const auto& [index, reason] : damage->list()) std::cout << reason << '\n';
 class DamagedImages {
 public:

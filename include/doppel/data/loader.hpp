@@ -46,7 +46,7 @@ struct LoaderOptions {
 /// decodable image for a damaged one (next_valid_image), with its own index and label; the random stream is that of the
 /// original position.
 ///
-///     data::Loader loader(photos, views.each, {.batch_size = 256, .seed = 1, .workers = 2});
+///     data::Loader loader(photos, views.pipelines, {.batch_size = 256, .seed = 1, .workers = 2});
 ///     for (auto pass = loader.pass(0, 10 * loader.batches()); auto batch = pass->next();) train(*batch);
 class Loader {
 public:

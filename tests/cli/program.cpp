@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The examples' command line, from arguments to what a run leaves.
+// The training program's command line, from arguments to what a run leaves.
 #include <doppel/cli.hpp>
 #include <doppel/image/write_png.hpp>
-#include <doppel/methods/simclr.hpp>
+#include <doppel/io/json_lines.hpp>
+#include <doppel/io/safetensors.hpp>
+#include <doppel/methods/registry.hpp>
+#include <doppel/run/options.hpp>
 
 #include "support/torch_support.hpp"
 
@@ -45,17 +48,18 @@ struct Ended {
     std::string out, err;
 };
 
-/// The SimCLR example with these arguments.
-Ended simclr(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), "01_simclr");
+/// The training program with these arguments.
+Ended program(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "train");
     std::vector<char*> argv;
     for (auto& argument : arguments) argv.push_back(argument.data());
     Capture out(1), err(2);
-    const int status = cli::run(
-        static_cast<int>(argv.size()), argv.data(), {.name = "simclr", .title = "SimCLR", .text = "learns."},
-        [](int size) { return size < 64 ? methods::simclr_small : methods::SimclrOptions{}; },
-        [](auto encoder, const auto& options) { return methods::simclr(encoder, options); });
+    const int status = cli::train(static_cast<int>(argv.size()), argv.data(), methods::all());
     return {status, out.text(), err.text()};
+}
+Ended simclr(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "simclr");
+    return program(std::move(arguments));
 }
 
 /// A run of a second or two.
@@ -78,11 +82,35 @@ void save_images(const fs::path& folder, int count, int shade) {
 
 }  // namespace
 
-TEST_CASE("--help teaches every option and ends well") {
-    const auto ended = simclr({"--help"});
-    CHECK(ended.status == 0);
-    CHECK(mentions(ended.out, {"--data", "--val", "--arch", "--size", "--epochs", "--batch-size", "--lr", "--seed", "--workers", "--device",
-                               "--precision", "--out", "--resume", "--temperature", "Example:"}));
+TEST_CASE("without a method the program lists them, and a mistyped one is named") {
+    const auto list = program({});
+    CHECK(list.status == 0);
+    for (const auto& entry : methods::all()) CHECK(mentions(list.out, {"  " + entry.about.name + " ", entry.about.text}));
+    const auto wrong = program({"simclrr"});
+    CHECK(wrong.status == 2);
+    CHECK(mentions(wrong.err, {"no method 'simclrr'", "did you mean simclr?"}));
+    CHECK(program({"--options"}).out.find("## Barlow Twins") != std::string::npos);
+}
+
+TEST_CASE("--help lists every option of every method, with the defaults for the size that is given") {
+    for (const auto& entry : methods::all()) {
+        INFO(entry.about.name);
+        const auto ended = program({entry.about.name, "--help"});
+        CHECK(ended.status == 0);
+        CHECK(ended.out.find("{false}") == std::string::npos);
+        auto values = entry.values(methods::Scale::small);
+        run::RunOptions run;
+        auto rows = values.rows;
+        for (const auto& row : options::rows_of(run)) rows.push_back(row);
+        for (const auto& row : rows) {
+            CHECK(mentions(ended.out, {"--" + row.name}));
+            if (row.is_switch()) CHECK(mentions(ended.out, {"--no-" + row.name}));
+        }
+    }
+    CHECK(mentions(simclr({"--help"}).out, {"--batch-size N=128", "views of 32 px", "Example:"}));
+    CHECK(mentions(simclr({"--help", "--size", "224"}).out, {"--batch-size N=256", "views of 224 px"}));
+    CHECK(mentions(program({"dino", "--help", "--size", "224", "--arch", "resnet50"}).out, {"--base-lr X=0.03"}));
+    CHECK(mentions(simclr({"--version"}).out, {"doppel "}));
 }
 
 TEST_CASE("wrong options end with one line that says what was expected, status 2, and no run folder") {
@@ -99,6 +127,9 @@ TEST_CASE("wrong options end with one line that says what was expected, status 2
     };
     refused({"--lr", "nan"}, {"--lr", "number", "'nan'"});
     refused({"--lr", "-1"}, {"--lr", "from 0", "'-1'"});
+    refused({"--temprature", "1"}, {"unknown option --temprature", "did you mean --temperature?"});
+    refused({"--zero-init=maybe"}, {"zero-init", "maybe"});
+    refused({"stray"}, {"unexpected argument stray"});
     refused({"--epochs", "abc"}, {"--epochs", "whole number", "'abc'"});
     refused({"--epochs", "1.5"}, {"--epochs", "whole number", "'1.5'"});
     refused({"--batch-size", "0"}, {"--batch-size", "'0'"});
@@ -127,7 +158,7 @@ TEST_CASE("a run leaves what it says, and the encoder carries torchvision's name
     CHECK(mentions(ended.err, {"k-NN", "untrained encoder", "raw pixels", "report.html", "encoder.safetensors"}));
     const auto config = nlohmann::json::parse(std::ifstream(out / "config.json"));
     CHECK(config["training"]["epochs"] == 2);
-    CHECK(config["simclr"]["temperature"] == 0.2);
+    CHECK(config["options"]["temperature"] == 0.2);
     CHECK(config["resolved"]["train_images"] == 48);
     CHECK(config["resolved"]["classes"].size() == 10);
     const auto lines = io::read_json_lines(out / "metrics.jsonl");
@@ -156,10 +187,56 @@ TEST_CASE("a used run folder is refused, and gone on with when asked") {
     const auto resumed = simclr(quick(out, {"--resume", "auto"}));
     INFO(resumed.err);
     CHECK(resumed.status == 0);
-    CHECK(mentions(resumed.err, {"going on from"}));
+    CHECK(mentions(resumed.err, {"resum"}));
     const auto other = simclr(quick(out, {"--resume", "auto", "--seed", "2"}));
     CHECK(other.status == 2);
-    CHECK(mentions(other.err, {"another run", "seed is 1 there and 2 here"}));
+    CHECK(mentions(other.err, {"seed is 1 there and 2 here"}));
+}
+
+TEST_CASE("switches are turned off, and a run's config.json makes the same run again") {
+    TemporaryFolder folder;
+    const auto one = folder / "one", two = folder / "two";
+    const auto first = simclr(quick(one, {"--no-channels-last", "--join-views", "--temperature", "0.25"}));
+    INFO(first.err);
+    REQUIRE(first.status == 0);
+    const auto config = nlohmann::json::parse(std::ifstream(one / "config.json"));
+    CHECK(config["run"]["channels_last"] == false);
+    CHECK(config["options"]["join_views"] == true);
+    CHECK(config["command"].size() > 4);
+    const auto second = program({"--config", (one / "config.json").string(), "--out", two.string()});
+    INFO(second.err);
+    REQUIRE(second.status == 0);
+    CHECK(read_bytes(one / "encoder.safetensors") == read_bytes(two / "encoder.safetensors"));
+    auto again = nlohmann::json::parse(std::ifstream(two / "config.json"));
+    CHECK(again["options"] == config["options"]);
+    CHECK(again["data"] == config["data"]);
+
+    // The command line counts before the file; a file by hand holds what it wants to.
+    write_bytes(folder / "mine.json", R"({"method": "simclr", "data": {"images": 48}, "options": {"epochs": 5, "hidden": 16},
+        "encoder": {"arch": "resnet18x0.125"}, "run": {"seed": 3, "device": "cpu"}})");
+    const auto third = simclr({"--config", (folder / "mine.json").string(), "--size", "12", "--epochs", "1", "--out-dim", "8",
+                               "--batch-size", "16", "--out", (folder / "three").string()});
+    INFO(third.err);
+    REQUIRE(third.status == 0);
+    const auto mine = nlohmann::json::parse(std::ifstream(folder / "three" / "config.json"));
+    CHECK(mine["options"]["epochs"] == 1);
+    CHECK(mine["options"]["hidden"] == 16);
+    CHECK(mine["run"]["seed"] == 3);
+
+    const auto refused = [&](const std::string& text, std::initializer_list<std::string_view> parts) {
+        write_bytes(folder / "wrong.json", text);
+        const auto ended = simclr({"--config", (folder / "wrong.json").string(), "--out", (folder / "none").string()});
+        INFO(ended.err);
+        CHECK(ended.status == 2);
+        CHECK(mentions(ended.err, parts));
+        CHECK(!fs::exists(folder / "none"));
+    };
+    refused(R"({"options": {"temprature": 1}})", {"wrong.json", "no option 'temprature'", "did you mean 'temperature'?"});
+    refused(R"({"option": {"temperature": 1}})", {"no section 'option'", "did you mean 'options'?"});
+    refused(R"({"options": {"temperature": 0}})", {"temperature must be a number above 0 and at most 10, got 0"});
+    refused(R"({"method": "byol"})", {"byol", "simclr"});
+    refused("{", {"not valid JSON"});
+    CHECK(mentions(simclr({"--config", "/no/such/file"}).err, {"/no/such/file", "cannot be read"}));
 }
 
 TEST_CASE("class folders are trained on by name; a flat folder has no knn figures, and that is said") {
