@@ -30,6 +30,8 @@ inline nlohmann::ordered_json config_of(const Context& run, const train::Trainer
     config["host"] = host;
     config.update(run.options.record);
     config["options"] = preset.options;
+    if (preset.options.contains("epochs")) config["options"]["epochs"] = preset.epochs;  // as they are used
+    if (preset.options.contains("batch_size")) config["options"]["batch_size"] = preset.batch_size;
     config["run"] = options::to_json(run.options);
     config["run"]["out"] = run.out.string();
     auto& training = config["training"];

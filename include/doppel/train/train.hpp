@@ -2,6 +2,7 @@
 // The training loop: a Trainer's steps with callbacks, and a whole run in one call.
 #pragma once
 
+#include <doppel/core/error.hpp>
 #include <doppel/train/callback.hpp>
 #include <doppel/train/checkpoint.hpp>
 #include <doppel/train/trainer.hpp>
@@ -53,6 +54,16 @@ TrainResult run_with_logs(Trainer& trainer, Callbacks&&... callbacks) {
     return run_with_logs_and(trainer, {CallbackRef(callbacks)...});
 }
 
+namespace detail {
+/// A new run must not write into the folder of another one.
+inline void refuse_used_folder(const TrainOptions& options) {
+    if (options.out.empty() || !options.resume.empty()) return;
+    const std::filesystem::path out = options.out;
+    require(!std::filesystem::exists(out / "checkpoints") && !std::filesystem::exists(out / "metrics.jsonl"), "train: ", options.out,
+            " already contains a run; resume it with .resume = \"auto\", or choose another folder");
+}
+}  // namespace detail
+
 /// Trains: everything that the paper fixes stands in the preset, everything else in the options. With a folder
 /// (`.out`), writes metrics.jsonl, tensorboard/ and checkpoints/ there and resumes if asked to.
 /// SIGINT and SIGTERM end it after the current step, with a checkpoint.
@@ -61,6 +72,7 @@ TrainResult run_with_logs(Trainer& trainer, Callbacks&&... callbacks) {
 ///     train::TrainResult r = train::train(preset, photos, {.seed = 1, .out = "runs/mine"});
 template <class R, class Images, class... Callbacks>
 TrainResult train(const Preset<R>& preset, Images&& images, TrainOptions options = {}, Callbacks&&... callbacks) {
+    detail::refuse_used_folder(options);
     Trainer trainer(preset, std::forward<Images>(images), std::move(options));
     if (const auto from = resume_point(trainer.options())) trainer.restore(*from);
     return run_with_logs(trainer, std::forward<Callbacks>(callbacks)...);
