@@ -6,6 +6,7 @@
 #include <doppel/methods/moco_v2.hpp>
 #include <doppel/methods/moco_v3.hpp>
 #include <doppel/methods/simsiam.hpp>
+#include <doppel/train/callbacks/collapse_watch.hpp>
 #include <doppel/train/train.hpp>
 
 #include "support/torch_support.hpp"
