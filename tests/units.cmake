@@ -22,7 +22,6 @@ function(doppel_units out name)
       set(_support)
       set(_body "")
       foreach(_file IN LISTS _batch)
-        set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${_file}")  # its includes are copied
         file(STRINGS "${_file}" _lines REGEX "^[ \t]*#[ \t]*include[ \t]*[<\"]")
         foreach(_line IN LISTS _lines)
           string(REGEX MATCH "[<\"][^>\"]+[>\"]" _include "${_line}")
