@@ -39,7 +39,7 @@ encoders::ByName encoder_for(const methods::MethodEntry& entry) {
 AnyPreset tiny_preset(const methods::MethodEntry& entry) {
     auto values = entry.values(methods::Scale::small, entry.about.arch.starts_with("vit"));
     const std::map<std::string, std::string> tiny{{"epochs", "1"},     {"batch-size", "6"}, {"size", "16"},   {"local-size", "8"},
-                                                  {"hidden", "16"},    {"out-dim", "8"},    {"queue", "32"},  {"predictor", "16"},
+                                                  {"hidden", "16"},    {"out-dim", "4"},    {"queue", "32"},  {"predictor", "16"},
                                                   {"bottleneck", "8"}, {"prototypes", "8"}, {"dims", "8"},    {"w-size", "0"},
                                                   {"bn-groups", "1"},  {"directions", "8"}, {"queue-from", "0"}};
     for (const auto& row : values.rows)
