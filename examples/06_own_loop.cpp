@@ -15,6 +15,7 @@
 //     ./run example 06 [EPOCHS]
 //
 // Next: your own evaluation or learning-rate search between the Trainer's steps; trainer.stop("reason") ends a run.
+#include <doppel/core/device.hpp>
 #include <doppel/data/embedded.hpp>
 #include <doppel/encoders/resnet.hpp>
 #include <doppel/methods/simclr.hpp>

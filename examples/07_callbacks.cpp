@@ -20,6 +20,7 @@
 #include <doppel/eval/features.hpp>
 #include <doppel/eval/knn.hpp>
 #include <doppel/methods/simclr.hpp>
+#include <doppel/train/callbacks/evaluate_every.hpp>
 #include <doppel/train/train.hpp>
 
 #include <iostream>

@@ -2,6 +2,7 @@
 // encoders::Vit against timm (fixtures: reference/make_vit_fixtures.py), against attention written out, and its errors.
 #include <doppel/core/precision.hpp>
 #include <doppel/encoders/vit.hpp>
+#include <doppel/schedules/constant.hpp>
 #include <doppel/losses/nt_xent.hpp>
 #include <doppel/recipe/any_method.hpp>
 #include <doppel/recipe/method.hpp>

@@ -17,6 +17,7 @@ using doppel::eval::KnnOptions;
 using doppel::eval::nearest;
 using doppel::test::mentions;
 using doppel::test::message_of;
+using doppel::test::says;
 
 struct Points {
     Tensor rows, labels;

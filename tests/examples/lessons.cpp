@@ -2,6 +2,7 @@
 // The lessons of examples/, each run as a program with tiny arguments in a folder of its own. They are compiled as one:
 // what they include stands here, so that their includes add nothing inside their namespaces.
 #include <doppel/cli/program.hpp>
+#include <doppel/core/device.hpp>
 #include <doppel/data/embedded.hpp>
 #include <doppel/encoders/custom.hpp>
 #include <doppel/encoders/resnet.hpp>
@@ -11,11 +12,13 @@
 #include <doppel/eval/knn.hpp>
 #include <doppel/image/decode.hpp>
 #include <doppel/image/write_png.hpp>
+#include <doppel/io/json_lines.hpp>
 #include <doppel/methods/moco_v2.hpp>
 #include <doppel/methods/simclr.hpp>
 #include <doppel/methods/simsiam.hpp>
 #include <doppel/run/encoder_file.hpp>
 #include <doppel/run/run.hpp>
+#include <doppel/train/callbacks/evaluate_every.hpp>
 #include <doppel/train/primitives.hpp>
 #include <doppel/train/train.hpp>
 #include <doppel/train/trainer.hpp>
