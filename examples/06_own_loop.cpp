@@ -2,7 +2,6 @@
 // Lesson 6: your own training loop.
 //
 // Twice the same training. First from the parts, to see (or to change) what happens in a step:
-//
 //     forward() reads queue, EMA target and the loss's state; commit() writes them, after the optimizer's step.
 //     A step that is not taken is thrown away with skip(), and leaves no trace. A forgotten commit() is an error.
 //

@@ -11,7 +11,6 @@
 // well, in train/callbacks/. What a callback throws ends the run; with a folder (.out), the last good step is saved.
 //
 // Here: k-NN after each epoch (train::EvaluateEvery publishes it), and an end as soon as it no longer improves.
-//
 //     ./run example 07 [EPOCHS]
 //
 // Next: trainer.record("name", value) in a step hook adds a figure to metrics.jsonl and TensorBoard.
