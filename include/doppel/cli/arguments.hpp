@@ -8,6 +8,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
@@ -86,6 +87,9 @@ inline Arguments parse(const std::vector<std::string>& words, const std::string&
     if (!result.answer.empty()) return result;
     for (const auto& [name, value] : switches)
         if (!value.empty()) result.given[name] = value;
+    for (const auto& [name, value] : result.given)
+        require(std::find(names.begin(), names.end(), value) == names.end(), "--", name, " needs a value, got the option ", value,
+                " (--help lists the options)");
     for (const std::string& word : app.remaining()) {
         const auto near = options::nearest_name(word.substr(0, word.find('=')), names);
         fail(word.starts_with("-") ? "unknown option " : "unexpected argument ", word,

@@ -8,6 +8,7 @@
 #include <doppel/cli/options_document.hpp>
 #include <doppel/cli/program.hpp>
 #include <doppel/core/compiled.hpp>
+#include <doppel/core/device.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/methods/entry.hpp>
 #include <doppel/run/run.hpp>
@@ -103,6 +104,10 @@ inline int train(const std::vector<std::string>& words, const std::string& progr
         for (const char* name : {"arch", "stem"})
             require(!arguments.given.contains(name), "--", name, " has no effect: this method has its own encoder");
 
+    device_from(run_options.train.device);  // before anything long
+    const std::string& precision = run_options.train.precision;
+    require(precision == "auto" || precision == "fp32" || precision == "bf16", "--precision must be auto, fp32 or bf16, got '",
+            precision, "'");
     auto splits = open_data(data_options, static_cast<std::uint64_t>(run_options.train.seed));
     require(splits.train.size() >= 2, "--data: ", data_options.data, " has one image, expected at least two to train on");
     data::DamagedImages damaged;
