@@ -86,7 +86,7 @@ TEST_CASE("SIGINT and SIGTERM leave a checkpoint, say how to go on, and end with
     REQUIRE(run(small_run(folder / "whole", options)).status == 0);
     const auto out = folder / "stopped";
     Child child(small_run(out, options));
-    REQUIRE(child.until([&] { return child.text().find("step ") != std::string::npos; }));
+    REQUIRE(child.until([&] { return child.text().find("epoch ") != std::string::npos; }));
     child.signal(which);
     const auto ended = child.wait();
     INFO(ended.text);
@@ -125,7 +125,7 @@ TEST_CASE("two processes cannot work in one run folder") {
     TemporaryFolder folder;
     const auto out = folder / "run";
     Child first(small_run(out, {"--epochs", "200"}));
-    REQUIRE(first.until([&] { return first.text().find("step ") != std::string::npos; }));
+    REQUIRE(first.until([&] { return first.text().find("epoch ") != std::string::npos; }));
     const auto second = run(small_run(out, {"--epochs", "200", "--resume", "auto"}));
     CHECK(second.status == 2);
     CHECK(mentions(second.text, {"another process", out.string()}));

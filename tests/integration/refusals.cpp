@@ -89,7 +89,7 @@ TEST_CASE("an output folder that cannot be made is refused with the reason") {
     CHECK(mentions(blocked.text, {"file/run", "Not a directory"}));
 }
 
-TEST_CASE("damaged images are left out, replaced by a rule, counted and listed; --strict refuses them") {
+TEST_CASE("damaged images are skipped, replaced by a rule, counted and listed; --strict refuses them") {
     TemporaryFolder folder;
     const auto photos = folder / "photos";
     save_images(photos / "a", 30);
@@ -107,7 +107,7 @@ TEST_CASE("damaged images are left out, replaced by a rule, counted and listed; 
     const auto one = run(small_run(folder / "one", with({"--workers", "1"})));
     INFO(one.text);
     REQUIRE(one.status == 0);
-    CHECK(mentions(one.text, {"103.png", "text.jpg", "3 damaged or unreadable image files were left out", "skipped.jsonl"}));
+    CHECK(mentions(one.text, {"103.png", "text.jpg", "3 damaged or unreadable image files were skipped", "skipped.jsonl"}));
     const auto listed = read_bytes(folder / "one" / "skipped.jsonl");
     const std::string list(listed.begin(), listed.end());
     CHECK(std::count(list.begin(), list.end(), '\n') == 3);
@@ -129,7 +129,7 @@ TEST_CASE("damaged images are left out, replaced by a rule, counted and listed; 
     CHECK(mentions(decoded.text, {"103.png"}));
 }
 
-TEST_CASE("when no image can be decoded, that is said") {
+TEST_CASE("when no image can be decoded, the run is refused") {
     TemporaryFolder folder;
     for (int i = 0; i < 20; ++i) write_bytes(folder / "photos" / (std::to_string(i) + ".png"), "\x89PNG\r\n\x1A\n and nothing more");
     const auto ended = run(small_run(folder / "run", {"--data", (folder / "photos").string()}));

@@ -88,8 +88,8 @@ inline data::Splits open_data(const DataOptions& o, std::uint64_t seed) {
 
 /// Returns the side of the views when --size does not say: by the first valid image. Throws Error when there is none.
 inline int size_for(const DataOptions& o, const data::Dataset& images, data::DamagedImages* damaged) {
+    const Image first = data::next_valid_image(images, 0, damaged).image;  // also tells early that there is none
     if (o.size > 0) return o.size;
-    const Image first = data::next_valid_image(images, 0, damaged).image;
     return std::min(first.width, first.height) <= 48 ? 32 : 128;
 }
 
