@@ -31,6 +31,7 @@ struct Header {
 };
 
 std::map<std::string, Header> read_headers(const fs::path& folder) {
+    static const std::regex include("^\\s*#\\s*include\\s*<([^>]+)>");
     std::map<std::string, Header> headers;
     for (const auto& entry : fs::recursive_directory_iterator(folder)) {
         if (entry.path().extension() != ".hpp") continue;
@@ -38,7 +39,7 @@ std::map<std::string, Header> read_headers(const fs::path& folder) {
         const auto bytes = test::read_bytes(entry.path());
         std::istringstream lines(std::string(bytes.begin(), bytes.end()));
         for (std::string line; std::getline(lines, line);) {
-            if (std::smatch match; std::regex_search(line, match, std::regex("^\\s*#\\s*include\\s*<([^>]+)>")))
+            if (std::smatch match; line.find('#') != std::string::npos && std::regex_search(line, match, include))
                 header.includes.insert(match[1]);
             header.code += line.substr(0, line.find("//")) + '\n';
         }

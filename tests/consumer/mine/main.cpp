@@ -9,6 +9,8 @@
 #include <doppel/losses/nt_xent.hpp>
 #endif
 
+#include <ATen/ops/ones.h>
+
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
