@@ -4,6 +4,7 @@
 //
 //     step [REPEATS [BATCH]]      default 20 repeats, batch 128
 #include <doppel/doppel.hpp>
+#include <doppel/methods/simclr.hpp>
 
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>

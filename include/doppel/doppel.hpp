@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Methods, data, views and training. Evaluation (doppel/eval.hpp), whole runs (doppel/run.hpp) and the command line
-// (doppel/cli.hpp) stand apart, because each costs every user compile time. So do methods/registry.hpp, which compiles all
-// methods, and encoders/torch_script.hpp.
+// Everything to compose and train a method of your own: slots, data, views, presets, training. What costs every user compile
+// time stands apart: the shipped methods (one header each, <doppel/methods/byol.hpp>), evaluation (<doppel/eval.hpp>), whole
+// runs (<doppel/run.hpp>), the command line (<doppel/cli.hpp>), TorchScript (<doppel/encoders/torch_script.hpp>).
 #pragma once
 
 #include <doppel/core/version.hpp>
@@ -48,34 +48,8 @@
 #include <doppel/losses/vicreg.hpp>
 #include <doppel/losses/weighted_sum.hpp>
 #include <doppel/losses/wmse.hpp>
-#include <doppel/methods/barlow_twins.hpp>
-#include <doppel/methods/byol.hpp>
-#include <doppel/methods/common.hpp>
-#include <doppel/methods/dcl.hpp>
-#include <doppel/methods/dclw.hpp>
-#include <doppel/methods/dino.hpp>
-#include <doppel/methods/directclr.hpp>
-#include <doppel/methods/ibot.hpp>
-#include <doppel/methods/inst_disc.hpp>
 #include <doppel/methods/learning_rate.hpp>
-#include <doppel/methods/lejepa.hpp>
-#include <doppel/methods/mmcr.hpp>
-#include <doppel/methods/mmcr_momentum.hpp>
-#include <doppel/methods/moco_v1.hpp>
-#include <doppel/methods/moco_v2.hpp>
-#include <doppel/methods/moco_v3.hpp>
-#include <doppel/methods/nnclr.hpp>
 #include <doppel/methods/preset.hpp>
-#include <doppel/methods/ressl.hpp>
-#include <doppel/methods/simclr.hpp>
-#include <doppel/methods/simclr_short.hpp>
-#include <doppel/methods/simclr_v2.hpp>
-#include <doppel/methods/simsiam.hpp>
-#include <doppel/methods/supcon.hpp>
-#include <doppel/methods/swav.hpp>
-#include <doppel/methods/tico.hpp>
-#include <doppel/methods/vicreg.hpp>
-#include <doppel/methods/wmse.hpp>
 #include <doppel/optim/adamw.hpp>
 #include <doppel/optim/any_spec.hpp>
 #include <doppel/optim/clip.hpp>

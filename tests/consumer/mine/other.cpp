@@ -4,6 +4,7 @@
 #include <doppel/cli.hpp>
 #include <doppel/doppel.hpp>
 #include <doppel/eval.hpp>
+#include <doppel/methods/simclr.hpp>
 #else
 #include <doppel/core/version.hpp>
 #include <doppel/data/embedded.hpp>
