@@ -6,6 +6,8 @@
 #include <doppel/doppel.hpp>
 #include <doppel/methods/simclr.hpp>
 
+#include <torch/version.h>
+
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 
