@@ -250,3 +250,13 @@ void case_34(const AnyPreset& preset) {
 void case_35(const data::Dataset& images) {
     train::train(AnyMethod{}, images);
 }
+
+// expect: an augmentation operation must be callable as operation(Image&, random::Stream&) const
+void case_36(views::Views& views) {
+    views.insert_after<augment::ColorJitter>(NotASpec{});
+}
+
+// expect: an optimizer's options need a member lr and build(NamedParameters)
+void case_37(AnyPreset& preset) {
+    preset.optimizer = NotASpec{};
+}

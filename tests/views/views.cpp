@@ -178,3 +178,30 @@ TEST_CASE("images of one pixel, and very long ones, become views like any other"
         }
     }
 }
+
+TEST_CASE("a pipeline's operations can be inserted, replaced and removed by type") {
+    struct Dark {
+        void operator()(Image& image, random::Stream&) const { std::fill(image.pixels.begin(), image.pixels.end(), std::uint8_t{1}); }
+        std::string describe() const { return "dark"; }
+    };
+    const auto text = [](const views::Views& views, std::size_t v = 0) { return views.pipelines.at(v).describe(); };
+    auto changed = views::simclr_small(16);
+    changed.insert_after<augment::ColorJitter>(Dark{});
+    CHECK(text(changed).find("p=0.8) > dark > grayscale") != std::string::npos);
+    CHECK(text(changed, 1) == text(changed));
+    changed.insert_before<Dark>([](Image&, random::Stream&) {});
+    CHECK(text(changed).find("> custom > dark > grayscale") != std::string::npos);
+    changed.replace<augment::Grayscale>(augment::Grayscale{.p = 1});
+    CHECK(text(changed).find("grayscale(p=1)") != std::string::npos);
+    CHECK(text(changed).find("grayscale(p=0.2)") == std::string::npos);
+    changed.remove<Dark>().remove<augment::HorizontalFlip>();
+    CHECK(text(changed).find("dark") == std::string::npos);
+    CHECK(text(changed).find("flip") == std::string::npos);
+    CHECK(test::mentions(test::message_of([&] { changed.remove<Dark>(); }), {"simclr", "no pipeline has the operation"}));
+    CHECK(text(views::simclr_small(16)).find("custom") == std::string::npos);  // copies share nothing that changes
+
+    const views::Views listed{changed.pipelines[0], changed.pipelines[1]};
+    CHECK(listed.globals == 2);
+    CHECK(listed.eval.size() == 16);
+    CHECK(test::mentions(test::message_of([] { views::Views none(std::vector<Pipeline>{}); }), {"at least one pipeline"}));
+}

@@ -8,6 +8,7 @@
 #include <doppel/options/crops.hpp>
 
 #include <cmath>
+#include <concepts>
 #include <initializer_list>
 #include <string>
 #include <utility>
@@ -34,19 +35,22 @@ struct Views {
     std::string name{};                          ///< "simclr"
 
     /// Inserts `operation` after each operation of type T. Throws Error when no pipeline has one.
-    template <class T>
-    Views& insert_after(const augment::AnyOperation& operation) {
-        return edit<T>([&](const augment::Pipeline& p) { return p.template insert_after<T>(operation); });
+    template <class T, class Operation>
+    Views& insert_after(Operation operation) {
+        const auto any = any_operation(std::move(operation));
+        return edit<T>([&](const augment::Pipeline& p) { return p.template insert_after<T>(any); });
     }
     /// Inserts `operation` before each operation of type T. Throws Error when no pipeline has one.
-    template <class T>
-    Views& insert_before(const augment::AnyOperation& operation) {
-        return edit<T>([&](const augment::Pipeline& p) { return p.template insert_before<T>(operation); });
+    template <class T, class Operation>
+    Views& insert_before(Operation operation) {
+        const auto any = any_operation(std::move(operation));
+        return edit<T>([&](const augment::Pipeline& p) { return p.template insert_before<T>(any); });
     }
     /// Puts `operation` in the place of each operation of type T. Throws Error when no pipeline has one.
-    template <class T>
-    Views& replace(const augment::AnyOperation& operation) {
-        return edit<T>([&](const augment::Pipeline& p) { return p.template replace<T>(operation); });
+    template <class T, class Operation>
+    Views& replace(Operation operation) {
+        const auto any = any_operation(std::move(operation));
+        return edit<T>([&](const augment::Pipeline& p) { return p.template replace<T>(any); });
     }
     /// Removes each operation of type T. Throws Error when no pipeline has one.
     template <class T>
@@ -55,6 +59,16 @@ struct Views {
     }
 
 private:
+    template <class Operation>
+    static augment::AnyOperation any_operation(Operation operation) {
+        constexpr bool right = std::same_as<Operation, augment::AnyOperation> || augment::Operation<Operation>;
+        static_assert(right, "an augmentation operation must be callable as operation(Image&, random::Stream&) const, and copyable");
+        if constexpr (right)
+            return operation;
+        else
+            return [](Image&, random::Stream&) {};
+    }
+
     template <class T, class Edit>
     Views& edit(Edit&& with) {
         bool found = false;
