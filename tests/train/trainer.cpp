@@ -427,3 +427,20 @@ TEST_CASE("bfloat16 training on the CPU runs, with parameters and optimizer in f
     CHECK(std::isfinite(trainer.step().loss.item<double>()));
     for (const auto& [name, value] : trainer.method().trainable()) CHECK(value.scalar_type() == at::kFloat);
 }
+
+TEST_CASE("a rule with peak_lr gets the schedule's peak for the images per step that are used, not the optimizer's default") {
+    auto fixed = preset();
+    fixed.optimizer = optim::Sgd{.weight_decay = 5e-4, .except = {{.matches = "projector.", .peak_lr = true}}};
+    for (const std::int64_t accumulate : {1, 2}) {
+        auto options = quick();
+        options.accumulate = accumulate;
+        train::Trainer trainer(fixed, images(), options);
+        int found = 0;
+        for (const auto& group : trainer.optimizer().groups())
+            if (group.fixed_lr) {
+                CHECK(*group.fixed_lr == 0.4 * static_cast<double>(8 * accumulate) / 256);
+                ++found;
+            }
+        CHECK(found >= 1);
+    }
+}

@@ -32,11 +32,10 @@ inline Precision precision_on(at::Device device, const std::string& name) {
     return precision_from(name);
 }
 
-/// The highest value of a schedule.
+/// The highest value of a schedule over the run's steps, each of them: a warm-up's peak is one step wide.
 inline double peak(const schedules::AnySchedule& schedule, const Horizon& horizon) {
     double highest = 0;
-    const std::int64_t apart = std::max<std::int64_t>(1, horizon.steps / 1000);
-    for (std::int64_t step = 0; step < horizon.steps; step += apart)
+    for (std::int64_t step = 0; step < horizon.steps; ++step)
         highest = std::max(highest, schedule({.step = step, .of = horizon}));
     return highest;
 }
@@ -103,7 +102,7 @@ DOPPEL_BODY Trainer::Trainer(AnyPreset preset, data::Dataset images, TrainOption
                .steps_per_epoch = loader_.batches() / options_.accumulate},
       method_(detail::prepared(preset_.recipe.build({.seed = static_cast<std::uint64_t>(options_.seed)}), device_, options_.channels_last)),
       warnings_(method_.begin(horizon_)),
-      optimizer_(preset_.optimizer.build(method_.trainable())),
+      optimizer_(preset_.optimizer.with_lr(detail::peak(lr_, horizon_)).build(method_.trainable())),
       generators_(device_),
       identity_(detail::identity_of(preset_, images_, options_, lr_, precision_)),
       loss_sum_(at::zeros({}, at::TensorOptions(device_).dtype(at::kFloat))) {
