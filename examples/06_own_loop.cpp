@@ -34,7 +34,7 @@ int main(int argc, char** argv) {
     AnyMethod method = Method{preset, {.seed = 1}};
     method.module().to(device);
     train::channels_last(method.module());
-    optim::AnyOptimizer optimizer = preset.optimizer.build(method.trainable());  // after to(device)
+    optim::AnyOptimizer optimizer = preset.optimizer.build(method.trainable());  // SimSiam: .with_lr(peak).build
     const data::Loader loader(images, preset.views.pipelines,
                               {.batch_size = preset.batch_size, .seed = 1, .globals = preset.views.globals});
     const schedules::AnySchedule lr = preset.lr.at(preset.batch_size);
