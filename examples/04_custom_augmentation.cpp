@@ -17,7 +17,7 @@
 // Next: preset.views.remove<augment::Grayscale>(), or a list of pipelines of your own: preset.views = {mine, mine}.
 #include <doppel/data/embedded.hpp>
 #include <doppel/encoders/resnet.hpp>
-#include <doppel/eval/attention_pictures.hpp>
+#include <doppel/image/sheet.hpp>
 #include <doppel/image/write_png.hpp>
 #include <doppel/methods/simclr.hpp>
 #include <doppel/train/train.hpp>
@@ -54,7 +54,7 @@ int main(int argc, char** argv) {
         for (std::uint64_t view = 0; view < 4; ++view)
             rows[i].push_back(preset.views.pipelines[0].render(images.image(static_cast<std::int64_t>(i)),
                                                                random::Stream({.index = i, .view = view})));
-    image::write_png("views.png", eval::sheet(rows));
+    image::write_png("views.png", image::sheet(rows));
     std::cout << "loss " << train::train(preset, images, {.seed = 1}).loss << '\n';
     return 0;
 }

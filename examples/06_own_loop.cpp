@@ -34,13 +34,13 @@ int main(int argc, char** argv) {
     AnyMethod method = Method{preset, {.seed = 1}};
     method.module().to(device);
     train::channels_last(method.module());
-    optim::AnyOptimizer optimizer = preset.optimizer.build(method.trainable());  // SimSiam: .with_lr(peak).build
     const data::Loader loader(images, preset.views.pipelines,
                               {.batch_size = preset.batch_size, .seed = 1, .globals = preset.views.globals});
     const schedules::AnySchedule lr = preset.lr.at(preset.batch_size);
     const std::int64_t steps = preset.epochs * loader.batches();
     TrainingStep at{.of = {.samples = images.size(), .steps = steps, .steps_per_epoch = loader.batches()}};
     for (const auto& warning : method.begin(at.of)) std::cerr << warning << '\n';
+    optim::AnyOptimizer optimizer = preset.build_optimizer(method.trainable(), lr, at.of);
     const auto pass = loader.pass(0, steps);
     for (; auto batch = pass->next(); ++at.step) {
         const Tensor loss = method.forward(train::to_device(std::move(*batch), device));

@@ -7,10 +7,10 @@
 #include <doppel/encoders/custom.hpp>
 #include <doppel/encoders/resnet.hpp>
 #include <doppel/encoders/torch_script.hpp>
-#include <doppel/eval/attention_pictures.hpp>
 #include <doppel/eval/features.hpp>
 #include <doppel/eval/knn.hpp>
 #include <doppel/image/decode.hpp>
+#include <doppel/image/sheet.hpp>
 #include <doppel/image/write_png.hpp>
 #include <doppel/io/json_lines.hpp>
 #include <doppel/methods/moco_v2.hpp>

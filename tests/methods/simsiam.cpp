@@ -40,7 +40,7 @@ TEST_CASE("SimSiam's heads are the authors', and its predictor's learning rate s
             methods::simsiam(tiny(), {.train = {.weight_decay = 0}, .out = 12, .bottleneck = 4, .fix_predictor_lr = fixed});
         AnyMethod method = Method{small.recipe, {.seed = 1}};
         fill(method);
-        auto optimizer = small.optimizer.with_lr(small.lr.at(small.batch_size)({.step = 0, .of = {.samples = 1000, .steps = 1000}})).build(method.trainable());
+        auto optimizer = small.build_optimizer(method.trainable(), small.lr.at(small.batch_size), {.samples = 1000, .steps = 1000});
         std::size_t parameters = 0;
         for (const auto& group : optimizer.groups())
             for (const auto& [name, value] : group.parameters) {

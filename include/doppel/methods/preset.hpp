@@ -44,6 +44,12 @@ struct Preset {
     std::vector<optim::Freeze> frozen{};                ///< what is not trained at the beginning
     nlohmann::ordered_json options = nlohmann::ordered_json::object();  ///< what it was made from, for config.json
 
+    /// Builds the optimizer of the parameters, which knows the peak of the schedule: SimSiam's predictor keeps it throughout.
+    optim::AnyOptimizer build_optimizer(const optim::NamedParameters& parameters, const schedules::AnySchedule& schedule,
+                                        const Horizon& of) const {
+        return optimizer.with_lr(schedules::peak(schedule, of)).build(parameters);
+    }
+
     /// The preset with another recipe. The binding names every field: one that is added and forgotten here does not compile.
     template <class S>
     Preset<S> with_recipe(std::string new_name, S new_recipe) const {

@@ -23,7 +23,7 @@ struct RunResult {
     std::filesystem::path folder{};      ///< the run folder
     std::filesystem::path encoder{};     ///< encoder.safetensors; empty after a signal
 
-    /// Exit status of a program: 0, or 128 + signal after SIGINT or SIGTERM.
+    /// Exit status of a program: 0, or 128 + signal after SIGINT, SIGTERM or SIGHUP.
     int status() const { return training.signal == 0 ? 0 : 128 + training.signal; }
 };
 

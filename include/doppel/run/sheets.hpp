@@ -97,7 +97,7 @@ inline eval::NeighborSheet neighbor_sheet(const Context& run, const eval::Featur
     return sheet;
 }
 
-/// Attention maps of some validation images: for the report, and as rows of pictures for eval::sheet().
+/// Attention maps of some validation images: for the report, and as rows of pictures for image::sheet().
 struct AttentionSheet {
     eval::ContactSheet sheet{};
     std::vector<std::vector<Image>> pictures{};

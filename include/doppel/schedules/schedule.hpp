@@ -4,7 +4,9 @@
 
 #include <doppel/core/training_step.hpp>
 
+#include <algorithm>
 #include <concepts>
+#include <cstdint>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -71,5 +73,12 @@ private:
 };
 
 static_assert(Schedule<AnySchedule>);
+
+/// The highest value over the run's steps; each is asked, because a warm-up's peak is one step wide.
+inline double peak(const AnySchedule& schedule, const Horizon& of) {
+    double highest = 0;
+    for (std::int64_t step = 0; step < of.steps; ++step) highest = std::max(highest, schedule({.step = step, .of = of}));
+    return highest;
+}
 
 }  // namespace doppel::schedules

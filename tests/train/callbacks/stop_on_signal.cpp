@@ -13,7 +13,7 @@ TEST_CASE("an interrupt ends a run after the current step, with a checkpoint tha
     TemporaryFolder folder;
     train::Trainer whole(preset(), images(), quick());
     finish(whole);
-    for (int signal : {SIGINT, SIGTERM}) {
+    for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
         struct Raise {
             int signal;
             void epoch(train::Trainer&, std::int64_t done) const {
@@ -24,7 +24,7 @@ TEST_CASE("an interrupt ends a run after the current step, with a checkpoint tha
         options.checkpoint_every = 100;
         const auto result = train::train(preset(), images(), options, Raise{signal});
         CHECK(result.signal == signal);
-        CHECK(result.stopped == (signal == SIGINT ? "SIGINT" : "SIGTERM"));
+        CHECK(result.stopped == (signal == SIGINT ? "SIGINT" : signal == SIGTERM ? "SIGTERM" : "SIGHUP"));
         CHECK(result.steps == 10);
         CHECK(std::filesystem::exists(result.checkpoint));
         options.resume = "auto";
@@ -32,4 +32,31 @@ TEST_CASE("an interrupt ends a run after the current step, with a checkpoint tha
         CHECK(resumed.signal == 0);
         check_equal(resumed.method, whole.method());
     }
+}
+
+TEST_CASE("SIGUSR1 writes a checkpoint of the current step, and the run goes on") {
+    TemporaryFolder folder;
+    auto options = quick(folder.path());
+    options.checkpoint_every = 100;
+    std::int64_t saved_at = -1;
+    const auto result = train::train(preset(), images(), options, [&](train::Trainer& trainer, const train::StepReport& report) {
+        if (report.step == 3) std::raise(SIGUSR1);
+        if (report.step == 4) saved_at = trainer.checkpoint_step();
+    });
+    CHECK(saved_at == 3);
+    CHECK(result.signal == 0);
+    CHECK(result.stopped.empty());
+    CHECK(std::filesystem::exists(folder / "checkpoints"));
+}
+
+TEST_CASE("an ignored signal stays ignored, and a closed pipe does not end a run") {
+    const auto before = std::signal(SIGHUP, SIG_IGN);  // as nohup does
+    {
+        const train::Interrupt interrupt;
+        std::raise(SIGHUP);
+        std::raise(SIGPIPE);
+        CHECK(interrupt.signal() == 0);
+    }
+    CHECK(std::signal(SIGHUP, before) == SIG_IGN);
+    CHECK(std::signal(SIGPIPE, SIG_DFL) == SIG_DFL);  // as it was before
 }

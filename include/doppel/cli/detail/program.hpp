@@ -5,6 +5,7 @@
 #include <doppel/cli/arguments.hpp>
 #include <doppel/cli/config_file.hpp>
 #include <doppel/cli/data_options.hpp>
+#include <doppel/cli/exit_status.hpp>
 #include <doppel/cli/options_document.hpp>
 #include <doppel/cli/program.hpp>
 #include <doppel/core/compiled.hpp>
@@ -14,12 +15,11 @@
 #include <doppel/run/run.hpp>
 
 #include <ATen/Parallel.h>
-#include <c10/util/Exception.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
-#include <exception>
 #include <filesystem>
 #include <string>
 #include <utility>
@@ -104,6 +104,7 @@ inline int train(const std::vector<std::string>& words, const std::string& progr
         for (const char* name : {"arch", "stem"})
             require(!arguments.given.contains(name), "--", name, " has no effect: this method has its own encoder");
 
+    std::signal(SIGPIPE, SIG_IGN);  // `| head` ends the output, not the run
     device_from(run_options.train.device);  // before anything long
     const std::string& precision = run_options.train.precision;
     require(precision == "auto" || precision == "fp32" || precision == "bf16", "--precision must be auto, fp32 or bf16, got '",
@@ -130,36 +131,20 @@ inline int train(const std::vector<std::string>& words, const std::string& progr
     return run::run(preset, run::data_from(std::move(splits), name), run_options).status();
 }
 
-/// Runs `action` and turns what it throws into one line on stderr and an exit status.
-template <class Action>
-int guarded(const std::string& program, bool verbose, Action&& action) {
-    try {
-        return action();
-    } catch (const Error& problem) {
-        std::fprintf(stderr, "%s: %s\n", program.c_str(), problem.what());
-        return 2;
-    } catch (const c10::Error& problem) {
-        const std::string text = verbose ? problem.what() : problem.what_without_backtrace();
-        std::fprintf(stderr, "%s: %s%s\n", program.c_str(), verbose ? text.c_str() : text.substr(0, text.find('\n')).c_str(),
-                     verbose ? "" : " (--verbose tells more)");
-    } catch (const std::exception& problem) { std::fprintf(stderr, "%s: %s\n", program.c_str(), problem.what()); }
-    return 1;
-}
-
 }  // namespace detail
 
 DOPPEL_BODY int train(int argc, char** argv, const methods::MethodEntry& entry) {
     const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
     const std::string program = argc > 0 ? std::filesystem::path(argv[0]).filename().string() : entry.about.name;
     const bool verbose = std::find(words.begin(), words.end(), "--verbose") != words.end();
-    return detail::guarded(entry.about.name, verbose, [&] { return detail::train(words, program, entry); });
+    return exit_status_of(entry.about.name, [&] { return detail::train(words, program, entry); }, verbose);
 }
 
 DOPPEL_BODY int train(int argc, char** argv, const std::vector<methods::MethodEntry>& entries) {
     const std::string program = argc > 0 ? std::filesystem::path(argv[0]).filename().string() : "train";
     std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
     const bool verbose = std::find(words.begin(), words.end(), "--verbose") != words.end();
-    return detail::guarded(program, verbose, [&] {
+    const auto action = [&] {
         if (words == std::vector<std::string>{"--options"}) return std::fputs(options_document(entries).c_str(), stdout) < 0 ? 1 : 0;
         std::string name;
         if (!words.empty() && !words.front().starts_with("-")) {
@@ -180,7 +165,8 @@ DOPPEL_BODY int train(int argc, char** argv, const std::vector<methods::MethodEn
             return wanted ? 0 : 2;
         }
         return detail::train(words, program + " " + name, methods::find_in(entries, name));
-    });
+    };
+    return exit_status_of(program, action, verbose);
 }
 
 }  // namespace doppel::cli

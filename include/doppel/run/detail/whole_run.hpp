@@ -3,7 +3,7 @@
 #pragma once
 
 #include <doppel/core/compiled.hpp>
-#include <doppel/eval/attention_pictures.hpp>
+#include <doppel/image/sheet.hpp>
 #include <doppel/image/write_png.hpp>
 #include <doppel/io/tensorboard.hpp>
 #include <doppel/run/baselines.hpp>
@@ -17,7 +17,6 @@
 #include <doppel/run/sheets.hpp>
 #include <doppel/train/callbacks/evaluate_every.hpp>
 #include <doppel/train/error_text.hpp>
-#include <doppel/train/callbacks/evaluate_every.hpp>
 #include <doppel/train/train.hpp>
 
 #include <filesystem>
@@ -192,7 +191,7 @@ private:
             attempt(result, "picture of the attention", [&] {
                 auto made = attention_sheet(context, trainer.method(), rows->queries);
                 if (!made) return;
-                image::write_png(context.out / "attention.png", eval::sheet(made->pictures));
+                image::write_png(context.out / "attention.png", image::sheet(made->pictures));
                 sheets.push_back(std::move(made->sheet));
             });
         attempt(result, "report", [&] {

@@ -36,9 +36,7 @@ namespace doppel::train::detail {
 }
 
 inline void save_last_good_step(Trainer& trainer) {
-    const auto& options = trainer.options();
-    if (options.out.empty() || !trainer.healthy() || trainer.is_saved() || trainer.step_count() == 0) return;
-    trainer.saved(Checkpoints(std::filesystem::path(options.out) / "checkpoints", options.keep).save(trainer.step_count(), trainer.snapshot()));
+    if (trainer.healthy() && !trainer.is_saved() && trainer.step_count() > 0) save_checkpoint(trainer);
 }
 
 DOPPEL_BODY TrainResult run_loop(Trainer& trainer, const std::vector<CallbackRef>& callbacks) {

@@ -32,14 +32,6 @@ inline Precision precision_on(at::Device device, const std::string& name) {
     return precision_from(name);
 }
 
-/// The highest value of a schedule over the run's steps, each of them: a warm-up's peak is one step wide.
-inline double peak(const schedules::AnySchedule& schedule, const Horizon& horizon) {
-    double highest = 0;
-    for (std::int64_t step = 0; step < horizon.steps; ++step)
-        highest = std::max(highest, schedule({.step = step, .of = horizon}));
-    return highest;
-}
-
 /// Adds a JSON object's leaves as "option temperature"; lengths and sizes that stand elsewhere in the identity are left out.
 inline void add_options(Identity& identity, const nlohmann::ordered_json& options, const std::string& prefix = "") {
     for (const auto& [name, value] : options.items()) {
@@ -102,11 +94,11 @@ DOPPEL_BODY Trainer::Trainer(AnyPreset preset, data::Dataset images, TrainOption
                .steps_per_epoch = loader_.batches() / options_.accumulate},
       method_(detail::prepared(preset_.recipe.build({.seed = static_cast<std::uint64_t>(options_.seed)}), device_, options_.channels_last)),
       warnings_(method_.begin(horizon_)),
-      optimizer_(preset_.optimizer.with_lr(detail::peak(lr_, horizon_)).build(method_.trainable())),
+      optimizer_(preset_.build_optimizer(method_.trainable(), lr_, horizon_)),
       generators_(device_),
       identity_(detail::identity_of(preset_, images_, options_, lr_, precision_)),
       loss_sum_(at::zeros({}, at::TensorOptions(device_).dtype(at::kFloat))) {
-    if (auto doubt = preset_.optimizer.check_learning_rate(detail::peak(lr_, horizon_)); !doubt.empty()) warn(std::move(doubt));
+    if (auto doubt = preset_.optimizer.check_learning_rate(schedules::peak(lr_, horizon_)); !doubt.empty()) warn(std::move(doubt));
     for (const auto& [name, value] : method_.counters())
         if (name == "step") step_ = value;
     require(step_, "train: the method does not count its steps");
