@@ -13,7 +13,7 @@
 //     ./run example 01 --help
 //
 // A run leaves config.json, metrics.jsonl, checkpoints/, encoder.safetensors and report.html in its folder. An
-// interrupted run continues, bit for bit on the CPU, with --out FOLDER --resume auto.
+// interrupted run continues, bit for bit on the CPU, with --resume FOLDER.
 //
 // Next: replace simclr by another method of doppel/methods/, or read train.cpp, which has all of them (./run train).
 #include <doppel/cli/program.hpp>

@@ -37,5 +37,6 @@ TEST_CASE("precisions and devices have names, and others are refused") {
     for (const auto precision : {Precision::fp32, Precision::bf16}) CHECK(precision_from(name_of(precision)) == precision);
     says([] { precision_from("fp16"); }, {"precision", "fp32 or bf16", "fp16"});
     CHECK(device_from("cpu") == at::kCPU);
-    for (const char* wrong : {"gpu", "cuda:", "cuda:x", "cuda:1234", ""}) says([&] { device_from(wrong); }, {"device", wrong});
+    if (device_from("auto") == at::kCPU) says([&] { device_from("gpu"); }, {"device cuda", "no CUDA device", "--device cpu"});
+    for (const char* wrong : {"gpus", "cuda:", "cuda:x", "cuda:1234", ""}) says([&] { device_from(wrong); }, {"device", wrong});
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/image/sheet.hpp>
 
-#include "support/test_support.hpp"
+#include "support/support.hpp"
 
 using namespace doppel;
 using namespace doppel::test;

@@ -126,9 +126,9 @@ private:
     int queue_;
 };
 
-/// The SimCLR example on a few small embedded images: a run of some seconds, most of it start-up.
+/// SimCLR of the training program on a few small embedded images: a run of some seconds, most of it start-up.
 inline std::vector<std::string> small_run(const std::filesystem::path& out, std::vector<std::string> more = {}) {
-    std::vector<std::string> all{DOPPEL_EXAMPLE, "--images", "48", "--size", "12", "--arch", "resnet18x0.125", "--hidden",
+    std::vector<std::string> all{DOPPEL_PROGRAM, "simclr", "--images", "48", "--size", "12", "--arch", "resnet18x0.125", "--hidden",
                                  "16", "--out-dim", "8", "--epochs", "2", "--batch-size", "16", "--log-every", "1",
                                  "--device", "cpu", "--out", out.string()};
     all.insert(all.end(), more.begin(), more.end());

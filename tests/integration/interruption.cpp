@@ -38,68 +38,89 @@ void check_same_end(const fs::path& a, const fs::path& b) {
 
 TEST_CASE("kill -9 at random moments, then --resume auto: the end is that of an undisturbed run, bit for bit") {
     const char* wanted = std::getenv("DOPPEL_KILLS");
-    const int kills = wanted ? std::atoi(wanted) : 4;
-    const auto workers = GENERATE(std::string("1"), std::string("3"));
+    const int kills = wanted ? std::atoi(wanted) : 2;
     TemporaryFolder folder;
     // A killed run gets on by half a second or so: this long, that it is not over before the last kill.
     const auto epochs = std::to_string(10 + 6 * kills);
-    const std::vector<std::string> options{"--epochs", epochs, "--workers", workers, "--checkpoint-every", "1"};
-    const auto whole = run(small_run(folder / "whole", options));
+    const auto options = [&](const char* workers) {
+        return std::vector<std::string>{"--epochs", epochs, "--workers", workers, "--checkpoint-every", "1"};
+    };
+    const auto whole = run(small_run(folder / "whole", options("1")));
     INFO(whole.text);
     REQUIRE(whole.status == 0);
 
-    const auto out = folder / "killed";
-    auto resumed = options;
-    resumed.insert(resumed.end(), {"--resume", "auto"});
-    std::mt19937 random(7);
-    int done = 0, while_writing = 0, over_early = 0;
-    while (done < kills) {
-        Child child(small_run(out, resumed));
-        if (done % 2 == 1 && fs::exists(out / "checkpoints")) {
-            // While a checkpoint is being written, the second or third of this process.
-            const FolderWatch watch(out / "checkpoints");
-            for (unsigned i = 0; i < 2 + random() % 2 && watch.made(10); ++i) {}
-        } else {
-            std::this_thread::sleep_for(std::chrono::milliseconds(100 + random() % 1500));
+    for (const char* workers : {"1", "3"}) {
+        INFO("workers " << workers);
+        const auto out = folder / workers;
+        auto resumed = options(workers);
+        resumed.insert(resumed.end(), {"--resume", "auto"});
+        std::mt19937 random(7);
+        int done = 0, while_writing = 0, over_early = 0;
+        while (done < kills) {
+            Child child(small_run(out, resumed));
+            if (done % 2 == 1 && fs::exists(out / "checkpoints")) {
+                // While a checkpoint is being written, the second or third of this process.
+                const FolderWatch watch(out / "checkpoints");
+                for (unsigned i = 0; i < 2 + random() % 2 && watch.made(10); ++i) {}
+            } else {
+                std::this_thread::sleep_for(std::chrono::milliseconds(100 + random() % 1500));
+            }
+            child.signal(SIGKILL);
+            if (child.wait().signal != SIGKILL) {
+                ++over_early;
+                break;
+            }
+            ++done;
+            while_writing += fs::exists(out) && fs::exists(out / "checkpoints") && partial_files(out);
         }
-        child.signal(SIGKILL);
-        if (child.wait().signal != SIGKILL) {
-            ++over_early;
-            break;
-        }
-        ++done;
-        while_writing += fs::exists(out) && fs::exists(out / "checkpoints") && partial_files(out);
+        const auto last = run(small_run(out, resumed));
+        INFO(last.text);
+        REQUIRE(last.status == 0);
+        WARN("workers " << workers << ": killed " << done << " times, " << while_writing << " of them while a checkpoint was being written");
+        CHECK(over_early == 0);
+        CHECK(!partial_files(out));
+        check_same_end(folder / "whole", out);
     }
-    const auto last = run(small_run(out, resumed));
-    INFO(last.text);
-    REQUIRE(last.status == 0);
-    WARN("workers " << workers << ": killed " << done << " times, " << while_writing << " of them while a checkpoint was being written");
-    CHECK(over_early == 0);
-    CHECK(!partial_files(out));
-    check_same_end(folder / "whole", out);
 }
 
-TEST_CASE("SIGINT and SIGTERM leave a checkpoint, say how to go on, and end with 130 and 143") {
-    const auto [which, status] = GENERATE(std::pair(SIGINT, 130), std::pair(SIGTERM, 143));
+TEST_CASE("SIGINT, SIGTERM and SIGHUP leave a checkpoint, say how to go on, and end with 128 + their number") {
     TemporaryFolder folder;
-    const std::vector<std::string> options{"--epochs", "40"};
+    const std::vector<std::string> options{"--epochs", "30"};
     REQUIRE(run(small_run(folder / "whole", options)).status == 0);
-    const auto out = folder / "stopped";
-    Child child(small_run(out, options));
-    REQUIRE(child.until([&] { return child.text().find("epoch ") != std::string::npos; }));
-    child.signal(which);
-    const auto ended = child.wait();
-    INFO(ended.text);
-    CHECK(ended.status == status);
-    CHECK(mentions(ended.text, {"stopped at step", "--resume auto", out.string()}));
-    CHECK(checkpoints(out).size() >= 1);
-    CHECK(!fs::exists(out / "encoder.safetensors"));
-    auto resumed = options;
-    resumed.insert(resumed.end(), {"--resume", "auto"});
-    const auto last = run(small_run(out, resumed));
-    INFO(last.text);
-    REQUIRE(last.status == 0);
-    check_same_end(folder / "whole", out);
+    for (const auto& [which, status] : {std::pair(SIGINT, 130), std::pair(SIGTERM, 143), std::pair(SIGHUP, 129)}) {
+        const auto out = folder / std::to_string(status);
+        Child child(small_run(out, options));
+        REQUIRE(child.until([&] { return child.text().find("epoch ") != std::string::npos; }));
+        child.signal(which);
+        const auto ended = child.wait();
+        INFO(ended.text);
+        CHECK(ended.status == status);
+        CHECK(mentions(ended.text, {"stopped at step", "add --resume " + out.string()}));
+        CHECK(checkpoints(out).size() >= 1);
+        CHECK(!fs::exists(out / "encoder.safetensors"));
+        auto resumed = options;
+        resumed.insert(resumed.end(), {"--resume", out.string()});
+        const auto last = run(small_run(out, resumed));
+        INFO(last.text);
+        REQUIRE(last.status == 0);
+        check_same_end(folder / "whole", out);
+    }
+}
+
+TEST_CASE("SIGUSR1 writes a checkpoint, and a closed output pipe ends nothing") {
+    TemporaryFolder folder;
+    const auto out = folder / "run";
+    std::string command;
+    for (const auto& word : small_run(out, {"--epochs", "40"})) command += "'" + word + "' ";
+    // `read` takes the first line and closes the pipe; the signal comes while the run trains.
+    Child child({"/bin/bash", "-c", "exec 3> >(read line); exec " + command + " >&3 2>&3 3>&-"});
+    REQUIRE(child.until([&] { return fs::exists(out / "metrics.jsonl") && fs::file_size(out / "metrics.jsonl") > 600; }));
+    const auto before = checkpoints(out);
+    child.signal(SIGUSR1);
+    CHECK(child.until([&] { return checkpoints(out) != before; }, 10));
+    CHECK(child.wait().status == 0);
+    CHECK(fs::exists(out / "encoder.safetensors"));
+    CHECK(fs::exists(out / "report.html"));
 }
 
 TEST_CASE("a full disk ends the run with the path and the reason, and the earlier checkpoints stay whole") {

@@ -24,6 +24,21 @@ TEST_CASE("a folder counts as used only when training has left something there")
     CHECK(mentions(message_of([&] { run::Folder(folder.path(), true); }), {folder.path().string()}));
 }
 
+TEST_CASE("a resumed run goes on in its own folder") {
+    TemporaryFolder folder;
+    fs::create_directories(folder / "checkpoints");
+    const auto of = [](std::string out, std::string resume) {
+        return run::folder_of({.out = std::move(out), .resume = std::move(resume)}, "simclr");
+    };
+    CHECK(of("mine", "") == "mine");
+    CHECK(of("mine", folder.path().string()) == "mine");
+    CHECK(of("", folder.path().string()) == folder.path());
+    CHECK(of("", (folder / "checkpoints" / "step-1.safetensors").string()) == folder.path());
+    CHECK(of("", (folder / "elsewhere.safetensors").string()).string().starts_with("runs/simclr-"));
+    CHECK(of("", "").string().starts_with("runs/simclr-"));
+    CHECK(mentions(message_of([&] { of("", "auto"); }), {"--resume auto", "--out"}));
+}
+
 TEST_CASE("default folders of one second do not collide") {
     TemporaryFolder folder;
     const auto before = fs::current_path();

@@ -68,6 +68,9 @@ TEST_CASE("one call does a whole run for any data and method") {
     int knn = 0;
     for (const auto& line : io::read_json_lines(out / "metrics.jsonl")) knn += line.contains("knn_top1");
     CHECK(knn == 2);  // after epoch 2 and at the end
+    // The end's time is that of all evaluations: baselines, after epoch 2, at the end.
+    CHECK(last_line(out)["evaluation_seconds"] > run::evaluation_seconds_in(out / "metrics.jsonl"));
+    CHECK(run::evaluation_seconds_in(out / "metrics.jsonl") > 0);
 
     // Again on the finished run: one last line, with the times of the first process.
     options.train.resume = "auto";

@@ -10,8 +10,9 @@
 
 namespace doppel {
 
-/// Parses a device name: "cpu", "cuda", "cuda:1", or "auto" (CUDA if available).
+/// Parses a device name: "cpu", "cuda" (or "gpu"), "cuda:1", or "auto" (CUDA if available).
 inline at::Device device_from(const std::string& name) {
+    if (name == "gpu") return device_from("cuda");
     if (name == "cpu") return at::kCPU;
     if (name == "auto") return at::hasCUDA() && at::detail::getCUDAHooks().deviceCount() > 0 ? at::kCUDA : at::kCPU;
     const bool cuda = name == "cuda" || (name.starts_with("cuda:") && name.size() > 5 && name.size() < 8 &&

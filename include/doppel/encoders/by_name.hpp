@@ -50,17 +50,33 @@ bool read_number(std::string_view text, Number& value) {
 }
 }  // namespace detail
 
+/// Returns our name for timm's or torchvision's: "vit_s16" for "vit_small_patch16_224", "vit_b16" for "vit_b_16". Other names
+/// stay as they are.
+inline std::string short_name(std::string_view name) {
+    for (const auto& [theirs, kind] : {std::pair("vit_tiny", "ti"), {"vit_small", "s"}, {"vit_base", "b"}, {"vit_large", "l"},
+                                       {"deit_tiny", "ti"}, {"deit_small", "s"}, {"deit_base", "b"}}) {
+        const std::string start = std::string(theirs) + "_patch";
+        if (name.starts_with(start)) return "vit_" + std::string(kind) + std::string(name.substr(start.size(), name.find('_', start.size()) - start.size()));
+    }
+    for (const std::string start : {"vit_b_", "vit_l_"})
+        if (name.starts_with(start)) return start.substr(0, 5) + std::string(name.substr(start.size()));
+    return std::string(name);
+}
+
 /// Returns the encoder of a name: resnet18, resnet34, resnet50, resnet101, optionally with a width as in resnet18x0.25;
 /// vit_ti16, vit_s16, vit_b16, vit_l16, where the number is the patch size, optionally with a number of blocks as in
-/// vit_ti8d4. `image_size` is the side of the views.
+/// vit_ti8d4; timm's and torchvision's names of these (vit_small_patch16_224, vit_b_16; a size at the end is ignored).
+/// `image_size` is the side of the views.
 /// Throws Error for other names, with the allowed ones, and for a patch size that does not divide the side.
-inline ByName from_name(std::string_view name, std::int64_t image_size, std::int64_t channels = 3,
+inline ByName from_name(std::string_view given, std::int64_t image_size, std::int64_t channels = 3,
                         Stem stem = Stem::imagenet) {
+    const std::string own = short_name(given);
+    const std::string_view name = own;
     const auto reject = [&] {
         fail("the encoder must be resnet18, resnet34, resnet50 or resnet101, optionally with a width as in "
              "resnet18x0.25, or vit_ti, vit_s, vit_b or vit_l with the patch size as in vit_s16, optionally with a "
              "number of blocks as in vit_ti8d4, got '",
-             name, "'");
+             given, "'");
     };
     if (name.starts_with("resnet")) {
         ResNet net{.stem = stem, .channels = channels};

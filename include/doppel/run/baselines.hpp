@@ -40,7 +40,7 @@ inline std::optional<train::Metrics> known_baselines(const Context& run) {
             continue;
         train::Metrics found;
         for (const auto& [name, value] : line.items())
-            if (value.is_number() && name != "step" && name != "epoch") found[name] = value.get<double>();
+            if (value.is_number() && name != "step" && name != "epoch" && name != "evaluation_seconds") found[name] = value.get<double>();
         return found;
     }
     return std::nullopt;
@@ -49,6 +49,7 @@ inline std::optional<train::Metrics> known_baselines(const Context& run) {
 /// Measures the baselines, with a fresh network of the run's seed, unless the run's metrics hold them; writes them there.
 inline train::Metrics baselines(const Context& run) {
     if (auto known = known_baselines(run)) return *std::move(known);
+    const Stopwatch watch;
     train::Metrics found;
     found["knn_top1_pixels"] = eval::knn_pixels(run.data.train, run.data.validation, run.pipeline(),
                                                 {.knn = {.k = run.options.k},
@@ -63,6 +64,7 @@ inline train::Metrics baselines(const Context& run) {
         found["attention_on_objects_random"] = looks.at("attention_on_objects");
     nlohmann::ordered_json line{{"step", 0}, {"epoch", 0}};
     for (const auto& [name, value] : found) line[name] = value;
+    line["evaluation_seconds"] = watch.seconds();
     line["measured_with"] = measured_with(run);
     write_event(run.out / "metrics.jsonl", "baselines", std::move(line));
     return found;

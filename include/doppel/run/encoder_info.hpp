@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doppel/encoders/by_name.hpp>
+#include <doppel/run/python_snippet.hpp>
 
 #include <concepts>
 #include <map>
@@ -15,7 +16,7 @@ namespace doppel::run {
 /// An encoder in words, and its architecture as metadata of encoder.safetensors.
 struct EncoderInfo {
     std::string text = "a custom encoder";  ///< "resnet18, cifar stem"
-    std::map<std::string, std::string> metadata{{"arch", "custom"}};
+    std::map<std::string, std::string> metadata{{"arch", "custom"}};  ///< "python" builds the network: see python_network()
 };
 
 inline EncoderInfo encoder_info(const encoders::ByName& encoder) {
@@ -31,6 +32,7 @@ inline EncoderInfo encoder_info(const encoders::ByName& encoder) {
     } else if (const auto* vit = std::get_if<encoders::Vit>(&encoder.spec)) {
         info.metadata = {{"arch", vit->name()}, {"patch", number(vit->patch)}, {"heads", number(vit->resolved().heads)}};
     }
+    info.metadata["python"] = python_network(encoder);
     return info;
 }
 

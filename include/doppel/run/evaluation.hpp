@@ -6,16 +6,37 @@
 #include <doppel/eval/collapse.hpp>
 #include <doppel/eval/features.hpp>
 #include <doppel/eval/knn.hpp>
+#include <doppel/io/json_lines.hpp>
 #include <doppel/run/context.hpp>
 #include <doppel/train/result.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <numeric>
 #include <string>
 #include <vector>
 
 namespace doppel::run {
+
+/// Seconds since it was made.
+class Stopwatch {
+public:
+    double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+
+private:
+    std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+/// What the evaluations took whose figures metrics.jsonl holds, but for the one at the end: in all processes of the run.
+inline double evaluation_seconds_in(const std::filesystem::path& metrics) {
+    double sum = 0;
+    if (std::filesystem::exists(metrics))
+        for (const auto& line : io::read_json_lines(metrics))
+            if (line.value("event", "") != "end") sum += line.value("evaluation_seconds", 0.0);
+    return sum;
+}
 
 /// What cannot be measured on this data, one line each: said before training.
 inline std::vector<std::string> not_measurable(const Context& run) {

@@ -6,6 +6,7 @@
 #include <doppel/io/atomic_file.hpp>
 #include <doppel/io/json_lines.hpp>
 #include <doppel/train/checkpoint.hpp>
+#include <doppel/train/options.hpp>
 
 #include <ctime>
 #include <filesystem>
@@ -25,6 +26,18 @@ inline std::filesystem::path default_folder(const std::string& name) {
     std::string folder = base;
     for (int i = 2; std::filesystem::exists(folder); ++i) folder = base + "-" + std::to_string(i);
     return folder;
+}
+
+/// The folder of a run: --out; else that of the run or checkpoint which --resume names; else a new one.
+/// Throws Error for --resume auto without --out.
+inline std::filesystem::path folder_of(const train::TrainOptions& options, const std::string& name) {
+    if (!options.out.empty()) return options.out;
+    require(options.resume != "auto", "--resume auto: name the run folder with --out, or as --resume FOLDER");
+    if (options.resume.empty()) return default_folder(name);
+    const auto from = std::filesystem::absolute(options.resume).lexically_normal();
+    if (std::filesystem::is_directory(from)) return options.resume;
+    const auto parent = from.parent_path();
+    return parent.filename() == "checkpoints" ? parent.parent_path() : default_folder(name);
 }
 
 /// Whether training has left something there: a checkpoint, weights, or figures beyond step 0.

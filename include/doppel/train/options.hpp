@@ -42,7 +42,7 @@ struct TrainOptions {
             field(&O::accumulate, "accumulate", "forward passes per optimizer step; negatives stay those of one pass", at_least(1)),
             field(&O::channels_last, "channels-last", "channels-last memory format for images and convolutions"),
             field(&O::out, "out", "run folder"),
-            field(&O::resume, "resume", "checkpoint to resume from, or auto: the newest one in the run folder"),
+            field(&O::resume, "resume", "run folder or checkpoint to resume from, or auto: the newest checkpoint in --out"),
             field(&O::checkpoint_every, "checkpoint-every", "epochs between checkpoints; 0: a tenth of the run", at_least(0)),
             field(&O::keep, "keep", "checkpoints kept", at_least(1)),
             field(&O::log_every, "log-every", "steps between lines of metrics.jsonl", at_least(1)),

@@ -92,7 +92,7 @@ inline int train(const std::vector<std::string>& words, const std::string& progr
         config.apply(section, rows);
         set_given(arguments, rows);
     }
-    const bool transformer = encoder_options.arch.starts_with("vit");
+    const bool transformer = encoders::short_name(encoder_options.arch).starts_with("vit");
     if (asked) {
         const int size = data_options.size > 0 ? data_options.size : 32;
         const auto values = entry.values(methods::scale_of(size), transformer);

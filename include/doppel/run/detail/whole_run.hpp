@@ -38,7 +38,7 @@ inline Context context_of(AnyPreset preset, Data data, RunOptions options) {
             ": No such file; expected a checkpoint, or 'auto'");
     Context run{.preset = std::move(preset), .data = std::move(data), .options = std::move(options)};
     run.encoder = run.options.encoder;
-    run.out = run.options.train.out.empty() ? default_folder(run.preset.name) : std::filesystem::path(run.options.train.out);
+    run.out = folder_of(run.options.train, run.preset.name);
     run.options.train.out = run.out.string();
     run.skipped = std::make_shared<Skipped>(run.options.strict);
     run.skipped->add_files(run.data.skipped);
@@ -76,7 +76,9 @@ public:
 
     train::EvaluateEvery while_training() {
         return {.epochs = context.labeled ? context.options.knn_every : 0, .measure = [this](train::Trainer& t) {
-                    return train::Metrics{{"knn_top1", knn(context, compare(context, t.method())).top1}};
+                    const Stopwatch watch;
+                    const double top1 = knn(context, compare(context, t.method())).top1;
+                    return train::Metrics{{"knn_top1", top1}, {"evaluation_seconds", watch.seconds()}};
                 }};
     }
 
@@ -84,13 +86,15 @@ public:
         RunResult result{.training = std::move(training), .metrics = baselines_, .failures = failures_, .folder = context.out};
         attempt(result, "skipped.jsonl", [&] { context.skipped->write(context.out); });
         if (result.training.signal != 0) {
-            say("stopped at step {}; {} holds everything. To resume, add --out {} --resume auto to the same command",
+            say("stopped at step {}; {} holds everything. To resume, add --resume {} to the same command",
                 result.training.steps, result.training.checkpoint.string(), context.out.string());
             return result;
         }
         write_weights(result);
         write_end(result);
+        const Stopwatch watch;
         evaluate(result);
+        evaluation_seconds_ = watch.seconds();
         attempt(result, "skipped.jsonl", [&] { context.skipped->write(context.out); });
         write_end(result);
         attempt(result, "tensorboard", [&] { write_board(result.metrics, result.training.steps); });
@@ -210,6 +214,7 @@ private:
         line["skipped_images"] = context.skipped->count();
         line["collapsed"] = result.training.collapsed;
         line["train_seconds"] = result.training.seconds;
+        line["evaluation_seconds"] = evaluation_seconds_ + evaluation_seconds_in(context.out / "metrics.jsonl");
         line["train_images_per_second"] = result.training.images_per_second;
         for (const auto& failure : result.failures) line["failed"][failure.what] = failure.reason;
         attempt(result, "metrics", [&] { write_event(context.out / "metrics.jsonl", "end", std::move(line)); });
@@ -235,10 +240,13 @@ private:
                 100 * end.at("attention_on_objects"), 100 * end.at("attention_on_objects_random"), 100 * end.at("objects_share"));
         if (std::filesystem::exists(folder / "report.html")) say("report:  {}", (folder / "report.html").string());
         say("encoder: {}", encoder.string());
+        if (const auto found = context.encoder.metadata.find("python"); found != context.encoder.metadata.end() && !encoder.empty())
+            say("in Python:\n\n{}{}", found->second, python_load(encoder.string()));
     }
 
     std::optional<Folder> folder_;
     train::Metrics baselines_;
+    double evaluation_seconds_ = 0;  ///< of the one at the end
     std::vector<Failure> failures_;
 };
 

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// How to build in Python the network that encoder.safetensors fits.
+#pragma once
+
+#include <doppel/encoders/by_name.hpp>
+
+#include <array>
+#include <cstdint>
+#include <sstream>
+#include <string>
+#include <variant>
+
+namespace doppel::run {
+
+namespace detail {
+
+/// torchvision's ResNet, with what differs from it replaced.
+inline std::string python_of(const encoders::ResNet& net) {
+    const auto [blocks, bottleneck] = encoders::detail::layout_of(net.depth);
+    const std::int64_t base = net.base(), kernel = net.stem == Stem::imagenet ? 7 : 3, stride = net.stem == Stem::cifar ? 1 : 2;
+    std::ostringstream text;
+    text << "import torch, torchvision\nnet = torchvision.models.resnet" << net.depth << "()\n";
+    if (base != 64) {
+        text << "block, net.inplanes = torchvision.models.resnet." << (bottleneck ? "Bottleneck" : "BasicBlock") << ", " << base
+             << "\nnet.bn1 = torch.nn.BatchNorm2d(" << base << ")\n";
+        for (std::size_t stage = 0; stage < 4; ++stage)
+            text << "net.layer" << stage + 1 << " = net._make_layer(block, " << (base << stage) << ", " << blocks[stage]
+                 << (stage > 0 ? ", 2)\n" : ")\n");
+    }
+    if (base != 64 || net.stem != Stem::imagenet || net.channels != 3)
+        text << "net.conv1 = torch.nn.Conv2d(" << net.channels << ", " << base << ", " << kernel << ", " << stride << ", " << kernel / 2
+             << ", bias=False)\n";
+    if (net.stem != Stem::imagenet) text << "net.maxpool = torch.nn.Identity()\n";
+    text << "net.fc = torch.nn.Identity()\n";
+    return text.str();
+}
+
+/// timm's Vision Transformer.
+inline std::string python_of(const encoders::Vit& options) {
+    const encoders::Vit net = options.resolved();
+    std::ostringstream text;
+    text << "import functools, torch, timm\nnet = timm.models.VisionTransformer(img_size=" << net.image_size << ", patch_size=" << net.patch
+         << ", in_chans=" << net.channels << ", embed_dim=" << net.dim << ", depth=" << net.depth << ", num_heads=" << net.heads
+         << ", mlp_ratio=" << net.mlp_ratio << ", qkv_bias=" << (net.qkv_bias ? "True" : "False") << ", num_classes=0, global_pool='"
+         << (net.pool == VitPool::token ? "token" : "avg") << "', norm_layer=functools.partial(torch.nn.LayerNorm, eps=" << net.eps << "))\n";
+    return text.str();
+}
+
+}  // namespace detail
+
+/// Returns Python lines that build `net`, a network with the encoder's tensors under the same names and the same features:
+/// torchvision's for a ResNet, timm's for a Vision Transformer. They need torch and that package.
+inline std::string python_network(const encoders::ByName& encoder) {
+    return std::visit([](const auto& net) { return detail::python_of(net); }, encoder.spec);
+}
+
+/// Returns Python lines that load a file of weights into the `net` of python_network().
+inline std::string python_load(const std::string& file) {
+    std::string quoted;
+    for (const char c : file) quoted += (c == '\\' || c == '"') ? std::string("\\") + c : std::string(1, c);
+    return "import safetensors.torch\nweights = safetensors.torch.load_file(\"" + quoted +
+           "\")\nweights.pop(\"mask_token\", None)\nnet.load_state_dict(weights)\nnet.eval()\n";
+}
+
+}  // namespace doppel::run
