@@ -140,13 +140,29 @@ TEST_CASE("wrong options end with one line that says what was expected, status 2
     refused({"--arch", "resnet18x"}, {"--arch", "resnet18x"});
     refused({"--arch", "resnet18x-2"}, {"width", "-2"});
     refused({"--precision", "fp8"}, {"--precision", "bf16", "'fp8'"});
-    refused({"--device", "gpu"}, {"device", "'gpu'"});
+    refused({"--device", "gpus"}, {"device", "'gpus'"});
     refused({"--data", "/no/such/folder"}, {"--data", "/no/such/folder"});
     refused({"--val", "x"}, {"--val", "--data"});
     refused({"--channels", "2"}, {"--channels", "1 or 3", "2"});
     refused({"--unknown-option"}, {"--unknown-option"});
     refused({"--epochs"}, {"--epochs"});
     if (!at::hasCUDA() || at::detail::getCUDAHooks().deviceCount() == 0) refused({"--device", "cuda"}, {"cuda", "no CUDA device"});
+}
+
+TEST_CASE("what does not fit together is told in the options' words before anything is computed") {
+    TemporaryFolder folder;
+    const auto out = (folder / "run").string();
+    const auto refused = [&](std::vector<std::string> arguments, std::initializer_list<std::string_view> parts) {
+        arguments.insert(arguments.end(), {"--out", out, "--images", "48", "--batch-size", "16", "--size", "16"});
+        const auto ended = program(arguments);
+        INFO(arguments[0] << ": " << ended.err);
+        CHECK(ended.status == 2);
+        CHECK(mentions(ended.err, parts));
+        CHECK(ended.err.find("before training") == std::string::npos);
+        CHECK(!fs::exists(out));
+    };
+    refused({"moco_v2", "--bn-groups", "3"}, {"--bn-groups", "= 3", "batch of 16"});
+    refused({"dino", "--arch", "vit_ti4d1", "--local-size", "7"}, {"views of 16, 16, 7", "patch, 4", "7 x 7"});
 }
 
 TEST_CASE("a run leaves what it says, and the encoder carries torchvision's names") {

@@ -61,6 +61,21 @@ void resumes_bit_for_bit(const Preset<R>& preset, std::int64_t at) {
 
 }  // namespace
 
+TEST_CASE("a rehearsal leaves the run as it was, and tells what does not fit together") {
+    const auto p = with_dropout_and_queue();
+    train::Trainer plain(p, images(), quick()), rehearsed(p, images(), quick());
+    finish(plain);
+    for (int i = 0; !rehearsed.finished(); ++i) {
+        if (i < 2) rehearsed.rehearse();
+        rehearsed.step();
+    }
+    check_equal(rehearsed.method(), plain.method());
+    auto wrong = preset();
+    wrong.recipe.layout.bn_groups = 3;
+    train::Trainer trainer(wrong, images(), quick());
+    CHECK(mentions(message_of([&] { trainer.rehearse(); }), {"8 images a pass (--batch-size)", "bn_groups", "= 3"}));
+}
+
 TEST_CASE("a restored run equals an uninterrupted one bit for bit, whatever the workers") {
     resumes_bit_for_bit(preset(), 7);
     resumes_bit_for_bit(with_dropout_and_queue(), 11);

@@ -71,7 +71,7 @@ private:
 /// Takes x through pass(part) in `groups` equal parts; gives what they give, in order.
 template <class Pass>
 auto split_batch_norm(const Tensor& x, std::int64_t groups, const std::vector<torch::nn::Module*>& modules, Pass&& pass) {
-    require(groups >= 1 && x.size(0) % groups == 0 && x.size(0) / groups >= 2, "Recipe.layout.bn_groups = ", groups,
+    require(groups >= 1 && x.size(0) % groups == 0 && x.size(0) / groups >= 2, "bn_groups (Recipe.layout, --bn-groups) = ", groups,
             " must split a batch of ", x.size(0), " into equal parts of at least 2 images");
     SplitStatistics statistics(modules);
     std::vector<decltype(pass(x))> results;

@@ -63,6 +63,10 @@ public:
     /// Takes or skips one optimizer step. Throws Error when the run is finished.
     StepReport step();
 
+    /// Takes the next batch once through the method without training on it, so that what does not fit together is told
+    /// before anything long is computed. Leaves the run as it was. Throws Error with the views and the batch size.
+    void rehearse();
+
     /// All steps are done, or stop() was called.
     bool finished() const { return !stopped_.empty() || step_count() >= total_steps(); }
     /// Ends the run after the current step; the first reason counts.

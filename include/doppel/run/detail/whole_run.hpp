@@ -64,6 +64,7 @@ public:
           trainer(context.preset, context.data.train, context.options.train) {
         context.device = trainer.device();
         context.precision = trainer.precision();
+        trainer.rehearse();
         const auto from = train::resume_point(trainer.options());
         folder_.emplace(context.out, !context.options.train.resume.empty());
         if (from) trainer.restore(*from);  // compares first; only then is anything written

@@ -7,6 +7,7 @@
 #include <doppel/eval/collapse.hpp>
 #include <doppel/optim/clip.hpp>
 #include <doppel/optim/freeze.hpp>
+#include <doppel/train/error_text.hpp>
 #include <doppel/train/primitives.hpp>
 #include <doppel/train/trainer.hpp>
 
@@ -14,6 +15,7 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <new>
 
 namespace doppel::train {
 
@@ -129,6 +131,27 @@ DOPPEL_BODY StepReport Trainer::step() {
     seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     if (step_count() % options_.log_every == 0 || step_count() == total_steps()) log(report);
     return report;
+}
+
+DOPPEL_BODY void Trainer::rehearse() {
+    if (finished()) return;
+    const auto draws = generators_.state();
+    const auto pass = loader_.pass(step_count() * options_.accumulate, step_count() * options_.accumulate + 1);
+    std::string problem;
+    try {
+        Batch batch = pass->next().value();  // an Error is about an image and says which
+        try {
+            const at::NoGradGuard no_grad;
+            const Autocast scope(device_.type(), precision_);
+            method_.forward(to_device(std::move(batch), device_, options_.channels_last));
+        } catch (const Error&) { problem = error_text(); }
+    } catch (const c10::Error&) { problem = error_text(); } catch (const std::bad_alloc&) { problem = "out of memory"; }
+    method_.discard();
+    generators_.restore(draws);
+    if (problem.empty()) return;
+    std::string sizes;
+    for (const auto& view : preset_.views.pipelines) sizes += (sizes.empty() ? "" : ", ") + std::to_string(view.size());
+    fail("with views of ", sizes, " px and ", preset_.batch_size, " images a pass (--batch-size): ", problem);
 }
 
 DOPPEL_BODY void Trainer::attempt(StepReport& report) {
