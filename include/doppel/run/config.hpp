@@ -13,10 +13,25 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <ctime>
 #include <string>
 
 namespace doppel::run {
+
+/// The commit of the repository around the current folder, with "-dirty" where files differ from it; "" without git or
+/// repository.
+inline std::string git_state() {
+    std::string text;
+    if (std::FILE* pipe = ::popen("git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null", "r")) {
+        char part[128];
+        while (std::fgets(part, sizeof part, pipe)) text += part;
+        ::pclose(pipe);
+    }
+    text.erase(std::min(text.find('\n'), text.size()));
+    return text;
+}
 
 inline nlohmann::ordered_json config_of(const Context& run, const train::Trainer& trainer) {
     const AnyPreset& preset = run.preset;
@@ -28,6 +43,7 @@ inline nlohmann::ordered_json config_of(const Context& run, const train::Trainer
     ::gethostname(host, sizeof host - 1);
     config["started"] = date;
     config["host"] = host;
+    if (const auto git = git_state(); !git.empty()) config["git"] = git;
     config.update(run.options.record);
     config["options"] = preset.options;
     if (preset.options.contains("epochs")) config["options"]["epochs"] = preset.epochs;  // as they are used
