@@ -76,7 +76,7 @@ void save_images(const fs::path& folder, int count, int shade) {
         Image image(20, 16, 3);
         for (std::size_t p = 0; p < image.pixels.size(); ++p)
             image.pixels[p] = static_cast<std::uint8_t>((p * static_cast<std::size_t>(7 + i) + static_cast<std::size_t>(shade)) % 251);
-        image::write_png(folder / (std::to_string(i) + ".png"), image);
+        image::write_png(folder / (std::to_string(100 + i) + ".png"), image);
     }
 }
 
@@ -143,6 +143,11 @@ TEST_CASE("wrong options end with one line that says what was expected, status 2
     refused({"--device", "gpus"}, {"device", "'gpus'"});
     refused({"--data", "/no/such/folder"}, {"--data", "/no/such/folder"});
     refused({"--val", "x"}, {"--val", "--data"});
+    refused({"--bank", "x"}, {"--bank", "--data"});
+    refused({"--unlabeled"}, {"--unlabeled", "--data"});
+    refused({"--unlabelled"}, {"--unlabelled", "did you mean --unlabeled?"});
+    refused({"--folders", "splits"}, {"--folders", "--data"});
+    refused({"--folders", "years"}, {"--folders", "auto, classes, splits", "'years'"});
     refused({"--channels", "2"}, {"--channels", "1 or 3", "2"});
     refused({"--unknown-option"}, {"--unknown-option"});
     refused({"--epochs"}, {"--epochs"});
@@ -275,4 +280,68 @@ TEST_CASE("class folders are trained on by name; a flat folder has no knn figure
     REQUIRE(flat.status == 0);
     CHECK(mentions(flat.err, {"no labels", "knn_"}));
     for (const auto& line : io::read_json_lines(folder / "flat-run" / "metrics.jsonl")) CHECK(!line.contains("knn_top1"));
+}
+
+TEST_CASE("images without labels are scored by a labeled set, and a folder of no classes is trained on as a whole") {
+    TemporaryFolder folder;
+    save_images(folder / "photos", 20, 3);
+    save_images(folder / "photos" / "2019", 20, 50);
+    save_images(folder / "judge" / "train" / "a", 12, 90);
+    save_images(folder / "judge" / "train" / "b", 12, 0);
+    save_images(folder / "judge" / "test" / "a", 4, 95);
+    save_images(folder / "judge" / "test" / "b", 4, 5);
+    const auto photos = (folder / "photos").string() + "/";  // with a slash behind it
+    const auto refused = simclr(quick(folder / "none", {"--data", photos}));
+    CHECK(refused.status == 2);
+    CHECK(mentions(refused.err, {"100.png", "2019", "--unlabeled"}));
+    const auto scored = simclr(quick(folder / "run", {"--data", photos, "--unlabeled", "--val", (folder / "judge").string()}));
+    INFO(scored.err);
+    REQUIRE(scored.status == 0);
+    CHECK(mentions(scored.err, {"40 training and 8 validation images, 24 images to compare with, 2 classes"}));
+    const auto config = nlohmann::json::parse(std::ifstream(folder / "run" / "config.json"));
+    CHECK(config["resolved"]["train_images"] == 40);
+    CHECK(config["resolved"]["bank_images"] == 24);
+    CHECK(config["resolved"]["classes"] == nlohmann::json({"a", "b"}));
+    CHECK(config["data"]["unlabeled"] == true);
+    const auto last = io::read_json_lines(folder / "run" / "metrics.jsonl").back();
+    for (auto* key : {"knn_top1", "knn_top1_random", "knn_top1_pixels"}) CHECK(last.contains(key));
+    const auto bytes = read_bytes(folder / "run" / "report.html");
+    const std::string report(bytes.begin(), bytes.end());
+    CHECK(mentions(report, {"SimCLR on photos", "24 to compare with", "the labeled images that the encoder finds most alike"}));
+}
+
+TEST_CASE("runs inside the folder of images are not trained on: the next run sees the same images") {
+    TemporaryFolder folder;
+    save_images(folder / "photos" / "a", 20, 0);
+    save_images(folder / "photos" / "b", 20, 90);
+    const auto run = [&](const char* name, std::vector<std::string> more = {}) {
+        more.insert(more.end(), {"--data", (folder / "photos").string(), "--epochs", "1", "--arch", "vit_ti4d1"});
+        return program([&] {
+            auto all = quick(folder / "photos" / "runs" / name, more);
+            all.insert(all.begin(), "simclr");
+            return all;
+        }());
+    };
+    REQUIRE(run("one").status == 0);
+    REQUIRE(fs::exists(folder / "photos" / "runs" / "one" / "attention.png"));
+    const auto second = run("two");
+    INFO(second.err);
+    REQUIRE(second.status == 0);
+    CHECK(mentions(second.err, {"skipped a run folder: " + (folder / "photos" / "runs" / "one").string()}));
+    const auto config = nlohmann::json::parse(std::ifstream(folder / "photos" / "runs" / "two" / "config.json"));
+    CHECK(config["resolved"]["classes"] == nlohmann::json({"a", "b"}));
+    CHECK(config["resolved"]["train_images"] == 36);
+    const auto resumed = run("one", {"--resume", "auto"});  // the list of images is the same as before
+    INFO(resumed.err);
+    CHECK(resumed.status == 0);
+}
+
+TEST_CASE("a data set is named by its folder, also with a slash behind it") {
+    for (const auto* path : {"/tmp/photos", "/tmp/photos/", "/tmp/photos//", "/tmp/x/../photos/."}) {
+        INFO(path);
+        CHECK(cli::data_name({.data = path}) == "photos");
+    }
+    CHECK(cli::data_name({.data = "/"}) == "/");
+    CHECK(cli::data_name({.data = "."}) == fs::current_path().filename().string());
+    CHECK(cli::data_name({}) == "the embedded images");
 }

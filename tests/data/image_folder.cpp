@@ -65,10 +65,10 @@ TEST_CASE("a folder without folders of images is an unlabeled set") {
     CHECK_FALSE(data::Dataset(images).labeled());
 }
 
-TEST_CASE("files are recognized by content, hidden ones are skipped") {
+TEST_CASE("files are recognized by extension, else by content; hidden ones are skipped") {
     const test::TemporaryFolder folder;
     put(folder / "a/no-extension");
-    put(folder / "a/called.txt");
+    put(folder / "a/called.other");
     put(folder / "a/ğrün 日本.png");
     put(folder / "a/.hidden.png");
     put(folder / ".thumbs/1.png");
@@ -78,10 +78,12 @@ TEST_CASE("files are recognized by content, hidden ones are skipped") {
     const data::ImageFolder images(folder.path());
     CHECK(images.classes() == std::vector<std::string>{"a"});
     CHECK(content(images, folder.path()) ==
-          Content{{"a/called.txt", 0}, {"a/no-extension", 0}, {"a/ğrün 日本.png", 0}});
+          Content{{"a/called.other", 0}, {"a/empty.jpg", 0}, {"a/fake.png", 0}, {"a/no-extension", 0}, {"a/ğrün 日本.png", 0}});
+    CHECK(mentions(message_of([&] { images.image(1); }), {"empty.jpg", "no bytes"}));
+    CHECK(mentions(message_of([&] { images.image(2); }), {"fake.png", "not an image"}));
 }
 
-TEST_CASE("links are followed, but not in a circle") {
+TEST_CASE("links are followed, but not in a circle and not to an image that is there already") {
     const test::TemporaryFolder folder, elsewhere;
     put(folder / "a/1.png");
     put(elsewhere / "2.png");
@@ -93,11 +95,12 @@ TEST_CASE("links are followed, but not in a circle") {
     fs::create_symlink(elsewhere / "2.png", folder / "a/link.png");
     fs::create_symlink("nowhere", folder / "a/broken.png");
     const data::ImageFolder images(folder.path());
-    CHECK(images.classes() == std::vector<std::string>{"a", "b"});
-    CHECK(images.size() == 3);
+    CHECK(images.classes() == std::vector<std::string>{"a"});
+    REQUIRE(images.size() == 2);
     CHECK(images.path(0) == folder / "a/1.png");
     CHECK(images.path(1) == folder / "a/link.png");
-    CHECK(images.path(2) == folder / "b/2.png");
+    put(elsewhere / "3.png");
+    CHECK(data::ImageFolder(folder.path()).classes() == std::vector<std::string>{"a", "b"});
 }
 
 TEST_CASE("folders that cannot be a data set are refused in one line with the path") {
@@ -105,11 +108,13 @@ TEST_CASE("folders that cannot be a data set are refused in one line with the pa
     CHECK(mentions(message_of([&] { data::ImageFolder(folder / "none"); }), {"ImageFolder: no such folder: ", "none"}));
     CHECK(mentions(message_of([&] { data::ImageFolder(folder.path()); }),
                    {"no JPEG, PNG or WebP image in ", folder.path().string()}));
+    test::write_bytes(folder / "photos.tar", "x");
+    CHECK(mentions(message_of([&] { data::ImageFolder(folder.path()); }), {", but 1 archive (unpack first)"}));
     put(folder / "1.png");
     CHECK(mentions(message_of([&] { data::ImageFolder(folder / "1.png"); }), {"not a folder: ", "1.png"}));
     put(folder / "cats/1.png");
     CHECK(mentions(message_of([&] { data::ImageFolder(folder.path()); }),
-                   {folder.path().string(), "subfolders", "1.png", "cats"}));
+                   {folder.path().string(), "subfolders", "1.png", "cats", "--unlabeled"}));
     CHECK(data::ImageFolder(folder.path(), {.labels = false}).size() == 2);
 }
 

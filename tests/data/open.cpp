@@ -120,9 +120,7 @@ TEST_CASE("folders named train, val, validation and test are splits, in whatever
 
     put(folder / "VALIDATION/a", 1);
     found = data::open(folder.path());
-    CHECK(found.split_rule == "validation: folder VALIDATION, 1 image");
-    put(folder / "extra/a", 1);
-    CHECK(mentions(data::open(folder.path()).split_rule, {"not used: extra"}));
+    CHECK(mentions(found.split_rule, {"validation: folder VALIDATION, 1 image; not used: folder test, 4 images", "--val"}));
     put(folder / "val/a", 1);
     CHECK(mentions(message_of([&] { data::open(folder.path()); }),
                    {folder.path().string(), "VALIDATION", "val", "one of them"}));
@@ -145,7 +143,7 @@ TEST_CASE("a validation path is used whole, or its validation split when it has 
     put(folder / "val/a", 2);
     put(other / "b", 5);
     auto found = data::open(folder.path(), other.path());
-    CHECK(found.split_rule == "validation: " + other.path().string() + ", 5 images");
+    CHECK(found.split_rule == "validation: " + other.path().string() + ", 5 images; not used: folder val, 2 images");
     CHECK(counts(found.validation) == std::vector<int>{0, 5});
     CHECK(found.train.size() == 6);
     found = data::open(folder / "train", folder.path());
@@ -164,19 +162,209 @@ TEST_CASE("a validation class that training lacks is named") {
                    {(folder / "val").string(), "class socks", "2 classes"}));
 }
 
-TEST_CASE("where one side has no labels, that is said") {
+TEST_CASE("beside labeled training images, validation images without labels give way to a tenth of the training images") {
     const test::TemporaryFolder folder;
-    put(folder / "train/a", 2);
-    put(folder / "train/b", 2);
+    put(folder / "train/a", 10);
+    put(folder / "train/b", 10);
     put(folder / "val", 2);
+    const std::string rule = "held out 2 of 20 images: folder val has no labels; not used: folder val, 2 images";
     auto found = data::open(folder.path());
-    CHECK(mentions(found.split_rule, {"without labels"}));
-    CHECK(found.validation.label(0) == data::unlabeled);
-    found = data::open(folder / "val", folder / "train");
-    CHECK(mentions(found.split_rule, {"labels ignored"}));
-    CHECK(found.validation.classes().empty());
-    CHECK(found.validation.label(0) == data::unlabeled);
+    CHECK(found.split_rule == rule);
+    CHECK(found.train.size() == 18);
+    CHECK(found.validation.labeled());
+    found = data::open(folder / "train", folder / "val");
+    CHECK(mentions(found.split_rule, {"held out 2 of 20 images", (folder / "val").string() + " has no labels"}));
+
+    // Without labels on either side there is nothing to hold out for.
+    put(folder / "flat", 5);
+    found = data::open(folder / "flat", folder / "val");
+    CHECK(found.split_rule == "validation: " + (folder / "val").string() + ", 2 images");
+    CHECK(found.train.size() == 5);
+    CHECK(found.bank.empty());
 }
+
+TEST_CASE("unlabeled training images are judged by a labeled set: its own parts, or a tenth of it against the rest") {
+    const test::TemporaryFolder folder, judge, bank;
+    put(folder.path(), 7);
+    put(judge / "train/a", 3);
+    put(judge / "train/b", 3);
+    put(judge / "test/a", 1);
+    put(judge / "test/b", 2);
+    auto found = data::open(folder.path(), judge.path());
+    CHECK(found.train.size() == 7);
+    CHECK_FALSE(found.train.labeled());
+    CHECK(counts(found.bank) == std::vector<int>{3, 3});
+    CHECK(counts(found.validation) == std::vector<int>{1, 2});
+    CHECK(found.split_rule == "validation: folder test of " + judge.path().string() + ", 3 images, compared with folder train of " +
+                                  judge.path().string() + ", 6 images");
+
+    found = data::open(folder.path(), judge / "train");
+    CHECK(found.train.size() == 7);
+    CHECK(found.bank.size() == 5);
+    CHECK(found.validation.size() == 1);
+    CHECK(found.split_rule == "held out 1 of 6 images of " + (judge / "train").string() + ", to compare them with the others");
+
+    // A bank of its own: with its own validation images, with others, and with a tenth of it.
+    found = data::open(folder.path(), {}, {.bank = judge.path()});
+    CHECK(found.bank.size() == 6);
+    CHECK(found.validation.size() == 3);
+    put(bank / "b", 15);
+    put(bank / "a", 5);
+    found = data::open(folder.path(), judge / "test", {.bank = bank.path()});
+    CHECK(found.train.size() == 7);
+    CHECK(counts(found.bank) == std::vector<int>{5, 15});
+    CHECK(counts(found.validation) == std::vector<int>{1, 2});
+    found = data::open(folder.path(), {}, {.bank = bank.path()});
+    CHECK(found.train.size() == 7);
+    CHECK(found.bank.size() == 18);
+    CHECK(found.validation.size() == 2);
+    CHECK(mentions(message_of([&] { data::open(folder.path(), {}, {.bank = folder.path()}); }), {folder.path().string(), "must have labels"}));
+
+    // A labeled training set keeps its own labels, and a bank takes their place if it is asked for.
+    CHECK(data::open(judge / "train", judge.path()).bank.empty());
+    found = data::open(judge.path(), {}, {.bank = bank.path()});
+    CHECK(found.train.size() == 6);
+    CHECK(found.bank.size() == 20);
+    CHECK(found.validation.size() == 3);
+}
+
+TEST_CASE("a labeled set inside the training images is not trained on") {
+    const test::TemporaryFolder folder;
+    put(folder / "2019", 4);
+    put(folder / "2020", 5);
+    put(folder / "judge/a", 10);
+    put(folder / "judge/b", 10);
+    const auto found = data::open(folder.path(), folder / "judge", {.unlabeled = true});
+    CHECK(found.train.size() == 9);
+    CHECK(found.bank.size() == 18);
+    REQUIRE(found.notes.size() == 1);
+    CHECK(mentions(found.notes.front(), {(folder / "judge").string(), "not trained on"}));
+}
+
+TEST_CASE("a folder that can be a split or a class is refused with both readings, and each has its option") {
+    const test::TemporaryFolder folder;
+    const auto message = [&] { return message_of([&] { data::open(folder.path()); }); };
+    const auto as = [&](data::Folders folders) { return data::open(folder.path(), {}, {.folders = folders}); };
+    put(folder / "bus", 20);
+    put(folder / "car", 28);
+    put(folder / "train", 24);
+    CHECK(mentions(message(), {folder.path().string(), "train can be a split or a class, next to bus, car (48 images)",
+                               "--folders splits trains on train (24 images) and leaves out bus, car (48 images)",
+                               "--folders classes takes all folders as classes (72 images)", "--unlabeled"}));
+    auto found = as(data::Folders::classes);
+    CHECK(found.train.classes() == std::vector<std::string>{"bus", "car", "train"});
+    CHECK(found.train.size() + found.validation.size() == 72);
+    found = as(data::Folders::splits);
+    CHECK(found.train.size() + found.validation.size() == 24);
+    CHECK(mentions(found.split_rule, {"not used: bus, car, 48 images"}));
+    found = data::open(folder.path(), {}, {.unlabeled = true});
+    CHECK(found.train.size() + found.validation.size() == 72);
+    CHECK(found.train.classes().empty());
+
+    fs::rename(folder / "train", folder / "test");
+    CHECK(mentions(message(), {"test can be a split or a class", "trains on bus, car (48 images) and validates on test (24 images)"}));
+    CHECK(as(data::Folders::classes).train.classes().size() == 3);
+    found = as(data::Folders::splits);
+    CHECK(found.train.classes() == std::vector<std::string>{"bus", "car"});
+    CHECK(found.train.size() + found.validation.size() == 48);
+    CHECK(mentions(found.split_rule, {"test, 24 images"}));
+}
+
+TEST_CASE("images beside splits are not left aside by a remark") {
+    const test::TemporaryFolder folder;
+    put(folder / "seg_train/seg_train/a", 3);
+    put(folder / "seg_train/seg_train/b", 3);
+    put(folder / "seg_test/seg_test/a", 2);
+    put(folder / "seg_test/seg_test/b", 2);
+    auto found = data::open(folder.path());
+    CHECK(found.train.classes() == std::vector<std::string>{"a", "b"});
+    CHECK(found.split_rule == "validation: folder seg_test, 4 images");
+    put(folder / "seg_pred/seg_pred", 5);
+    const auto message = message_of([&] { data::open(folder.path()); });
+    CHECK(mentions(message, {"trains on seg_train (6 images), validates on seg_test (4 images) and leaves out seg_pred (5 images)"}));
+    found = data::open(folder.path(), {}, {.folders = data::Folders::splits});
+    CHECK(mentions(found.split_rule, {"4 images; not used: seg_pred, 5 images"}));
+    fs::remove_all(folder / "seg_pred");
+    put(folder.path(), 1);
+    CHECK(mentions(message_of([&] { data::open(folder.path()); }), {"leaves out 1 loose image;", "--unlabeled"}));
+}
+
+TEST_CASE("splits inside class folders are not mixed") {
+    const test::TemporaryFolder folder;
+    put(folder / "cat/train", 3);
+    put(folder / "cat/test", 2);
+    put(folder / "dog/Train", 4);
+    put(folder / "dog/test", 1);
+    CHECK(mentions(message_of([&] { data::open(folder.path()); }),
+                   {"named train (7 images)", "--folders splits", "--folders classes takes all images of each class (10 images)"}));
+    auto found = data::open(folder.path(), {}, {.folders = data::Folders::splits});
+    CHECK(counts(found.train) == std::vector<int>{3, 4});
+    CHECK(counts(found.validation) == std::vector<int>{2, 1});
+    found = data::open(folder.path(), {}, {.folders = data::Folders::classes});
+    CHECK(found.train.size() + found.validation.size() == 10);
+    put(folder / "dog", 1);
+    CHECK(mentions(message_of([&] { data::open(folder.path(), {}, {.folders = data::Folders::splits}); }), {"1 image", "in no split"}));
+}
+
+TEST_CASE("folders that are no classes are taken as a whole when asked for, and the refusal says how") {
+    const test::TemporaryFolder folder;
+    put(folder.path(), 3);
+    put(folder / "2019/trip", 2);
+    put(folder / "2020", 5);
+    CHECK(mentions(message_of([&] { data::open(folder.path()); }), {"0.png", "2019", "--unlabeled"}));
+    const auto found = data::open(folder.path(), {}, {.unlabeled = true});
+    CHECK(found.format == "flat folder");
+    CHECK(found.train.size() + found.validation.size() == 10);
+    CHECK_FALSE(found.train.labeled());
+    // Splits that nothing else stands beside stay splits.
+    const test::TemporaryFolder splits;
+    put(splits / "train/a", 3);
+    put(splits / "test/a", 2);
+    CHECK(data::open(splits.path(), {}, {.unlabeled = true}).train.size() == 3);
+}
+
+TEST_CASE("a folder around the folders, as archives unpack, is looked through; a single class stays one") {
+    const test::TemporaryFolder folder;
+    put(folder / "archive/data/train/a", 3);
+    put(folder / "archive/data/train/b", 3);
+    put(folder / "archive/data/valid/a", 2);
+    auto found = data::open(folder.path());
+    CHECK(found.split_rule == "validation: folder valid, 2 images");
+    CHECK(counts(found.train) == std::vector<int>{3, 3});
+    CHECK(counts(found.validation) == std::vector<int>{2, 0});
+    const test::TemporaryFolder single;
+    put(single / "only", 3);
+    CHECK(data::open(single.path()).train.classes() == std::vector<std::string>{"only"});
+}
+
+TEST_CASE("a split's folder without images is no split, and that is said") {
+    const test::TemporaryFolder folder;
+    put(folder / "train/a", 10);
+    put(folder / "train/b", 10);
+    fs::create_directories(folder / "test");
+    const auto found = data::open(folder.path());
+    CHECK(mentions(found.split_rule, {"held out 2 of 20 images"}));
+    REQUIRE(found.notes.size() == 1);
+    CHECK(mentions(found.notes.front(), {"no images in " + (folder / "test").string()}));
+}
+
+#if DOPPEL_PNG
+TEST_CASE("held-out images are whole: what damaged ones leave open comes from others, and each class keeps one") {
+    const test::TemporaryFolder folder;
+    put(folder / "a", 20);
+    put(folder / "b", 20);
+    for (int i = 0; i < 19; ++i) test::write_bytes(folder / "a" / (std::to_string(i) + ".png"), "damaged");
+    for (int i = 0; i < 10; ++i) test::write_bytes(folder / "b" / (std::to_string(i) + ".png"), "");
+    const auto found = data::open(folder.path(), {}, {.seed = 1});
+    CHECK(counts(found.train) == std::vector<int>{20, 16});
+    CHECK(counts(found.validation) == std::vector<int>{0, 4});
+    for (std::int64_t i = 0; i < found.validation.size(); ++i) CHECK_NOTHROW(found.validation.image(i));
+    for (int i = 0; i < 19; ++i) test::write_bytes(folder / "b" / (std::to_string(i) + ".png"), "");
+    CHECK(data::open(folder.path(), {}, {.seed = 1}).validation.size() == 1);
+    test::write_bytes(folder / "b/19.png", "");
+    CHECK(mentions(data::open(folder.path(), {}, {.seed = 1}).split_rule, {"nothing held out: fewer than two images can be decoded"}));
+}
+#endif
 
 TEST_CASE("CIFAR-10 binaries are recognized, as a folder and as a file") {
     const test::TemporaryFolder folder;
@@ -229,6 +417,9 @@ TEST_CASE("what is no data set is refused in one line with its path") {
     };
     refused(folder / "none", {"no such file or folder"});
     refused(folder.path(), {"no JPEG, PNG or WebP image"});
+    test::write_bytes(folder / "one.tar", "x");
+    test::write_bytes(folder / "two.zip", "x");
+    refused(folder.path(), {"no JPEG, PNG or WebP image", "but 2 archives (unpack first)"});
     test::write_bytes(folder / "notes.txt", "text");
     refused(folder / "notes.txt", {"not a data set, expected a folder of images, CIFAR-10 binaries or IDX files"});
     test::write_bytes(folder / "photos.zip", "PK\x03\x04...");
@@ -245,7 +436,7 @@ TEST_CASE("clothing-2k is recognized as class folders", "[data]") {
     const auto clothing = data::open(*real);
     CHECK(clothing.format == "class folders");
     CHECK(clothing.train.size() == 1354);
-    CHECK(clothing.split_rule == "validation: folder validation, 341 images");
+    CHECK(clothing.split_rule == "validation: folder validation, 341 images; not used: folder test, 372 images, kept for a final test (--val evaluates on it)");
     CHECK(clothing.validation.classes().size() == 10);
     const auto alone = data::open(*real / "train", {}, {.seed = 0});
     CHECK(alone.split_rule == "held out 135 of 1354 images: no validation split found");

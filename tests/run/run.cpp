@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <doppel/data/image_folder.hpp>
 #include <doppel/data/memory.hpp>
+#include <doppel/image/write_png.hpp>
 #include <doppel/run/run.hpp>
 
 #include "support/train_support.hpp"
@@ -136,6 +138,38 @@ TEST_CASE("without labels there is no k-NN and nothing fails") {
     CHECK(result.failures.empty());
     CHECK_FALSE(result.metrics.contains("knn_top1"));
     CHECK(result.metrics.contains("feature_std"));
+}
+
+TEST_CASE("images without labels are compared with a labeled bank, whose damaged images are skipped and listed") {
+    TemporaryFolder folder;
+    std::vector<Image> pictures;
+    for (std::int64_t i = 0; i < 40; ++i) pictures.push_back(images().image(i));
+    auto data = data_of();
+    data.train = data::Memory(pictures);
+    data.bank = data::Embedded({.size = 16, .count = 30, .first = 2000});
+    const auto result = run::run(preset(), data, options_of(folder / "run"));
+    CHECK(result.failures.empty());
+    for (auto* name : {"knn_top1", "knn_top1_random", "knn_top1_pixels"}) CHECK(result.metrics.contains(name));
+    const auto config = nlohmann::ordered_json::parse(text_of(folder / "run" / "config.json"));
+    CHECK(config["resolved"]["bank_images"] == 30);
+    CHECK(config["resolved"]["classes"].size() == 10);
+    CHECK(mentions(text_of(folder / "run" / "report.html"), {"30 to compare with"}));
+
+    // The same weights without a bank: it only measures.
+    data.bank = {};
+    run::run(preset(), data, options_of(folder / "alone"));
+    CHECK(same_bytes(folder / "run" / "encoder.safetensors", folder / "alone" / "encoder.safetensors"));
+    CHECK_FALSE(last_line(folder / "alone").contains("knn_top1"));
+
+    // A bank with a damaged image.
+    fs::create_directories(folder / "bank/a");
+    fs::create_directories(folder / "bank/b");
+    for (int i = 0; i < 12; ++i) image::write_png(folder / "bank" / (i % 2 ? "a" : "b") / (std::to_string(i) + ".png"), pictures[static_cast<std::size_t>(i)]);
+    write_bytes(folder / "bank/a/1.png", "damaged");
+    data.bank = data::ImageFolder(folder / "bank");
+    data.validation = data::Memory({pictures[0], pictures[1]}, {0, 1}, {"a", "b"});
+    CHECK(run::run(preset(), data, options_of(folder / "damaged")).failures.empty());
+    CHECK(mentions(text_of(folder / "damaged" / "skipped.jsonl"), {"\"split\":\"bank\"", "1.png"}));
 }
 
 TEST_CASE("a refused resume changes nothing in the folder") {

@@ -8,6 +8,7 @@
 #include <doppel/data/open.hpp>
 #include <doppel/encoders/by_name.hpp>
 #include <doppel/options/rows.hpp>
+#include <doppel/run/messages.hpp>
 
 #include <algorithm>
 #include <array>
@@ -17,12 +18,15 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 
 namespace doppel::cli {
 
 /// Where the images come from, and the views' size.
 struct DataOptions {
-    std::string data = "embedded", val;
+    std::string data = "embedded", val, bank;
+    data::Folders folders = data::Folders::automatic;
+    bool unlabeled = false;
     std::int64_t images = 4000;
     int size = 0;
     std::int64_t threads = 0;
@@ -33,6 +37,11 @@ struct DataOptions {
         return std::tuple(
             field(&O::data, "data", "'embedded', or a folder of images (class folders or flat), CIFAR-10 binaries or IDX files"),
             field(&O::val, "val", "labeled images to evaluate on; empty: the folder's own split, else a tenth is held out"),
+            field(&O::bank, "bank",
+                  "labeled images that k-NN compares with; empty: the training images or, if these have no labels, images of --val"),
+            field(&O::folders, "folders",
+                  "what the subfolders are; auto: splits if they have the names of splits (train, val, test, …), else classes"),
+            field(&O::unlabeled, "unlabeled", "subfolders are no classes: train on every image at any depth, without labels"),
             field(&O::images, "images", "embedded training images; a quarter as many are made for evaluation",
                   options::between(8, 1e9)),
             field(&O::size, "size", "side of the views; 0: 32 for images of up to 48 px, else 128", options::between(0, 4096), "px"),
@@ -75,15 +84,34 @@ inline data::Splits open_data(const DataOptions& o, std::uint64_t seed) {
     if (o.data != "embedded") {
         require(std::filesystem::exists(o.data), "--data: ", o.data,
                 ": no such file or folder; expected a folder, a file, or 'embedded'");
-        return data::open(o.data, o.val.empty() ? std::nullopt : std::optional<std::filesystem::path>(o.val), {.seed = seed});
+        const auto path = [](const std::string& text) {
+            return text.empty() ? std::nullopt : std::optional<std::filesystem::path>(text);
+        };
+        return data::open(o.data, path(o.val),
+                          {.seed = seed,
+                           .folders = o.folders,
+                           .unlabeled = o.unlabeled,
+                           .bank = path(o.bank),
+                           .progress = {.say = [](const std::string& line) { run::say("{}", line); }}});
     }
     require(o.val.empty(), "--val goes with --data PATH; the embedded images make their own validation set");
+    for (const auto& [name, given] : {std::pair("--bank", !o.bank.empty()), std::pair("--folders", o.folders != data::Folders::automatic),
+                                      std::pair("--unlabeled", o.unlabeled)})
+        require(!given, name, " goes with --data PATH");
     const int size = o.size == 0 ? 32 : std::max(o.size, 8);
     const std::int64_t held_out = std::max<std::int64_t>(o.images / 4, 2);
     return {.train = data::Embedded({.size = size, .count = o.images}),
             .validation = data::Embedded({.size = size, .count = held_out, .first = std::int64_t{1} << 40}),
             .format = "embedded",
             .split_rule = "images that doppel draws itself, ten kinds of objects"};
+}
+
+/// Returns the name of the data set for people: that of its folder or file, also where the path ends in a slash.
+inline std::string data_name(const DataOptions& o) {
+    if (o.data == "embedded") return "the embedded images";
+    auto path = std::filesystem::weakly_canonical(o.data);
+    if (path.filename().empty() && path.has_parent_path()) path = path.parent_path();
+    return path.filename().empty() ? path.string() : path.filename().string();
 }
 
 /// Returns the side of the views when --size does not say: by the first valid image. Throws Error when there is none.

@@ -26,7 +26,7 @@ inline constexpr std::size_t cifar_pixels = 32 * 32, cifar_record = 1 + 3 * cifa
 /// Returns the files data_batch_*.bin or test_batch.bin of a folder.
 inline std::vector<std::filesystem::path> cifar_files(const std::filesystem::path& folder, Split split) {
     std::vector<std::filesystem::path> files;
-    for (const auto& [path, is_folder] : list(folder, "Cifar10")) {
+    for (const auto& [path, is_folder, is_link] : list(folder, "Cifar10")) {
         const auto name = path.filename().string();
         const bool train = name.starts_with("data_batch") && name.ends_with(".bin"), test = name == "test_batch.bin";
         if (!is_folder && (split == Split::test ? test : train)) files.push_back(path);

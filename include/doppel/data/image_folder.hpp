@@ -5,6 +5,7 @@
 #include <doppel/core/error.hpp>
 #include <doppel/data/dataset.hpp>
 #include <doppel/data/detail/folder.hpp>
+#include <doppel/data/detail/tree.hpp>
 #include <doppel/image/decode.hpp>
 #include <doppel/image/image.hpp>
 
@@ -13,6 +14,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -27,26 +29,28 @@ struct ImageFolderOptions {
 ///
 /// Each subfolder that contains images, at any depth, is a class; labels are indices into the sorted folder names.
 /// Without such subfolders, the images in the folder itself form an unlabeled data set. Files are recognized by their
-/// first bytes, not by name; hidden files and other files are skipped. Symbolic links are followed, loops are not.
+/// extension, those of an unknown extension by their first bytes; a file that is no image in spite of its extension is
+/// found damaged when it is decoded. Hidden files, system folders and the folders of training runs are skipped. Symbolic
+/// links are followed, loops are not, and an image that is reached by several links counts once.
 ///
 /// Throws Error, with the path: no such folder, no image in it, images both in the folder itself and in subfolders, a
-/// file or folder that cannot be read. `image` throws as image::read does.
+/// folder that cannot be listed. `image` throws as image::read does.
 ///
 ///     data::ImageFolder photos("photos/train");
 ///     std::cout << photos.classes().at(photos.label(0)) << ' ' << photos.path(0);
 class ImageFolder {
 public:
-    explicit ImageFolder(const std::filesystem::path& root, ImageFolderOptions options = {}) : root_(root) {
+    explicit ImageFolder(const std::filesystem::path& root, ImageFolderOptions options = {}) {
         constexpr auto who = "ImageFolder";
         detail::require_folder(root, who);
-        if (options.labels)
-            scan_classes(root, who);
-        else
-            scan(root, who, detail::Entered{}, unlabeled);
-        require(!files_.empty(), who, ": no JPEG, PNG or WebP image in ", root.string(),
-                skipped_.empty() ? "" : " (" + skipped_.front() + ")");
-        std::sort(files_.begin(), files_.end(), [](const File& a, const File& b) { return a.path < b.path; });
+        detail::Search search(who, {});
+        const auto tree = search.below(root);
+        detail::require_images(tree, search.survey, who);
+        take(tree, options, who);
+        skipped_ = std::move(search.survey.skipped);
     }
+    /// The images that a search found, which need not be all of the folder.
+    ImageFolder(const detail::Tree& tree, ImageFolderOptions options, std::string_view who) { take(tree, options, who); }
 
     std::int64_t size() const { return static_cast<std::int64_t>(files_.size()); }
     Image image(std::int64_t i) const { return image::read(file(i).path); }
@@ -65,8 +69,8 @@ public:
         }
         return print.text();
     }
-    /// Returns the files that look like images by name but are not, with the reason: a text named .jpg, an empty file,
-    /// a .heic.
+    /// Returns the files and folders that may hold images but cannot be used, with the reason: a .heic, a folder that
+    /// cannot be listed.
     const std::vector<std::string>& skipped() const { return skipped_; }
 
 private:
@@ -77,34 +81,30 @@ private:
 
     const File& file(std::int64_t i) const { return files_.at(static_cast<std::size_t>(i)); }
 
-    /// Adds the images of the tree at `folder`; returns whether there are any.
-    bool scan(const std::filesystem::path& folder, const char* who, detail::Entered entered, std::int64_t label) {
-        detail::Found found;
-        detail::collect_images(folder, entered, found, who);
-        take(std::move(found), label);
-        return !files_.empty() && files_.back().label == label;
-    }
-
-    void take(detail::Found found, std::int64_t label) {
-        for (auto& path : found.images) files_.push_back({std::move(path), label});
-        for (auto& why : found.skipped) skipped_.push_back(std::move(why));
-    }
-
-    void scan_classes(const std::filesystem::path& root, const char* who) {
-        detail::Entered entered;
-        entered.first(root);
-        detail::Found direct;
-        for (const auto& [path, is_folder] : detail::list(root, who)) {  // sorted, so labels follow the names
-            if (!is_folder)
-                direct.add(path, who);
-            else if (scan(path, who, entered, static_cast<std::int64_t>(classes_.size())))
-                classes_.push_back(path.filename().string());
-        }
-        require(direct.images.empty() || classes_.empty(), who, ": ", root.string(),
+    void take(const detail::Tree& tree, const ImageFolderOptions& options, std::string_view who) {
+        root_ = tree.path;
+        const auto with_images = [](const detail::Tree& folder) { return folder.total > 0; };
+        const auto first = std::find_if(tree.folders.begin(), tree.folders.end(), with_images);
+        require(!options.labels || tree.images.empty() || first == tree.folders.end(), who, ": ", root_.string(),
                 " has images in the folder itself (",
-                direct.images.empty() ? "" : std::filesystem::path(direct.images[0]).filename().string(),
-                ") and in subfolders (", classes_.empty() ? "" : classes_[0], "), expected one or the other");
-        take(std::move(direct), unlabeled);
+                tree.images.empty() ? "" : std::filesystem::path(tree.images.front()).filename().string(),
+                ") and in subfolders (", first == tree.folders.end() ? "" : first->name(),
+                "), expected one or the other; --unlabeled (labels = false) takes all of them, without labels");
+        add(tree.images, unlabeled);
+        for (const detail::Tree& folder : tree.folders) {
+            if (folder.total == 0) continue;
+            add_all(folder, options.labels ? static_cast<std::int64_t>(classes_.size()) : unlabeled);
+            if (options.labels) classes_.push_back(folder.name());  // sorted, so labels follow the names
+        }
+        std::sort(files_.begin(), files_.end(), [](const File& a, const File& b) { return a.path < b.path; });
+    }
+
+    void add(const std::vector<std::string>& images, std::int64_t label) {
+        for (const auto& path : images) files_.push_back({path, label});
+    }
+    void add_all(const detail::Tree& tree, std::int64_t label) {
+        add(tree.images, label);
+        for (const detail::Tree& folder : tree.folders) add_all(folder, label);
     }
 
     std::filesystem::path root_;

@@ -6,6 +6,8 @@
 #include <doppel/data/dataset.hpp>
 #include <doppel/data/detail/layout.hpp>
 #include <doppel/data/detail/relabeled.hpp>
+#include <doppel/data/detail/tree.hpp>
+#include <doppel/data/progress.hpp>
 #include <doppel/data/split.hpp>
 
 #include <cstdint>
@@ -20,80 +22,165 @@ namespace doppel::data {
 /// A training and a validation set, with their origin.
 struct Splits {
     Dataset train;                       ///< training images
-    Dataset validation;                  ///< validation images; labels index the classes of train
+    Dataset validation;                  ///< validation images; labels index the classes of bank, or of train without one
     std::string format;                  ///< "class folders", "flat folder", "CIFAR-10 binaries" or "IDX files"
     std::string split_rule;              ///< one line: where the validation images come from, and what is not used
-    std::vector<std::string> skipped{};  ///< files that look like images by name but are not, with the reason
+    std::vector<std::string> skipped{};  ///< files and folders that may hold images but cannot be used, with the reason
+    std::vector<std::string> notes{};    ///< what else was passed over: one line for each kind of thing
+    Dataset bank{};  ///< labeled images that k-NN compares with, if these are not the training images; else empty
 };
 
 struct OpenOptions {
-    std::uint64_t seed = 0;  ///< selects the held-out images if there is no validation split
+    std::uint64_t seed = 0;                       ///< selects the held-out images if there is no validation split
+    Folders folders = Folders::automatic;         ///< what the folders are, where their names leave it open
+    bool unlabeled = false;                       ///< folders are no classes: every image of the tree, without labels
+    std::optional<std::filesystem::path> bank{};  ///< labeled images that k-NN compares with
+    Progress progress{};                          ///< lines about a search that takes long
 };
 
 namespace detail {
 
-inline std::string counted(std::int64_t images) {
-    return std::to_string(images) + (images == 1 ? " image" : " images");
-}
+/// Opens what open() is given, part by part.
+class Opening {
+public:
+    Opening(const std::filesystem::path& path, const std::optional<std::filesystem::path>& validation, OpenOptions options)
+        : options_(std::move(options)) {
+        Reading how{.folders = options_.folders, .unlabeled = options_.unlabeled, .progress = options_.progress};
+        for (const auto& other : {validation, options_.bank})
+            if (other) how.left_out.push_back(*other);
+        auto layout = layout_of(path, how);
+        require_training(path, layout);
+        found_.train = loaded(*layout.train, options_.unlabeled, {}, &found_.format);
+        note(layout.survey);
+        unused_ = layout.unused;
+        auto queries = std::move(layout.validation);
+        const bool own = queries && !validation;
+        std::optional<Part> bank;
+        if (options_.bank) {
+            auto other = other_layout(*options_.bank);
+            bank = other.train ? other.train : other.validation;
+            if (!validation && !queries && other.train) queries = std::move(other.validation);
+        }
+        if (validation) {
+            auto other = other_layout(*validation);
+            if (queries) not_used(queries->name, queries->tree.total);
+            if (other.train && other.validation && !bank && !found_.train.labeled()) bank = std::move(other.train);
+            queries = std::move(other.validation ? other.validation : other.train);
+        }
+        if (bank) set_bank(*bank);
+        if (queries)
+            evaluate_on(*queries, /*unlabeled=*/options_.unlabeled && own);
+        else if (found_.bank.empty())
+            split_off(found_.train, ": no validation split found");
+        else
+            split_off(found_.bank, " of " + bank_name_ + ", to compare them with the others");
+        if (!unused_.empty()) found_.split_rule += "; not used: " + unused_;
+    }
+    Splits result() && { return std::move(found_); }
 
-/// Moves a tenth of splits.train to splits.validation.
-inline void split_off(Splits& splits, std::uint64_t seed) {
-    auto [train, validation] = hold_out(splits.train, seed);
-    splits.split_rule = validation.indices.empty() ? "nothing held out: there is only one image"
-                                            : "held out " + std::to_string(validation.size()) + " of " +
-                                                  counted(splits.train.size()) + ": no validation split found";
-    splits.train = std::move(train);
-    splits.validation = std::move(validation);
-}
+private:
+    Dataset loaded(Part& part, bool unlabeled, const std::vector<std::string>& classes, std::string* format = nullptr) {
+        auto [data, kind] = load(part, unlabeled, classes);
+        if (format) *format = kind;
+        return data;
+    }
+
+    void note(Survey& survey) {
+        for (auto& line : survey.notes()) found_.notes.push_back(std::move(line));
+        for (auto& why : survey.skipped) found_.skipped.push_back(std::move(why));
+    }
+
+    static void require_training(const std::filesystem::path& path, const Layout& layout) {
+        if (layout.train) return;
+        const auto& other = layout.validation;
+        fail("data: ", path.string(), " has ", other ? other->name : "no split", ", but no training images",
+             other && other->tree.total > 0
+                 ? "; --folders classes takes all folders as classes, --data " + other->path.string() + " trains on this one"
+                 : "");
+    }
+
+    /// Finds the parts of a path that serves evaluation, and names them by it.
+    Layout other_layout(const std::filesystem::path& path) {
+        auto layout = layout_of(path, {.folders = options_.folders, .evaluation = true, .progress = options_.progress});
+        for (auto* part : {&layout.train, &layout.validation})
+            if (*part) {
+                const bool whole = part == &layout.train && !layout.validation;
+                (*part)->name = whole ? path.string() : (*part)->name + " of " + path.string();
+            }
+        note(layout.survey);
+        return layout;
+    }
+
+    void not_used(const std::string& name, std::int64_t images) {
+        unused_ = name + (images > 0 ? ", " + counted(images) : "") + (unused_.empty() ? "" : "; " + unused_);
+    }
+
+    void set_bank(Part& part) {
+        found_.bank = loaded(part, /*unlabeled=*/false, {});
+        bank_name_ = part.name;
+        require(found_.bank.labeled(), "data: ", bank_name_,
+                " is what k-NN compares with and must have labels, expected a folder for each of at least two classes");
+    }
+
+    void evaluate_on(Part& part, bool unlabeled) {
+        Dataset& known = found_.bank.empty() ? found_.train : found_.bank;
+        auto images = loaded(part, unlabeled, known.classes());
+        const bool labels = !images.classes().empty();
+        if (known.labeled() && !labels) {  // nothing to score k-NN by
+            not_used(part.name, images.size());
+            return split_off(known, ": " + part.name + " has no labels");
+        }
+        if (!known.labeled() && images.labeled()) {
+            found_.bank = std::move(images);
+            return split_off(found_.bank, " of " + part.name + ", to compare them with the others");
+        }
+        found_.validation = !labels                   ? std::move(images)
+                            : known.classes().empty() ? Dataset(Relabeled{std::move(images), {}, {}})
+                                                      : under_classes(std::move(images), known.classes(), part.path.string());
+        found_.split_rule = "validation: " + part.name + ", " + counted(found_.validation.size());
+        if (!found_.bank.empty()) found_.split_rule += ", compared with " + bank_name_ + ", " + counted(known.size());
+    }
+
+    /// Moves a tenth of `images` to the validation images.
+    void split_off(Dataset& images, const std::string& why) {
+        auto [rest, validation] = hold_out(images, options_.seed, options_.progress);
+        found_.split_rule = !validation.indices.empty()
+                                ? "held out " + std::to_string(validation.size()) + " of " + counted(images.size()) + why
+                            : images.size() == 1 ? "nothing held out: there is only one image"
+                                                 : "nothing held out: fewer than two images can be decoded";
+        images = std::move(rest);
+        found_.validation = std::move(validation);
+    }
+
+    OpenOptions options_;
+    Splits found_;
+    std::string bank_name_, unused_;
+};
 
 }  // namespace detail
 
 /// Opens the data set at `path`, recognized by its content: a folder of CIFAR-10 binaries or IDX files, or one such
-/// file; a folder with a subfolder per class; a flat folder of images (unlabeled).
+/// file; a folder with a subfolder per class; a flat folder of images (unlabeled). With `options.unlabeled`, any folder
+/// of images, at any depth.
 ///
-/// Subfolders named train, val, validation or test, in any case, are splits, not classes. Validation images come from
-/// `validation` if given (if it has splits, from its validation or test split), else from the val or validation split,
-/// else from the test split, else a tenth of each class is held out (hold_out).
+/// Subfolders with the usual names of splits (train, training, val, valid, dev, test, seg_train beside seg_test, …, in
+/// any case) are splits, not classes. Where they can be both, because there are other images beside them,
+/// `options.folders` must say. Validation images come from `validation` if given (if it has splits, from its validation
+/// or test split), else from the val split, else from the test split, else a tenth of each class is held out (hold_out).
+/// If they have no labels but the training images do, a tenth is held out too.
 /// Validation labels are mapped to those of the training set by class name.
 ///
-/// Throws Error: no such path, no known format, a test or validation split without a train split, a validation class
-/// that the training set lacks, and the errors of the readers.
+/// Unlabeled training images can be judged by other, labeled ones: if `validation` has labels, its training split, or
+/// all but a tenth of it, becomes `bank`; `options.bank` names one. A `validation` or `bank` inside `path` is not trained
+/// on.
+///
+/// Throws Error: no such path, no known format, folders that can be read in two ways, a test or validation split without
+/// a train split, a validation class that the training set lacks, and the errors of the readers.
 ///
 ///     const auto splits = data::open("photos");
 inline Splits open(const std::filesystem::path& path,
                    const std::optional<std::filesystem::path>& validation = std::nullopt, OpenOptions options = {}) {
-    const auto layout = detail::layout_of(path);
-    require(layout.train.has_value(), "data: ", path.string(), " has ",
-            layout.validation ? layout.validation->name : "no split", ", but no training images");
-    auto [train, format, skipped] = detail::load(*layout.train);
-    Splits splits{std::move(train), {}, std::move(format), {}, std::move(skipped)};
-
-    std::optional<detail::Part> part = layout.validation;
-    if (validation) {
-        const auto other = detail::layout_of(*validation);
-        part = other.validation ? other.validation : other.train;
-        const bool unsplit = !other.validation && part->path == *validation;
-        part->name = unsplit ? validation->string() : part->name + " of " + validation->string();
-    }
-    if (!part) {
-        detail::split_off(splits, options.seed);
-    } else {
-        auto loaded = detail::load(*part);
-        splits.validation = std::move(loaded.data);
-        splits.skipped.insert(splits.skipped.end(), loaded.skipped.begin(), loaded.skipped.end());
-        splits.split_rule = "validation: " + part->name + ", " + detail::counted(splits.validation.size());
-        const auto classes = splits.train.classes();
-        if (splits.validation.classes().empty()) {
-            if (!classes.empty()) splits.split_rule += ", without labels";
-        } else if (classes.empty()) {
-            splits.validation = detail::Relabeled{splits.validation, {}, {}};
-            splits.split_rule += ", labels ignored: the training images have none";
-        } else {
-            splits.validation = detail::under_classes(splits.validation, classes, part->path.string());
-        }
-    }
-    if (!layout.ignored.empty()) splits.split_rule += "; not used: " + layout.ignored;
-    return splits;
+    return detail::Opening(path, validation, std::move(options)).result();
 }
 
 }  // namespace doppel::data

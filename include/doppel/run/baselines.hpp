@@ -24,7 +24,7 @@ inline nlohmann::ordered_json measured_with(const Context& run) {
         return std::to_string(images.size()) + (print.empty() ? "" : " " + print);
     };
     return {{"k", run.options.k},
-            {"training_images", list(run.data.train)},
+            {"training_images", list(run.bank())},
             {"validation_images", list(run.data.validation)},
             {"pipeline", run.pipeline().describe()},
             {"encoder", run.encoder.text},
@@ -51,10 +51,10 @@ inline train::Metrics baselines(const Context& run) {
     if (auto known = known_baselines(run)) return *std::move(known);
     const Stopwatch watch;
     train::Metrics found;
-    found["knn_top1_pixels"] = eval::knn_pixels(run.data.train, run.data.validation, run.pipeline(),
+    found["knn_top1_pixels"] = eval::knn_pixels(run.bank(), run.data.validation, run.pipeline(),
                                                 {.knn = {.k = run.options.k},
                                                  .workers = run.options.train.workers,
-                                                 .bank_damage = run.skipped->train,
+                                                 .bank_damage = run.bank_damage(),
                                                  .query_damage = run.skipped->validation})
                                    .top1;
     const AnyMethod untrained = run.preset.recipe.build({.seed = static_cast<std::uint64_t>(run.options.train.seed)});

@@ -70,7 +70,8 @@ inline nlohmann::ordered_json config_of(const Context& run, const train::Trainer
                           {"data_split", run.data.split_rule},
                           {"train_images", run.data.train.size()},
                           {"validation_images", run.data.validation.size()},
-                          {"classes", run.data.train.classes()}};
+                          {"classes", run.bank().classes()}};
+    if (!run.data.bank.empty()) config["resolved"]["bank_images"] = run.data.bank.size();
     for (const auto& view : preset.views.pipelines) config["views"].push_back(view.describe());
     config["view_eval"] = run.pipeline().describe();
     return config;

@@ -21,9 +21,12 @@ struct Context {
     std::shared_ptr<Skipped> skipped{};
     at::Device device = at::kCPU;
     Precision precision = Precision::fp32;
-    bool labeled = false;  ///< training and validation images have labels: k-NN is possible
+    bool labeled = false;  ///< bank and validation images have labels: k-NN is possible
 
     const std::string& title() const { return options.title.empty() ? preset.name : options.title; }
+    /// The images that validation images are compared with.
+    const data::Dataset& bank() const { return data.bank.empty() ? data.train : data.bank; }
+    const std::shared_ptr<data::DamagedImages>& bank_damage() const { return data.bank.empty() ? skipped->train : skipped->bank; }
     const augment::Pipeline& pipeline() const { return preset.views.eval; }
 };
 

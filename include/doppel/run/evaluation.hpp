@@ -46,13 +46,13 @@ inline std::vector<std::string> not_measurable(const Context& run) {
         lines.push_back("there are no validation images: nothing is evaluated, the weights are written");
         return lines;
     }
-    if (!run.labeled) lines.push_back("the data set has no labels: knn_* metrics are disabled");
+    if (!run.labeled) lines.push_back("the data set has no labels: knn_* metrics are disabled; --val with labeled images, in folders by class, enables them");
     if (validation.size() < 2)
         lines.push_back("there is one validation image: feature_std and effective_rank need at least two");
     return lines;
 }
 
-/// Features of the training images (the bank) and of the validation images (the queries).
+/// Features of the bank, which is the training images unless there is another one, and of the validation images (the queries).
 struct Compared {
     eval::Features bank, queries;
 };
@@ -62,12 +62,12 @@ inline Compared compare(const Context& run, const AnyMethod& method) {
         return eval::features(method, images, run.pipeline(),
                               {.workers = run.options.train.workers, .network = run.preset.export_encoder, .damage = damage});
     };
-    return {of(run.data.train, run.skipped->train), of(run.data.validation, run.skipped->validation)};
+    return {of(run.bank(), run.bank_damage()), of(run.data.validation, run.skipped->validation)};
 }
 
 inline eval::KnnResult knn(const Context& run, const Compared& rows) {
     return eval::knn(rows.queries.rows, rows.bank.rows, rows.bank.labels, rows.queries.labels,
-                     static_cast<std::int64_t>(run.data.train.classes().size()), {.k = run.options.k});
+                     static_cast<std::int64_t>(run.bank().classes().size()), {.k = run.options.k});
 }
 
 /// How much of a Vision Transformer's attention falls on the objects of up to 256 validation images, and their share of

@@ -21,10 +21,12 @@ namespace doppel::run {
 /// The images of a run.
 struct Data {
     data::Dataset train{};               ///< learned from
-    data::Dataset validation{};          ///< evaluated on; labels index the classes of `train`. Empty: no evaluation
+    data::Dataset validation{};          ///< evaluated on; labels index the classes of `bank`. Empty: no evaluation
     std::string name = "custom images";  ///< for the report's title
     std::string format{}, split_rule{};  ///< how they are stored, where the validation images come from: for people
-    std::vector<std::string> skipped{};  ///< files that look like images by name but are not, with the reason
+    std::vector<std::string> skipped{};  ///< files and folders that may hold images but cannot be used, with the reason
+    std::vector<std::string> notes{};    ///< what else was passed over, for people
+    data::Dataset bank{};                ///< labeled images that k-NN compares with; empty: those of `train`
 };
 
 /// What data::open() found, under a name.
@@ -36,7 +38,9 @@ inline Data data_from(data::Splits splits, std::string name) {
             .name = std::move(name),
             .format = std::move(splits.format),
             .split_rule = std::move(splits.split_rule),
-            .skipped = std::move(splits.skipped)};
+            .skipped = std::move(splits.skipped),
+            .notes = std::move(splits.notes),
+            .bank = std::move(splits.bank)};
 }
 
 /// Options of a whole run.

@@ -38,7 +38,7 @@ inline std::vector<eval::Measure> headline(const Context& run, const train::Metr
                                .untrained = end.at("knn_top1_random"),
                                .pixels = end.at("knn_top1_pixels"),
                                .k = run.options.k,
-                               .classes = static_cast<std::int64_t>(run.data.train.classes().size())});
+                               .classes = static_cast<std::int64_t>(run.bank().classes().size())});
 }
 
 /// What was run, name and value.
@@ -47,7 +47,8 @@ inline std::vector<std::pair<std::string, std::string>> facts(const Context& run
     std::vector<std::pair<std::string, std::string>> list{
         {"method", run.title()},
         {"encoder", fmt::format("{}, {} features", run.encoder.text, trainer.method().feature_dim())},
-        {"images", fmt::format("{} for training, {} for evaluation{}", run.data.train.size(), run.data.validation.size(),
+        {"images", fmt::format("{} for training, {} for evaluation{}{}", run.data.train.size(), run.data.validation.size(),
+                               run.data.bank.empty() ? "" : fmt::format(", {} to compare with", run.data.bank.size()),
                                run.data.format.empty() ? "" : " (" + run.data.format + ")")}};
     if (!run.data.split_rule.empty()) list.emplace_back("split", run.data.split_rule);
     list.emplace_back("optimizer", run.preset.optimizer.describe());

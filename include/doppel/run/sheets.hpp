@@ -12,6 +12,7 @@
 #include <doppel/image/resize.hpp>
 #include <doppel/run/context.hpp>
 
+#include <ATen/ops/tensor.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -50,13 +51,17 @@ inline std::string label_of(const data::Dataset& images, std::int64_t i) {
 }  // namespace detail
 
 /// Some training images with the views of them that the first epochs used.
-inline eval::ContactSheet view_sheet(const Context& run, const eval::Features& bank) {
+inline eval::ContactSheet view_sheet(const Context& run) {
     const auto& images = run.data.train;
     eval::ContactSheet sheet{.title = "What the network saw",
                              .note = "Left: an image. Right: the views of it that the first epochs used, new ones each epoch.",
                              .rows = {}};
-    for (const std::int64_t row_of_image : detail::examples_of(images, bank.index, 6)) {
-        const auto i = bank.index[row_of_image].item<std::int64_t>();
+    std::vector<std::int64_t> whole;
+    for (std::int64_t i = 0; i < images.size(); ++i)
+        if (!run.skipped->train || !run.skipped->train->contains(i)) whole.push_back(i);
+    const Tensor index = at::tensor(whole, at::kLong);
+    for (const std::int64_t row_of_image : detail::examples_of(images, index, 6)) {
+        const auto i = whole[static_cast<std::size_t>(row_of_image)];
         const Image image = images.image(i);
         eval::ContactSheet::Row row{.source = {image, detail::label_of(images, i)}, .views = {}};
         for (std::uint64_t epoch = 0; epoch < 3; ++epoch)
@@ -72,13 +77,14 @@ inline eval::ContactSheet view_sheet(const Context& run, const eval::Features& b
     return sheet;
 }
 
-/// Some validation images with their nearest training images.
+/// Some validation images with their nearest neighbors in the bank.
 inline eval::NeighborSheet neighbor_sheet(const Context& run, const eval::Features& bank, const eval::Features& queries,
                                           const eval::Neighbors& nearest) {
-    const auto &train = run.data.train, &validation = run.data.validation;
+    const auto &known = run.bank(), &validation = run.data.validation;
     eval::NeighborSheet sheet{.title = "Nearest neighbors",
-                              .note = "Left: a validation image. Right: the training images that the encoder finds most "
-                                      "alike, with the cosine of their features.",
+                              .note = std::string("Left: a validation image. Right: the ") +
+                                      (run.data.bank.empty() ? "training images" : "labeled images") +
+                                      " that the encoder finds most alike, with the cosine of their features.",
                               .rows = {}};
     const Tensor indices = nearest.indices.cpu(), similarities = nearest.similarities.cpu();
     for (const std::int64_t q : detail::examples_of(validation, queries.index, 10)) {
@@ -87,10 +93,10 @@ inline eval::NeighborSheet neighbor_sheet(const Context& run, const eval::Featur
         for (std::int64_t j = 0; j < std::min<std::int64_t>(6, indices.size(1)); ++j) {
             const auto n = bank.index[indices[q][j].item<std::int64_t>()].item<std::int64_t>();
             row.nearest.push_back(
-                {.image = train.image(n),
-                 .label = detail::label_of(train, n),
+                {.image = known.image(n),
+                 .label = detail::label_of(known, n),
                  .similarity = similarities[q][j].item<double>(),
-                 .right = run.labeled ? std::optional(train.label(n) == validation.label(i)) : std::nullopt});
+                 .right = run.labeled ? std::optional(known.label(n) == validation.label(i)) : std::nullopt});
         }
         sheet.rows.push_back(std::move(row));
     }

@@ -20,8 +20,8 @@
 
 namespace doppel::run {
 
-/// Collects what is skipped of training and validation images: files that are no images in spite of their names, and
-/// images that turn out to be damaged. With `strict` each of them ends the run.
+/// Collects what is skipped of a run's images: files and folders that cannot be used, and images that turn out to be
+/// damaged. With `strict` each of them ends the run.
 class Skipped {
 public:
     explicit Skipped(bool strict) {
@@ -34,24 +34,25 @@ public:
         };
         train = std::make_shared<data::DamagedImages>(say_first);
         validation = std::make_shared<data::DamagedImages>(say_first);
+        bank = std::make_shared<data::DamagedImages>(say_first);
     }
     Skipped(const Skipped&) = delete;
     Skipped& operator=(const Skipped&) = delete;
 
-    /// Files that data::open() skipped.
+    /// Files and folders that data::open() skipped.
     void add_files(const std::vector<std::string>& files) {
         files_ = files;
         if (files.empty()) return;
         require(train != nullptr, files.front(), files.size() > 1 ? " (and " + std::to_string(files.size() - 1) + " more)" : "",
-                ": not an image, and --strict skips none");
+                ": cannot be used, and --strict skips none");
         if (files.size() == 1)
-            say("skipped 1 file that is not an image: {}", files.front());
+            say("skipped what cannot be used: {}", files.front());
         else
-            say("skipped {} files that are not images: {}, …", files.size(), files.front());
+            say("skipped {} files or folders that cannot be used: {}, …", files.size(), files.front());
     }
 
     std::size_t count() const {
-        return files_.size() + (train ? train->list().size() + validation->list().size() : 0);
+        return files_.size() + (train ? train->list().size() + validation->list().size() + bank->list().size() : 0);
     }
 
     /// Writes skipped.jsonl when there is something to list: a line each, sorted.
@@ -62,12 +63,12 @@ public:
             lines += line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';
         };
         for (const auto& why : files_) add({{"reason", why}});
-        for (const auto& [split, damage] : {std::pair("train", train), std::pair("validation", validation)})
+        for (const auto& [split, damage] : {std::pair("train", train), std::pair("validation", validation), std::pair("bank", bank)})
             for (const auto& [index, reason] : damage->list()) add({{"split", split}, {"image", index}, {"reason", reason}});
         io::write_atomically(folder / "skipped.jsonl", lines);
     }
 
-    std::shared_ptr<data::DamagedImages> train, validation;  ///< null when strict
+    std::shared_ptr<data::DamagedImages> train, validation, bank;  ///< null when strict
 
 private:
     std::vector<std::string> files_;

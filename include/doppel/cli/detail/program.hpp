@@ -126,9 +126,7 @@ inline int train(const std::vector<std::string>& words, const std::string& progr
     run_options.record["command"] = words;
     run_options.record["data"] = options::to_json(data_rows);
     if (!entry.about.own_encoder) run_options.record["encoder"] = options::to_json(encoder_rows);
-    const auto name = data_options.data == "embedded" ? std::string("the embedded images")
-                                                      : std::filesystem::weakly_canonical(data_options.data).filename().string();
-    return run::run(preset, run::data_from(std::move(splits), name), run_options).status();
+    return run::run(preset, run::data_from(std::move(splits), data_name(data_options)), run_options).status();
 }
 
 }  // namespace detail

@@ -34,7 +34,7 @@ inline std::filesystem::path idx_labels_of(const std::filesystem::path& images) 
     if (!replace(name, "images", "labels")) return {};
     replace(name, "idx3", "idx1");
     const auto folder = images.parent_path();
-    for (const auto& [path, is_folder] : list(folder.empty() ? "." : folder, "Idx"))
+    for (const auto& [path, is_folder, is_link] : list(folder.empty() ? "." : folder, "Idx"))
         if (!is_folder && plain_idx_name(path) == name) return path;
     return {};
 }
@@ -43,7 +43,7 @@ inline std::filesystem::path idx_labels_of(const std::filesystem::path& images) 
 /// file to a compressed one. Returns an empty path if there is none; throws Error if there are several.
 inline std::filesystem::path idx_images(const std::filesystem::path& folder, Split split) {
     std::filesystem::path found;
-    for (const auto& [path, is_folder] : list(folder, "Idx")) {
+    for (const auto& [path, is_folder, is_link] : list(folder, "Idx")) {
         const auto name = plain_idx_name(path);
         const auto has = [&](std::string_view part) { return name.find(part) != std::string::npos; };
         if (is_folder || !has("images") || !has("idx3")) continue;

@@ -8,10 +8,16 @@
 #include <doppel/data/detail/folder.hpp>
 #include <doppel/data/detail/idx_files.hpp>
 #include <doppel/data/detail/gzip_file.hpp>
+#include <doppel/data/detail/split_names.hpp>
+#include <doppel/data/detail/tree.hpp>
 #include <doppel/data/idx.hpp>
 #include <doppel/data/image_folder.hpp>
+#include <doppel/data/progress.hpp>
 #include <doppel/data/split.hpp>
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -22,61 +28,221 @@
 
 namespace doppel::data::detail {
 
+/// How a folder is to be read.
+struct Reading {
+    Folders folders = Folders::automatic;
+    bool unlabeled = false;                           // folders are no classes
+    bool evaluation = false;                          // splits may be missing
+    std::vector<std::filesystem::path> left_out{};    // not searched
+    Progress progress{};
+};
+
 /// A split that load() can read, with its name for messages.
 struct Part {
     std::filesystem::path path;
     Split split = Split::train;
     std::string name;
+    Tree tree{};  // its images, if it is a folder of images
 };
 
 struct Layout {
     std::optional<Part> train, validation;
-    std::string ignored;  // other folders next to the splits
+    std::string unused{};  // folders beside the splits
+    Survey survey{};
 };
 
 struct Loaded {
     Dataset data;
     std::string format;
-    std::vector<std::string> skipped{};
 };
 
-/// Returns train, val, validation or test if the folder has that name, in any case; "" for other names.
-inline std::string split_name(const std::filesystem::path& folder) {
-    auto name = folder.filename().string();
-    for (char& c : name)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    return name == "train" || name == "val" || name == "validation" || name == "test" ? name : "";
+inline std::string counted(std::int64_t images) {
+    return std::to_string(images) + (images == 1 ? " image" : " images");
 }
 
-/// Returns the splits that are subfolders; nothing if there are none.
-inline std::optional<Layout> split_folders(const std::filesystem::path& root) {
-    std::map<std::string, std::filesystem::path> splits;
-    Layout layout;
-    for (const auto& [path, is_folder] : list(root, "data")) {
-        if (!is_folder) continue;
-        const auto split = split_name(path), role = split == "validation" ? std::string("val") : split;
-        if (role.empty()) {
-            layout.ignored += (layout.ignored.empty() ? "" : ", ") + path.filename().string();
-            continue;
+/// Returns whether a folder holds CIFAR-10 binaries or IDX files; false if it cannot be listed.
+inline bool has_binaries(const std::filesystem::path& folder) {
+    std::error_code problem;
+    if (std::filesystem::directory_iterator(folder, problem); problem) return false;
+    for (const Split split : {Split::train, Split::test})
+        if (!cifar_files(folder, split).empty() || !idx_images(folder, split).empty()) return true;
+    return false;
+}
+
+/// The folders of a tree by what they can be. Pointers into the tree.
+struct Folded {
+    std::map<Role, std::vector<Tree*>> splits{};
+    std::vector<Tree*> others{};  // with images
+
+    bool has(Role role) const { return splits.contains(role); }
+};
+
+inline Folded folded(Tree& tree) {
+    std::vector<Tree*> folders;
+    std::vector<std::string> names;
+    for (Tree& folder : tree.folders)
+        if (folder.total > 0 || (split_name(folder.name()) && has_binaries(folder.path))) {
+            folders.push_back(&folder);
+            names.push_back(folder.name());
         }
-        const auto [other, is_new] = splits.emplace(role, path);
-        require(is_new, "data: ", root.string(), " has the folders ", other->second.filename().string(), " and ",
-                path.filename().string(), ", expected one of them");
+    const auto roles = roles_of(names);
+    Folded found;
+    for (std::size_t i = 0; i < folders.size(); ++i) {
+        if (roles[i])
+            found.splits[*roles[i]].push_back(folders[i]);
+        else if (folders[i]->total > 0)
+            found.others.push_back(folders[i]);
     }
-    if (splits.empty()) return std::nullopt;
-    const auto part = [&](const char* role, Split split) -> std::optional<Part> {
-        const auto at = splits.find(role);
-        if (at == splits.end()) return std::nullopt;
-        return Part{at->second, split, "folder " + at->second.filename().string()};
+    return found;
+}
+
+/// Returns "a, b, … (12 folders)".
+inline std::string listed(const std::vector<Tree*>& folders) {
+    std::string text;
+    for (std::size_t i = 0; i < std::min<std::size_t>(folders.size(), 3); ++i) text += (i ? ", " : "") + folders[i]->name();
+    return folders.size() > 3 ? text + ", … (" + std::to_string(folders.size()) + " folders)" : text;
+}
+
+inline std::int64_t images_in(const std::vector<Tree*>& folders) {
+    std::int64_t sum = 0;
+    for (const Tree* folder : folders) sum += folder->total;
+    return sum;
+}
+
+/// Replaces a folder whose only content is one folder of folders by that one, as archives often unpack; not one of
+/// `kept`, which are classes elsewhere, and, without `part`, not a split.
+inline void unwrap(Tree& tree, const std::vector<std::string>& kept, bool part) {
+    while (tree.images.empty()) {
+        const auto found = folded(tree);
+        std::vector<Tree*> folders = found.others;
+        for (const auto& [role, of_role] : found.splits) folders.insert(folders.end(), of_role.begin(), of_role.end());
+        if (folders.size() != 1 || (!part && found.others.empty())) return;
+        Tree& only = *folders.front();
+        if (!only.images.empty() || std::find(kept.begin(), kept.end(), only.name()) != kept.end()) return;
+        const bool deeper = std::any_of(only.folders.begin(), only.folders.end(), [](const Tree& t) { return t.total > 0; });
+        if (!deeper) return;
+        Tree inner = std::move(only);
+        tree = std::move(inner);
+    }
+}
+
+/// Turns class/train, class/test into train/class, test/class; nothing unless a class has both.
+inline std::map<Role, Tree> splits_in_classes(Tree& tree) {
+    const auto has_both = [](Tree& folder) {
+        const auto inside = folded(folder);
+        return inside.has(Role::train) && inside.splits.size() > 1;
     };
-    layout.train = part("train", Split::train);
-    layout.validation = splits.contains("val") ? part("val", Split::test) : part("test", Split::test);
-    return layout;
+    std::map<Role, Tree> splits;
+    if (std::none_of(tree.folders.begin(), tree.folders.end(), has_both)) return splits;
+    for (Tree& folder : tree.folders)
+        for (const auto& [role, parts] : folded(folder).splits) {
+            Tree& split = splits.try_emplace(role, Tree{.path = tree.path}).first->second;
+            Tree& of_class = split.folders.emplace_back(Tree{.path = folder.path});
+            for (const Tree* part : parts) {
+                of_class.folders.push_back(*part);
+                of_class.total += part->total;
+            }
+            split.total += of_class.total;
+        }
+    return splits;
+}
+
+/// Makes the parts of a tree that has splits; what else is in it is trained on if there is no training split.
+inline void take_splits(Layout& layout, Tree tree, const Folded& found) {
+    for (const auto& [role, folders] : found.splits)
+        require(folders.size() == 1, "data: ", tree.path.string(), " has the folders ", listed(folders),
+                ", expected one of them; --folders classes takes all folders as classes");
+    const auto part = [&](Role role, Split split) -> std::optional<Part> {
+        const auto at = found.splits.find(role);
+        if (at == found.splits.end()) return std::nullopt;
+        Tree& folder = *at->second.front();
+        return Part{folder.path, split, "folder " + folder.name(), std::move(folder)};
+    };
+    const auto loose = static_cast<std::int64_t>(tree.images.size());
+    const auto test_name = found.has(Role::test) ? found.splits.at(Role::test).front()->name() : "";
+    layout.validation = part(found.has(Role::validation) ? Role::validation : Role::test, Split::test);
+    if (found.has(Role::validation) && found.has(Role::test))
+        layout.unused = "folder " + test_name + ", " + counted(found.splits.at(Role::test).front()->total) +
+                        ", kept for a final test (--val evaluates on it)";
+    if (found.has(Role::train)) {
+        layout.train = part(Role::train, Split::train);
+        if (!found.others.empty())
+            layout.unused += (layout.unused.empty() ? "" : "; ") + listed(found.others) + ", " + counted(images_in(found.others));
+        if (loose > 0) layout.unused += (layout.unused.empty() ? "" : "; ") + counted(loose) + " beside the folders";
+        return;
+    }
+    if (loose == 0 && found.others.empty()) return;
+    Tree rest{.path = tree.path, .images = std::move(tree.images), .total = loose};
+    for (Tree* folder : found.others) {
+        rest.total += folder->total;
+        rest.folders.push_back(std::move(*folder));
+    }
+    layout.train = Part{rest.path, Split::train, rest.path.string(), std::move(rest)};
+}
+
+/// Throws the Error for a folder that can be read in two ways.
+[[noreturn]] inline void refuse(const Tree& tree, const Folded& found) {
+    std::vector<Tree*> splits;
+    for (const auto& [role, folders] : found.splits) splits.insert(splits.end(), folders.begin(), folders.end());
+    const auto loose = static_cast<std::int64_t>(tree.images.size());
+    const auto named = [&](Role role) {
+        const auto at = found.splits.find(role);
+        return at == found.splits.end() ? "" : listed(at->second) + " (" + counted(images_in(at->second)) + ")";
+    };
+    const auto others = (found.others.empty() ? "" : listed(found.others) + " (" + counted(images_in(found.others)) + ")") +
+                        (found.others.empty() || loose == 0 ? "" : " and ") +
+                        (loose == 0 ? "" : std::to_string(loose) + (loose == 1 ? " loose image" : " loose images"));
+    const auto training = named(Role::train), validation = named(found.has(Role::validation) ? Role::validation : Role::test);
+    std::string text = ": --folders splits trains on " + (training.empty() ? others : training);
+    if (!validation.empty()) text += (training.empty() ? " and" : ",") + std::string(" validates on ") + validation;
+    if (!training.empty()) text += " and leaves out " + others;
+    if (loose == 0) text += "; --folders classes takes all folders as classes (" + counted(tree.total) + ")";
+    fail("data: ", tree.path.string(), ": ", listed(splits), splits.size() == 1 ? " can be a split" : " can be splits",
+         loose == 0 ? (splits.size() == 1 ? " or a class" : " or classes") : "", ", next to ", others, text,
+         "; --unlabeled takes every image, without labels");
+}
+
+/// Finds the splits in a tree of images. Throws Error where there is more than one way to read it.
+inline void arrange(Layout& layout, Tree tree, const Reading& how) {
+    unwrap(tree, {}, /*part=*/false);
+    const auto whole = [&] { layout.train = Part{tree.path, Split::train, tree.path.string(), std::move(tree)}; };
+    if (how.folders == Folders::classes) return whole();
+    for (const Tree& folder : tree.folders)
+        if (folder.total == 0 && split_name(folder.name()) && !has_binaries(folder.path))
+            layout.survey.empty.push_back(folder.path.string());
+    const auto found = folded(tree);
+    if (!found.splits.empty()) {
+        const bool alone = found.others.empty() && tree.images.empty();
+        const bool clear = alone && found.has(Role::train) &&
+                           std::all_of(found.splits.begin(), found.splits.end(), [](const auto& s) { return s.second.size() == 1; });
+        if (how.folders == Folders::automatic && how.unlabeled && !clear) return whole();
+        if (how.folders == Folders::automatic && !alone) refuse(tree, found);
+        return take_splits(layout, std::move(tree), found);
+    }
+    auto splits = how.unlabeled && how.folders == Folders::automatic ? std::map<Role, Tree>{} : splits_in_classes(tree);
+    if (splits.empty()) {
+        require(how.folders != Folders::splits || how.evaluation, "data: --folders splits: ", tree.path.string(),
+                " has no folder whose name says train, val or test");
+        return whole();
+    }
+    std::int64_t sum = 0;
+    for (const auto& [role, split] : splits) sum += split.total;
+    require(how.folders == Folders::splits, "data: ", tree.path.string(),
+            ": the class folders hold folders named as splits: --folders splits trains on those named train (",
+            counted(splits.at(Role::train).total), ") and validates on the others; --folders classes takes all images of each class (",
+            counted(tree.total), ")");
+    require(sum == tree.total, "data: ", tree.path.string(), ": ", counted(tree.total - sum),
+            " of the class folders in no split, expected all in class/train, class/val or class/test");
+    const auto validation = splits.contains(Role::validation) ? Role::validation : Role::test;
+    if (splits.size() == 3)
+        layout.unused = "the folders named test, " + counted(splits.at(Role::test).total);
+    layout.train = Part{tree.path, Split::train, "the folders named train", std::move(splits.at(Role::train))};
+    layout.validation = Part{tree.path, Split::test, "the other folders of each class", std::move(splits.at(validation))};
 }
 
 /// Finds the splits of a data set.
-/// Throws Error if the path does not exist.
-inline Layout layout_of(const std::filesystem::path& path) {
+/// Throws Error if the path does not exist, and as arrange().
+inline Layout layout_of(const std::filesystem::path& path, const Reading& how = {}) {
     std::error_code problem;
     const auto status = std::filesystem::status(path, problem);
     require(status.type() != std::filesystem::file_type::not_found, "data: no such file or folder: ", path.string());
@@ -86,7 +252,6 @@ inline Layout layout_of(const std::filesystem::path& path) {
         layout.train = Part{path, Split::train, path.filename().string()};
         return layout;
     }
-    if (auto splits = split_folders(path)) return *splits;
     const bool train_batches = !cifar_files(path, Split::train).empty();
     const bool test_batch = !cifar_files(path, Split::test).empty();
     const auto train_images = idx_images(path, Split::train), test_images = idx_images(path, Split::test);
@@ -95,7 +260,13 @@ inline Layout layout_of(const std::filesystem::path& path) {
     if (train_batches || test_batch) return layout;
     if (!train_images.empty()) layout.train = Part{path, Split::train, train_images.filename().string()};
     if (!test_images.empty()) layout.validation = Part{path, Split::test, test_images.filename().string()};
-    if (train_images.empty() && test_images.empty()) layout.train = Part{path, Split::train, path.string()};
+    if (!train_images.empty() || !test_images.empty()) return layout;
+    Search search("data", how.progress);
+    for (const auto& folder : how.left_out) search.leave_out(folder);
+    auto tree = search.below(path);
+    if (folded(tree).splits.empty()) require_images(tree, search.survey, "data");
+    layout.survey = std::move(search.survey);
+    arrange(layout, std::move(tree), how);
     return layout;
 }
 
@@ -115,17 +286,19 @@ inline Loaded load_file(const std::filesystem::path& path) {
 }
 
 /// Reads a split from a file, or a folder of CIFAR-10 binaries, IDX files, or images. Of binaries and IDX files it
-/// reads the part's split, or the other one if that is missing.
-inline Loaded load(const Part& part) {
+/// reads the part's split, or the other one if that is missing. `classes` are those of another part of the data set.
+inline Loaded load(Part& part, bool unlabeled = false, const std::vector<std::string>& classes = {}) {
     if (!std::filesystem::is_directory(part.path)) return load_file(part.path);
-    for (const Split split : {part.split, part.split == Split::train ? Split::test : Split::train}) {
-        if (!cifar_files(part.path, split).empty()) return {Cifar10(part.path, split), "CIFAR-10 binaries"};
-        if (!idx_images(part.path, split).empty()) return {idx_folder(part.path, split), "IDX files"};
-    }
-    ImageFolder images(part.path);
-    const bool classes = !images.classes().empty();
-    auto skipped = images.skipped();
-    return {std::move(images), classes ? "class folders" : "flat folder", std::move(skipped)};
+    if (part.tree.total == 0)
+        for (const Split split : {part.split, part.split == Split::train ? Split::test : Split::train}) {
+            if (!cifar_files(part.path, split).empty()) return {Cifar10(part.path, split), "CIFAR-10 binaries"};
+            if (!idx_images(part.path, split).empty()) return {idx_folder(part.path, split), "IDX files"};
+        }
+    unwrap(part.tree, classes, /*part=*/true);
+    ImageFolder images(part.tree, {.labels = !unlabeled}, "data");
+    require(images.size() > 0, "data: no ", image::readable_formats, " image in ", part.path.string());
+    const bool has_classes = !images.classes().empty();
+    return {std::move(images), has_classes ? "class folders" : "flat folder"};
 }
 
 }  // namespace doppel::data::detail

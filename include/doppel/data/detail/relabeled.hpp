@@ -47,7 +47,7 @@ inline Dataset under_classes(Dataset other, const std::vector<std::string>& name
         const auto label = other.label(i);
         require(label == unlabeled || to.at(static_cast<std::size_t>(label)) != unlabeled, "data: ", where,
                 ": class ", label == unlabeled ? "" : own[static_cast<std::size_t>(label)], " is not among the ",
-                names.size(), names.size() == 1 ? " class" : " classes", " of the training images");
+                names.size(), names.size() == 1 ? " class" : " classes", " that k-NN compares with");
     }
     return Relabeled{std::move(other), std::move(to), names};
 }

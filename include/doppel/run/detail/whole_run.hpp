@@ -43,7 +43,7 @@ inline Context context_of(AnyPreset preset, Data data, RunOptions options) {
     run.skipped = std::make_shared<Skipped>(run.options.strict);
     run.skipped->add_files(run.data.skipped);
     run.options.train.damaged = run.skipped->train;
-    run.labeled = run.data.train.labeled() && run.data.validation.labeled();
+    run.labeled = run.bank().labeled() && run.data.validation.labeled();
     return run;
 }
 
@@ -123,14 +123,16 @@ private:
 
     void say_plan() const {
         const auto& data = context.data;
-        const auto classes = data.train.classes().size();
+        const auto classes = context.bank().classes().size();
         say("{}: {} images per step of {} px with {} ({:.1f} M parameters), {}, {}", context.title(), trainer.images_per_step(),
             context.pipeline().size(), context.encoder.text,
             static_cast<double>(parameter_count(*trainer.method().encoder(Network::online))) / 1e6, context.device.str(),
             name_of(context.precision));
-        say("data: {} training and {} validation images{}{}", data.train.size(), data.validation.size(),
+        say("data: {} training and {} validation images{}{}{}", data.train.size(), data.validation.size(),
+            data.bank.empty() ? "" : fmt::format(", {} images to compare with", data.bank.size()),
             classes > 0 ? fmt::format(", {} class{}", classes, classes == 1 ? "" : "es") : "",
             data.split_rule.empty() ? "" : " (" + data.split_rule + ")");
+        for (const auto& line : data.notes) say("data: {}", line);
         for (const auto& line : not_measurable(context)) say("{}", line);
         say("run folder: {}", context.out.string());
     }
@@ -188,7 +190,7 @@ private:
     void write_report(RunResult& result, const std::optional<Compared>& rows, const std::optional<eval::Neighbors>& nearest) {
         std::vector<eval::ContactSheet> sheets;
         std::vector<eval::NeighborSheet> neighbors;
-        if (rows) attempt(result, "picture of the views", [&] { sheets.push_back(view_sheet(context, rows->bank)); });
+        if (rows) attempt(result, "picture of the views", [&] { sheets.push_back(view_sheet(context)); });
         if (rows && nearest)
             attempt(result, "picture of the neighbors",
                     [&] { neighbors.push_back(neighbor_sheet(context, rows->bank, rows->queries, *nearest)); });
@@ -232,7 +234,7 @@ private:
             training.images_per_second);
         if (training.skipped > 0) say("{} steps were skipped, because loss or gradients were not finite", training.skipped);
         if (context.skipped->count() > 0)
-            say("{} damaged or unreadable image files were skipped: {}", context.skipped->count(), (folder / "skipped.jsonl").string());
+            say("{} damaged or unreadable files were skipped: {}", context.skipped->count(), (folder / "skipped.jsonl").string());
         if (end.contains("knn_top1") && end.contains("knn_top1_random"))
             say("k-NN (k = {}): {:.1f} %   untrained encoder {:.1f} %   raw pixels {:.1f} %", context.options.k,
                 100 * end.at("knn_top1"), 100 * end.at("knn_top1_random"), 100 * end.at("knn_top1_pixels"));
