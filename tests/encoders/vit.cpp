@@ -54,19 +54,12 @@ struct Line {
     std::int64_t part(std::size_t i) const { return std::stoll(name.at(i)); }
 };
 
-std::vector<Line> read_fixture(const std::string& name) {
-    std::ifstream file(reference_folder() / ("vit_" + name + ".txt"));
-    REQUIRE(file.good());
+std::vector<Line> lines_of(const std::string& name) {
     std::vector<Line> lines;
-    for (std::string text; std::getline(file, text);) {
-        std::istringstream words(text);
-        Line line;
-        std::string key;
-        words >> line.kind >> key;
-        std::istringstream parts(key);
+    for (const auto& words : fixture_lines("vit_" + name + ".txt")) {
+        auto& line = lines.emplace_back(Line{.kind = words.at(0), .name = {}, .words = {words.begin() + 2, words.end()}});
+        std::istringstream parts(words.at(1));
         for (std::string part; std::getline(parts, part, '/');) line.name.push_back(part);
-        for (std::string word; words >> word;) line.words.push_back(word);
-        lines.push_back(line);
     }
     REQUIRE(!lines.empty());
     return lines;
@@ -93,7 +86,7 @@ void equals_timm(const Vit& spec, const std::string& fixture) {
     Tensor images, features, tokens, attention;
     std::vector<std::string> names;
     std::set<std::string> kinds;
-    for (const Line& line : read_fixture(fixture)) {
+    for (const Line& line : lines_of(fixture)) {
         if (line.name[0] != size) {
             size = line.name[0];
             const auto [height, width] = size_of(size);
@@ -228,7 +221,7 @@ TEST_CASE("Vit of kind ti is timm's vit_tiny_patch16_224, at 224 and at 96") {
 }
 
 TEST_CASE("Vit has all names and shapes of timm's vit_tiny, vit_small and vit_base, in timm's order") {
-    const auto lines = read_fixture("names");
+    const auto lines = lines_of("names");
     std::size_t column = 0;
     for (const VitKind kind : {VitKind::ti, VitKind::s, VitKind::b}) {
         const auto net = Vit{.kind = kind}.build();
@@ -267,7 +260,7 @@ TEST_CASE("Vit's kinds are the papers' sizes, and each can be overridden") {
 
 TEST_CASE("Vit's fixed positions are MoCo v3's: row first, then column, zeros for the class token") {
     std::map<std::string, Tensor> tables;
-    for (const Line& line : read_fixture("sin_cos")) {
+    for (const Line& line : lines_of("sin_cos")) {
         const auto [side, dim] = size_of(line.name[0]);
         auto& table = tables[line.name[0]];
         if (!table.defined()) {

@@ -14,8 +14,7 @@ namespace {
 std::string page_of(const eval::Report& report) {
     const test::TemporaryFolder folder;
     eval::write_report(folder / "report.html", report);
-    const auto bytes = test::read_bytes(folder / "report.html");
-    return {bytes.begin(), bytes.end()};
+    return test::read_text(folder / "report.html");
 }
 
 std::size_t count(std::string_view text, std::string_view part) {

@@ -8,7 +8,6 @@
 
 #include <cstdlib>
 #include <map>
-#include <sstream>
 
 using namespace doppel;
 using Bytes = std::vector<std::uint8_t>;
@@ -16,14 +15,6 @@ using test::mentions;
 using test::message_of;
 
 namespace {
-
-Bytes from_hex(std::string_view text) {
-    const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
-    Bytes bytes(text.size() / 2);
-    for (std::size_t i = 0; i < bytes.size(); ++i)
-        bytes[i] = static_cast<std::uint8_t>(digit(text[2 * i]) * 16 + digit(text[2 * i + 1]));
-    return bytes;
-}
 
 struct Fixture {
     Bytes file;
@@ -34,13 +25,10 @@ struct Fixture {
 const std::map<std::string, Fixture>& fixtures() {
     static const auto all = [] {
         std::map<std::string, Fixture> found;
-        std::ifstream in(test::reference_folder() / "images.txt");
-        std::string name, file, pixels;
-        int width = 0, height = 0, channels = 0;
-        while (in >> name >> width >> height >> channels >> file >> pixels) {
-            Image image(width, height, channels);
-            image.pixels = from_hex(pixels);
-            found[name] = {from_hex(file), image};
+        for (const auto& words : test::fixture_lines("images.txt")) {  // name, width, height, channels, file, pixels
+            Image image(std::stoi(words.at(1)), std::stoi(words.at(2)), std::stoi(words.at(3)));
+            image.pixels = test::bytes_of_hex(words.at(5));
+            found[words.at(0)] = {test::bytes_of_hex(words.at(4)), image};
         }
         return found;
     }();

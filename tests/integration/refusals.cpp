@@ -1,24 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a user may get wrong: each ends with one clear line, an exit status below 128, and nothing half-written.
-#include <doppel/image/write_png.hpp>
-
 #include "child.hpp"
+#include "support/images.hpp"
 
 using namespace doppel;
 using namespace doppel::test;
 namespace fs = std::filesystem;
 
 namespace {
-
-void save_images(const fs::path& folder, int count, int shade = 0) {
-    fs::create_directories(folder);
-    for (int i = 0; i < count; ++i) {
-        Image image(20, 16, 3);
-        for (std::size_t p = 0; p < image.pixels.size(); ++p)
-            image.pixels[p] = static_cast<std::uint8_t>((p * static_cast<std::size_t>(7 + i) + static_cast<std::size_t>(shade)) % 251);
-        image::write_png(folder / (std::to_string(100 + i) + ".png"), image);
-    }
-}
 
 std::string idx(std::uint32_t magic, std::vector<std::uint32_t> sizes, std::size_t bytes) {
     std::string text;

@@ -48,11 +48,6 @@ bool is_prose(const std::string& path, const std::string& line, const std::strin
     return std::min(comment, quote) < at;
 }
 
-std::string text_of(const fs::path& file) {
-    const auto bytes = test::read_bytes(file);
-    return {bytes.begin(), bytes.end()};
-}
-
 /// Headers below include/doppel that need a test of their name and have none, and exceptions that are needed no more.
 std::vector<std::string> without_a_test(const fs::path& source) {
     std::vector<std::string> missing;
@@ -78,7 +73,7 @@ std::vector<std::string> misspelled(const fs::path& source) {
         if (file.filename() == "stems.cpp" || file.filename() == "CHANGELOG.md") return;
         const auto path = file.lexically_relative(source).generic_string();
         if (path.starts_with("tests/reference/")) return;  // names of other libraries
-        std::istringstream lines(path + "\n" + text_of(file));
+        std::istringstream lines(path + "\n" + test::read_text(file));
         for (std::string line; std::getline(lines, line);)
             for (const auto& spelling : forbidden)
                 if (line.find(spelling) != std::string::npos && !is_prose(path, line, spelling))
