@@ -623,3 +623,26 @@ TEST_CASE("Vit says which option or shape is wrong") {
     CHECK(message_of([&] { net->attention(at::zeros({2, 3, 7, 7})); }) == sides + "7 x 7");
     CHECK(message_of([&] { net->grid(8, 12); }) == sides + "8 x 12");
 }
+
+TEST_CASE("Vit masks patches behind its mask token and keeps their positions") {
+    at::manual_seed(1);
+    const Vit masking{.kind = VitKind::ti, .patch = 4, .image_size = 12, .dim = 24, .depth = 2, .heads = 3, .mask_token = true};
+    auto module = masking.build();
+    const at::NoGradGuard no_grad;
+    auto parameters = module->named_parameters();
+    parameters["mask_token"].copy_(wave({1, 24}, 0.9, 0.1));
+    const Tensor images = wave({2, 3, 12, 12}, 0.37, 0.1, at::kFloat);
+    Tensor mask = at::zeros({2, 9}, at::kBool);
+    mask[0][4] = true;
+    const auto whole = module->with_patches(images, {}), masked = module->with_patches(images, mask);
+    CHECK(at::equal(whole.features, module->forward(images)));
+    CHECK(at::equal(whole.patches, module->tokens(images).slice(1, 1)));
+    CHECK(largest_difference(whole.features[1], masked.features[1]) == 0);
+    CHECK(largest_difference(whole.features[0], masked.features[0]) > 1e-4);
+    auto plain_spec = masking;
+    plain_spec.mask_token = false;
+    auto bare = plain_spec.build();
+    CHECK(!bare->named_parameters().contains("mask_token"));
+    CHECK(mentions(message_of([&] { bare->with_patches(images, mask); }), {"mask_token"}));
+    CHECK(mentions(message_of([&] { module->with_patches(images, at::zeros({2, 8}, at::kBool)); }), {"[2, 9]", "[2, 8]"}));
+}

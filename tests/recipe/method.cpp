@@ -374,23 +374,6 @@ TEST_CASE("pairing decides what each branch sees before the forward pass") {
     CHECK(target == std::vector<bool>{true, true, false, false});  // the teacher never sees local crops
 }
 
-TEST_CASE("pairings give the terms of their papers") {
-    using pairings::Pair;
-    CHECK((pairings::OneSided{}(2, 2) == std::vector<Pair>{{0, 1}}));
-    CHECK((pairings::Symmetric{}(2, 2) == std::vector<Pair>{{0, 1}, {1, 0}}));
-    CHECK(pairings::AllPairs{}(3, 3).size() == 6);
-    CHECK((pairings::EachPairOnce{}(3, 3) == std::vector<Pair>{{0, 1}, {0, 2}, {1, 2}}));
-    for (const bool symmetric : {false, true})
-        CHECK((pairings::Directions{.symmetric = symmetric}(2, 2) ==
-               (symmetric ? pairings::Symmetric{}(2, 2) : pairings::OneSided{}(2, 2))));
-    const auto terms = pairings::GlobalToAll{}(10, 2);
-    CHECK(terms.size() == 2 * (10 - 1));
-    for (const auto& pair : terms) {
-        CHECK(pair.online != pair.target);
-        CHECK(pair.target < 2);
-    }
-}
-
 TEST_CASE("views of one size pass together when joined: one BatchNorm batch a size") {
     Method joined{dino()};
     Method apart{simclr()};

@@ -2,7 +2,7 @@
 #include <doppel/data/memory.hpp>
 #include <doppel/run/run.hpp>
 
-#include "support/train_support.hpp"
+#include "support/run_support.hpp"
 
 using namespace doppel;
 using namespace doppel::test;
@@ -10,25 +10,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-run::Data data_of(std::int64_t validation = 12) {
-    return {.train = images(),
-            .validation = data::Embedded({.size = 16, .count = validation, .first = 1000}),
-            .name = "drawn images"};
-}
-
-run::RunOptions options_of(const fs::path& out) {
-    auto options = run::RunOptions{.train = quick(out), .k = 5};
-    options.train.log_every = 5;
-    return options;
-}
-
 nlohmann::ordered_json last_line(const fs::path& folder) { return io::read_json_lines(folder / "metrics.jsonl").back(); }
-
-std::int64_t lines_of(const fs::path& folder, const std::string& event) {
-    std::int64_t count = 0;
-    for (const auto& line : io::read_json_lines(folder / "metrics.jsonl")) count += line.value("event", "") == event;
-    return count;
-}
 
 }  // namespace
 
@@ -156,23 +138,6 @@ TEST_CASE("a start that fails leaves no folder behind that blocks the next one")
     const auto stumbles = stumbling({0, 1, 2, 3, 4});
     CHECK(mentions(message_of([&] { run::run(stumbles, data_of(), options_of(folder / "run")); }), {"not finite"}));
     CHECK(run::run(preset(), data_of(), options_of(folder / "run")).status() == 0);
-}
-
-TEST_CASE("baselines carry what they were measured with, and are measured again when that differs") {
-    TemporaryFolder folder;
-    const auto out = folder / "run";
-    auto options = options_of(out);
-    const auto first = run::run(preset(), data_of(), options);
-    options.train.resume = "auto";
-    options.k = 1;
-    const auto second = run::run(preset(), data_of(16), options);
-    CHECK(lines_of(out, "baselines") == 1);
-    TemporaryFolder fresh;
-    auto alone = options_of(fresh / "run");
-    alone.k = 1;
-    const auto expected = run::run(preset(), data_of(16), alone);
-    CHECK(second.metrics == expected.metrics);
-    CHECK(second.metrics.at("knn_top1_pixels") != first.metrics.at("knn_top1_pixels"));
 }
 
 TEST_CASE("the weights are the exported network's, and their metadata say how images are prepared") {
