@@ -84,8 +84,8 @@ TEST_CASE("damaged images are skipped, replaced by a rule, counted and listed; -
     save_images(photos / "a", 30);
     save_images(photos / "b", 30, 90);
     // A whole file cut in half, a text, and an empty file, all with an image's name.
-    const auto whole = read_bytes(photos / "a" / "103.png");
-    write_bytes(photos / "a" / "103.png", {reinterpret_cast<const char*>(whole.data()), whole.size() / 2});
+    const auto whole = read_text(photos / "a" / "103.png");
+    write_bytes(photos / "a" / "103.png", whole.substr(0, whole.size() / 2));
     write_bytes(photos / "b" / "text.jpg", "a text");
     write_bytes(photos / "b" / "zero.png", "");
     const std::vector<std::string> data{"--data", photos.string()};
@@ -97,15 +97,14 @@ TEST_CASE("damaged images are skipped, replaced by a rule, counted and listed; -
     INFO(one.text);
     REQUIRE(one.status == 0);
     CHECK(mentions(one.text, {"103.png", "text.jpg", "3 damaged or unreadable image files were skipped", "skipped.jsonl"}));
-    const auto listed = read_bytes(folder / "one" / "skipped.jsonl");
-    const std::string list(listed.begin(), listed.end());
+    const std::string list = read_text(folder / "one" / "skipped.jsonl");
     CHECK(std::count(list.begin(), list.end(), '\n') == 3);
     CHECK(mentions(list, {"103.png", "text.jpg", "zero.png", "no bytes", "\"split\":\"train\""}));
     // The epoch is the same with several workers.
     const auto three = run(small_run(folder / "three", with({"--workers", "3"})));
     REQUIRE(three.status == 0);
     CHECK(same_bytes(folder / "one" / "encoder.safetensors", folder / "three" / "encoder.safetensors"));
-    CHECK((read_bytes(folder / "three" / "skipped.jsonl") == listed));
+    CHECK(same_bytes(folder / "one" / "skipped.jsonl", folder / "three" / "skipped.jsonl"));
 
     const auto strict = run(small_run(folder / "strict", with({"--strict"})));
     INFO(strict.text);
