@@ -25,9 +25,9 @@ struct Partly {
 }  // namespace
 
 TEST_CASE("an aggregate is described when fields() names each member once") {
-    STATIC_CHECK(described<Example>);
-    STATIC_CHECK(described<Partly>);
-    STATIC_CHECK(!described<Forgetful>);
+    STATIC_REQUIRE(described<Example>);
+    STATIC_REQUIRE(described<Partly>);
+    STATIC_REQUIRE(!described<Forgetful>);
     Partly partly;
     CHECK(rows_of(partly).size() == 1);
 }

@@ -61,7 +61,7 @@ TEST_CASE("make_views puts global views first and evaluates as the first of them
 
 TEST_CASE("images of one pixel, and very long ones, become views like any other") {
     const auto both = views::simclr({.size = 32});
-    for (const auto& [width, height] : {std::pair(1, 1), {1, 3000}, {20000, 1}, {2, 7}, {4001, 3}}) {
+    for (const auto& [width, height] : {std::pair(1, 1), {1, 3000}, {3000, 1}, {2, 7}, {4001, 3}}) {
         for (const int channels : {1, 3}) {
             Image image(width, height, channels);
             for (std::size_t p = 0; p < image.pixels.size(); ++p) image.pixels[p] = static_cast<std::uint8_t>(37 * p);
