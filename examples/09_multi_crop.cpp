@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lesson 9: multi-crop.
 //
-// Local crops, small parts of the image at low resolution, give a method more views for little more work. A batch may
+// Local views, small parts of the image at low resolution, give a method more views for little more work. A batch may
 // have any number of views of several sizes, the global ones first. views::multi_crop() makes such pipelines; .spec is
 // what all of them share (jitter, blur, normalization …), here SimCLR's.
 //

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The training program's command line, from arguments to what a run leaves.
 #include <doppel/cli.hpp>
-#include <doppel/image/write_png.hpp>
 #include <doppel/io/json_lines.hpp>
 #include <doppel/io/safetensors.hpp>
 #include <doppel/methods/registry.hpp>
 #include <doppel/run/options.hpp>
 
 #include "support/torch_support.hpp"
+#include "support/images.hpp"
 
 #include <unistd.h>
 
@@ -68,16 +68,6 @@ std::vector<std::string> quick(const fs::path& out, std::vector<std::string> mor
                                  "--epochs", "2", "--batch-size", "16", "--log-every", "1", "--device", "cpu", "--out", out.string()};
     all.insert(all.end(), more.begin(), more.end());
     return all;
-}
-
-void save_images(const fs::path& folder, int count, int shade) {
-    fs::create_directories(folder);
-    for (int i = 0; i < count; ++i) {
-        Image image(20, 16, 3);
-        for (std::size_t p = 0; p < image.pixels.size(); ++p)
-            image.pixels[p] = static_cast<std::uint8_t>((p * static_cast<std::size_t>(7 + i) + static_cast<std::size_t>(shade)) % 251);
-        image::write_png(folder / (std::to_string(100 + i) + ".png"), image);
-    }
 }
 
 }  // namespace
@@ -192,8 +182,7 @@ TEST_CASE("a run leaves what it says, and the encoder carries torchvision's name
     CHECK(encoder.tensors.count("layer4.1.bn2.running_var") == 1);
     CHECK(encoder.metadata.at("arch") == "resnet18");
     CHECK(encoder.metadata.at("image_size") == "12");
-    const auto report = read_bytes(out / "report.html");
-    CHECK(mentions({reinterpret_cast<const char*>(report.data()), report.size()}, {"<svg", "data:image/", "Nearest neighbors", "Raw pixels"}));
+    CHECK(mentions(read_text(out / "report.html"), {"<svg", "data:image/", "Nearest neighbors", "Raw pixels"}));
 }
 
 TEST_CASE("a used run folder is refused, and gone on with when asked") {
@@ -227,7 +216,7 @@ TEST_CASE("switches are turned off, and a run's config.json makes the same run a
     const auto second = program({"--config", (one / "config.json").string(), "--out", two.string()});
     INFO(second.err);
     REQUIRE(second.status == 0);
-    CHECK(read_bytes(one / "encoder.safetensors") == read_bytes(two / "encoder.safetensors"));
+    CHECK(same_bytes(one / "encoder.safetensors", two / "encoder.safetensors"));
     auto again = nlohmann::json::parse(std::ifstream(two / "config.json"));
     CHECK(again["options"] == config["options"]);
     CHECK(again["data"] == config["data"]);
@@ -262,10 +251,10 @@ TEST_CASE("switches are turned off, and a run's config.json makes the same run a
 
 TEST_CASE("class folders are trained on by name; a flat folder has no knn figures, and that is said") {
     TemporaryFolder folder;
-    save_images(folder / "photos" / "train" / "b", 20, 0);
+    save_images(folder / "photos" / "train" / "b", 20);
     save_images(folder / "photos" / "train" / "a", 20, 90);
     save_images(folder / "photos" / "val" / "a", 4, 90);
-    save_images(folder / "photos" / "val" / "b", 4, 0);
+    save_images(folder / "photos" / "val" / "b", 4);
     const auto labeled = simclr(quick(folder / "run", {"--data", (folder / "photos").string()}));
     INFO(labeled.err);
     REQUIRE(labeled.status == 0);

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <doppel/core/device.hpp>
 #include <doppel/core/precision.hpp>
 
 #include <ATen/autocast_mode.h>  // its declarations must be those of core/precision.hpp, or this file does not compile
@@ -33,10 +32,7 @@ TEST_CASE("autocast is on within its scope alone, and restored when the scope th
     CHECK(!at::autocast::is_autocast_enabled(at::kCPU));
 }
 
-TEST_CASE("precisions and devices have names, and others are refused") {
+TEST_CASE("precisions have names, and others are refused") {
     for (const auto precision : {Precision::fp32, Precision::bf16}) CHECK(precision_from(name_of(precision)) == precision);
     says([] { precision_from("fp16"); }, {"precision", "fp32 or bf16", "fp16"});
-    CHECK(device_from("cpu") == at::kCPU);
-    if (device_from("auto") == at::kCPU) says([&] { device_from("gpu"); }, {"device cuda", "no CUDA device", "--device cpu"});
-    for (const char* wrong : {"gpus", "cuda:", "cuda:x", "cuda:1234", ""}) says([&] { device_from(wrong); }, {"device", wrong});
 }

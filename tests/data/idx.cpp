@@ -90,8 +90,7 @@ TEST_CASE("IDX files that are not what they must be are refused with path, value
 TEST_CASE("damaged and truncated gzip data are refused") {
     const test::TemporaryFolder folder;
     write_gzip(folder / "whole.gz", images(200));
-    const auto bytes = test::read_bytes(folder / "whole.gz");
-    const std::string whole(bytes.begin(), bytes.end());
+    const std::string whole = test::read_text(folder / "whole.gz");
     for (std::size_t size = 2; size < whole.size(); size += 37) {
         test::write_bytes(folder / "cut.gz", whole.substr(0, size));
         CAPTURE(size);

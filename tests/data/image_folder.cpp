@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/data/image_folder.hpp>
-#include <doppel/data/memory.hpp>
 #include <doppel/image/write_png.hpp>
 
 #include "support/support.hpp"
@@ -138,29 +137,7 @@ TEST_CASE("images are decoded when asked for, from several threads, and errors c
     fs::remove(images.path(0));
     CHECK(mentions(message_of([&] { images.image(0); }), {images.path(0).string(), "No such file"}));
 }
-
-TEST_CASE("a data set in memory holds what the folder gave") {
-    const test::TemporaryFolder folder;
-    for (int i = 0; i < 4; ++i) put(folder / ("c" + std::to_string(i % 2)) / (std::to_string(i) + ".png"), 50 * i);
-    const data::Dataset images = data::ImageFolder(folder.path());
-    const data::Dataset memory = data::in_memory(images);
-    REQUIRE(memory.size() == 4);
-    CHECK(memory.classes() == images.classes());
-    for (std::int64_t i = 0; i < 4; ++i) {
-        CHECK(memory.image(i) == images.image(i));
-        CHECK(memory.label(i) == images.label(i));
-    }
-}
 #endif
-
-TEST_CASE("Memory refuses labels that do not fit") {
-    const std::vector<Image> two(2, Image(1, 1, 1));
-    CHECK(data::Memory(two).label(1) == data::unlabeled);
-    CHECK(data::Memory(two, {1, data::unlabeled}, {"a", "b"}).label(0) == 1);
-    CHECK(mentions(message_of([&] { data::Memory(two, {0}, {"a"}); }), {"Memory: 1 labels for 2 images"}));
-    CHECK(mentions(message_of([&] { data::Memory(two, {0, 2}, {"a", "b"}); }), {"label 2", "2 classes"}));
-    CHECK(mentions(message_of([&] { data::Memory(two, {0, -2}, {"a", "b"}); }), {"label -2"}));
-}
 
 #if DOPPEL_JPEG
 TEST_CASE("a folder of photographs opens with its classes", "[data]") {

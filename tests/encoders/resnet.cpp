@@ -3,7 +3,6 @@
 #include <doppel/encoders/resnet.hpp>
 
 #include <map>
-#include <sstream>
 
 #include "support/noise.hpp"
 #include "support/support.hpp"  // after torch, which has a CHECK of its own
@@ -42,16 +41,8 @@ struct Fixture {
     std::map<std::string, std::vector<Line>> lines;
 
     explicit Fixture(const std::string& name) {
-        std::ifstream file(doppel::test::reference_folder() / (name + ".txt"));
-        REQUIRE(file.good());
-        for (std::string text; std::getline(file, text);) {
-            std::istringstream words(text);
-            std::string kind;
-            Line line;
-            words >> kind >> line.name;
-            for (double value; words >> value;) line.values.push_back(value);
-            lines[kind].push_back(line);
-        }
+        for (const auto& words : doppel::test::fixture_lines(name + ".txt"))
+            lines[words.at(0)].push_back({words.at(1), doppel::test::values_of(words, 2)});
     }
 };
 

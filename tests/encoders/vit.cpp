@@ -54,19 +54,12 @@ struct Line {
     std::int64_t part(std::size_t i) const { return std::stoll(name.at(i)); }
 };
 
-std::vector<Line> read_fixture(const std::string& name) {
-    std::ifstream file(reference_folder() / ("vit_" + name + ".txt"));
-    REQUIRE(file.good());
+std::vector<Line> lines_of(const std::string& name) {
     std::vector<Line> lines;
-    for (std::string text; std::getline(file, text);) {
-        std::istringstream words(text);
-        Line line;
-        std::string key;
-        words >> line.kind >> key;
-        std::istringstream parts(key);
+    for (const auto& words : fixture_lines("vit_" + name + ".txt")) {
+        auto& line = lines.emplace_back(Line{.kind = words.at(0), .name = {}, .words = {words.begin() + 2, words.end()}});
+        std::istringstream parts(words.at(1));
         for (std::string part; std::getline(parts, part, '/');) line.name.push_back(part);
-        for (std::string word; words >> word;) line.words.push_back(word);
-        lines.push_back(line);
     }
     REQUIRE(!lines.empty());
     return lines;
@@ -93,7 +86,7 @@ void equals_timm(const Vit& spec, const std::string& fixture) {
     Tensor images, features, tokens, attention;
     std::vector<std::string> names;
     std::set<std::string> kinds;
-    for (const Line& line : read_fixture(fixture)) {
+    for (const Line& line : lines_of(fixture)) {
         if (line.name[0] != size) {
             size = line.name[0];
             const auto [height, width] = size_of(size);
@@ -228,7 +221,7 @@ TEST_CASE("Vit of kind ti is timm's vit_tiny_patch16_224, at 224 and at 96") {
 }
 
 TEST_CASE("Vit has all names and shapes of timm's vit_tiny, vit_small and vit_base, in timm's order") {
-    const auto lines = read_fixture("names");
+    const auto lines = lines_of("names");
     std::size_t column = 0;
     for (const VitKind kind : {VitKind::ti, VitKind::s, VitKind::b}) {
         const auto net = Vit{.kind = kind}.build();
@@ -267,7 +260,7 @@ TEST_CASE("Vit's kinds are the papers' sizes, and each can be overridden") {
 
 TEST_CASE("Vit's fixed positions are MoCo v3's: row first, then column, zeros for the class token") {
     std::map<std::string, Tensor> tables;
-    for (const Line& line : read_fixture("sin_cos")) {
+    for (const Line& line : lines_of("sin_cos")) {
         const auto [side, dim] = size_of(line.name[0]);
         auto& table = tables[line.name[0]];
         if (!table.defined()) {
@@ -629,4 +622,27 @@ TEST_CASE("Vit says which option or shape is wrong") {
     CHECK(message_of([&] { net->tokens(at::zeros({2, 3, 7, 7})); }) == sides + "7 x 7");
     CHECK(message_of([&] { net->attention(at::zeros({2, 3, 7, 7})); }) == sides + "7 x 7");
     CHECK(message_of([&] { net->grid(8, 12); }) == sides + "8 x 12");
+}
+
+TEST_CASE("Vit masks patches behind its mask token and keeps their positions") {
+    at::manual_seed(1);
+    const Vit masking{.kind = VitKind::ti, .patch = 4, .image_size = 12, .dim = 24, .depth = 2, .heads = 3, .mask_token = true};
+    auto module = masking.build();
+    const at::NoGradGuard no_grad;
+    auto parameters = module->named_parameters();
+    parameters["mask_token"].copy_(wave({1, 24}, 0.9, 0.1));
+    const Tensor images = wave({2, 3, 12, 12}, 0.37, 0.1, at::kFloat);
+    Tensor mask = at::zeros({2, 9}, at::kBool);
+    mask[0][4] = true;
+    const auto whole = module->with_patches(images, {}), masked = module->with_patches(images, mask);
+    CHECK(at::equal(whole.features, module->forward(images)));
+    CHECK(at::equal(whole.patches, module->tokens(images).slice(1, 1)));
+    CHECK(largest_difference(whole.features[1], masked.features[1]) == 0);
+    CHECK(largest_difference(whole.features[0], masked.features[0]) > 1e-4);
+    auto plain_spec = masking;
+    plain_spec.mask_token = false;
+    auto bare = plain_spec.build();
+    CHECK(!bare->named_parameters().contains("mask_token"));
+    CHECK(mentions(message_of([&] { bare->with_patches(images, mask); }), {"mask_token"}));
+    CHECK(mentions(message_of([&] { module->with_patches(images, at::zeros({2, 8}, at::kBool)); }), {"[2, 9]", "[2, 8]"}));
 }

@@ -4,7 +4,6 @@
 #include <doppel/data/embedded.hpp>
 #include <doppel/encoders/by_name.hpp>
 #include <doppel/eval/attention.hpp>
-#include <doppel/eval/attention_pictures.hpp>
 #include <doppel/losses/nt_xent.hpp>
 
 #include "support/torch_support.hpp"
@@ -111,14 +110,4 @@ TEST_CASE("attention on the objects is one where all of it falls on them, and th
     }
     CHECK(eval::attention_on_objects(maps, masks) == Approx(0.75));
     CHECK(mentions(message_of([&] { eval::attention_on_objects(maps, at::zeros({2, 4, 3})); }), {"[2, 3, 4, 4]", "[2, 4, 3]"}));
-}
-
-TEST_CASE("pictures glow where the attention is") {
-    Image image(8, 8, 3);
-    Tensor map = at::zeros({2, 2});
-    map[0][1] = 0.2;
-    const Image picture = eval::attention_picture(image, map);
-    CHECK(picture.at(7, 0)[0] > 130);
-    CHECK(picture.at(7, 0)[2] > 130);
-    CHECK(picture.at(0, 7)[0] == 0);
 }

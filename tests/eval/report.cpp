@@ -1,53 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/eval/report.hpp>
 
+#include "support/markup.hpp"
 #include "support/support.hpp"
 
 #include <cmath>
 
 using namespace doppel;
+using test::count;
 using test::mentions;
 using test::message_of;
+using test::well_formed;
 
 namespace {
 
 std::string page_of(const eval::Report& report) {
     const test::TemporaryFolder folder;
     eval::write_report(folder / "report.html", report);
-    const auto bytes = test::read_bytes(folder / "report.html");
-    return {bytes.begin(), bytes.end()};
-}
-
-std::size_t count(std::string_view text, std::string_view part) {
-    std::size_t found = 0;
-    for (std::size_t at = 0; (at = text.find(part, at)) != std::string_view::npos; at += part.size()) ++found;
-    return found;
+    return test::read_text(folder / "report.html");
 }
 
 Image gradient(int width, int height, int channels) {
     Image image(width, height, channels);
     for (std::size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = static_cast<std::uint8_t>(i * 7);
     return image;
-}
-
-/// True when every element that is opened is closed, in order, and attributes are quoted.
-bool well_formed(std::string_view text) {
-    std::vector<std::string> open;
-    for (std::size_t at = 0; (at = text.find('<', at)) != std::string_view::npos;) {
-        const auto end = text.find('>', at);
-        if (end == std::string_view::npos) return false;
-        const auto tag = text.substr(at + 1, end - at - 1);
-        const std::string name(tag.substr(0, tag.find_first_of(" />", 1)));
-        if (tag[0] == '/') {
-            if (open.empty() || '/' + open.back() != tag) return false;
-            open.pop_back();
-        } else if (tag.back() != '/' && tag[0] != '!' && name != "meta" && name != "img" && name != "br") {
-            open.push_back(name);
-        }
-        if (count(tag, "\"") % 2 != 0) return false;
-        at = end;
-    }
-    return open.empty();
 }
 
 eval::Report everything() {
@@ -155,62 +131,4 @@ TEST_CASE("What cannot be shown is refused, and no report is left") {
     broken.pixels.pop_back();
     CHECK(mentions(refuses({.sheets = {{.rows = {{.source = {broken, ""}}}}}}), {"4 x 4 x 3", "47 bytes"}));
     CHECK(mentions(refuses({.sheets = {{.rows = {{.source = {Image(), ""}}}}}}), {"0 x 0"}));
-}
-
-TEST_CASE("Ticks are round numbers inside the range") {
-    const auto ticks = [](std::initializer_list<double> values, bool logarithmic, bool rounded = true) {
-        eval::detail::Axis axis(logarithmic);
-        for (const double value : values) axis.include(value);
-        axis.close(rounded, 5);
-        std::string text;
-        for (const double tick : axis.ticks()) text += eval::detail::number_text(tick) + ' ';
-        return text;
-    };
-    CHECK(ticks({0, 1}, false) == "0 0.2 0.4 0.6 0.8 1 ");
-    CHECK(ticks({-3, 17}, false) == "-5 0 5 10 15 20 ");
-    CHECK(ticks({1.2, 4.9}, false, false) == "2 3 4 ");
-    CHECK(ticks({0, 5e6}, false) == "0 1000k 2000k 3000k 4000k 5000k ");
-    CHECK(ticks({3, 3}, false) != "");
-    CHECK(ticks({}, false) != "");
-    CHECK(ticks({0.002, 40}, true) == "0.001 0.01 0.1 1 10 100 ");
-    CHECK(ticks({1, 30}, true, false) == "1 2 5 10 20 ");
-    CHECK(ticks({1e-9, 1e9}, true).size() > 10);
-}
-
-TEST_CASE("A line chart puts points where the axes say") {
-    const auto svg = eval::line_chart(
-        {.name = "Loss", .x_label = "step", .y_label = "nats", .series = {{"", {{0, 0}, {5, 1}, {10, 2}}}}});
-    CHECK(well_formed(svg));
-    CHECK(mentions(svg, {"d=\"M70.0 250.0L249.0 145.0L428.0 40.0\"", ">Loss<", ">step<", ">nats<", "1 at 5"}));
-    const auto logarithmic =
-        eval::line_chart({.series = {{"", {{1, 1}, {10, 0.01}, {100, 0.0001}}}}, .log_x = true, .log_y = true});
-    CHECK(mentions(logarithmic, {"d=\"M70.0 40.0L249.0 145.0L428.0 250.0\""}));
-}
-
-TEST_CASE("Values that have no place interrupt the line and leave no number that is none") {
-    const auto svg = eval::line_chart({.series = {{"a", {{0, 1}, {1, NAN}, {2, 3}, {3, INFINITY}, {4, 1}, {5, 2}}}}});
-    CHECK(count(svg, "M") == 3);
-    CHECK(count(svg, "nan") == 0);
-    CHECK(count(svg, "inf") == 0);
-    const auto logarithmic =
-        eval::line_chart({.series = {{"a", {{0, 1}, {1, -1}, {2, 0}, {3, 1}}}}, .log_x = true, .log_y = true});
-    CHECK(count(logarithmic, "nan") == 0);
-    CHECK(count(logarithmic, "inf") == 0);
-    CHECK(mentions(eval::line_chart({.series = {{"a", {}}}}), {"no values"}));
-}
-
-TEST_CASE("A long series is thinned and keeps its extremes, its ends and its gaps") {
-    std::vector<std::pair<double, double>> points;
-    for (int i = 0; i < 100000; ++i) points.emplace_back(i, std::sin(i * 0.01));
-    points[40001].second = 50;
-    points[70001].second = -50;
-    points[90001].second = NAN;
-    const auto thin = eval::detail::thinned(points, 1000);
-    CHECK(thin.size() < 1500);
-    CHECK(thin.front() == points.front());
-    CHECK(thin.back() == points.back());
-    CHECK(std::find(thin.begin(), thin.end(), points[40001]) != thin.end());
-    CHECK(std::find(thin.begin(), thin.end(), points[70001]) != thin.end());
-    CHECK(std::any_of(thin.begin(), thin.end(), [](const auto& point) { return std::isnan(point.second); }));
-    CHECK(std::is_sorted(thin.begin(), thin.end(), [](const auto& a, const auto& b) { return a.first < b.first; }));
 }

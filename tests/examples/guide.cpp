@@ -50,8 +50,7 @@ TEST_CASE("code in the guide is code of a lesson") {
 
 TEST_CASE("lessons are short, and examples/README.md lists each of them") {
     const std::filesystem::path root = source_folder();
-    const auto bytes = read_bytes(root / "examples/README.md");
-    const std::string readme(bytes.begin(), bytes.end());
+    const std::string readme = read_text(root / "examples/README.md");
     int lessons = 0;
     for (const auto& entry : std::filesystem::directory_iterator(root / "examples")) {
         const std::string name = entry.path().filename().string();

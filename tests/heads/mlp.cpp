@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <doppel/heads/linear.hpp>
 #include <doppel/heads/mlp.hpp>
 
 #include "support/torch_support.hpp"
@@ -53,8 +52,7 @@ TEST_CASE("an Mlp computes Linear, BatchNorm, ReLU, Linear") {
     CHECK(largest_difference(head->forward(x), normed(hidden.mm(p["3.weight"].t()))) < 1e-5);
 }
 
-TEST_CASE("heads refuse widths below one") {
+TEST_CASE("an Mlp refuses widths below one") {
     CHECK(mentions(message_of([] { Mlp{.out = -3}.build(8); }), {"Mlp", "out", "-3"}));
     CHECK(mentions(message_of([] { Mlp{.hidden = {16, 0}}.build(8); }), {"Mlp", "hidden", "0"}));
-    CHECK(mentions(message_of([] { heads::Linear{.out = 0}.build(8); }), {"Linear", "0"}));
 }

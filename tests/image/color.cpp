@@ -87,16 +87,6 @@ TEST_CASE("one-channel images keep their pixels under saturation, hue and graysc
     CHECK(changed(gray, image::grayscale) == gray);
 }
 
-TEST_CASE("with_channels puts gray into three equal channels and back") {
-    const Image& gray = expected("source/gray");
-    const Image color = image::with_channels(gray, 3);
-    REQUIRE(color.channels == 3);
-    for (std::size_t i = 0; i < gray.pixels.size(); ++i)
-        for (std::size_t c = 0; c < 3; ++c) REQUIRE(color.pixels[3 * i + c] == gray.pixels[i]);
-    CHECK(image::with_channels(color, 1) == gray);
-    CHECK(test::mentions(test::message_of([&] { image::with_channels(gray, 4); }), {"with_channels", "4"}));
-}
-
 TEST_CASE("color functions accept an image without pixels") {
     Image none(0, 0, 3);
     image::brightness(none, 2);

@@ -9,15 +9,9 @@
 #include <stdexcept>
 
 using namespace doppel;
-using test::mentions;
-using test::message_of;
+using namespace doppel::test;
 
 namespace {
-
-std::string text_of(const std::filesystem::path& file) {
-    const auto bytes = test::read_bytes(file);
-    return {bytes.begin(), bytes.end()};
-}
 
 std::size_t files_in(const std::filesystem::path& folder) {
     return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder), {}));
@@ -44,7 +38,7 @@ private:
 }  // namespace
 
 TEST_CASE("An atomic file holds exactly what was written, whatever the sizes of the pieces") {
-    const test::TemporaryFolder folder;
+    const TemporaryFolder folder;
     const auto path = folder / "whole.bin";
     std::string expected;
     io::write_atomically(path, [&](std::ostream& out) {
@@ -56,31 +50,31 @@ TEST_CASE("An atomic file holds exactly what was written, whatever the sizes of 
             expected += piece + '|';
         }
     });
-    CHECK(text_of(path) == expected);
+    CHECK(read_text(path) == expected);
     CHECK(files_in(folder.path()) == 1);
 
     const std::vector<std::uint8_t> bytes{0, 1, 255};
     io::write_atomically(path, bytes);
-    CHECK(text_of(path) == std::string("\0\1\xFF", 3));
+    CHECK(read_text(path) == std::string("\0\1\xFF", 3));
     io::write_atomically(path, "text");
-    CHECK(text_of(path) == "text");
+    CHECK(read_text(path) == "text");
     io::write_atomically(path, std::string());
-    CHECK(text_of(path).empty());
+    CHECK(read_text(path).empty());
 }
 
 TEST_CASE("The old file stands until the new one is whole") {
-    const test::TemporaryFolder folder;
+    const TemporaryFolder folder;
     const auto path = folder / "metrics.json";
     io::write_atomically(path, "old");
     io::write_atomically(path, [&](std::ostream& out) {
         out << "new" << std::flush;
-        CHECK(text_of(path) == "old");
+        CHECK(read_text(path) == "old");
     });
-    CHECK(text_of(path) == "new");
+    CHECK(read_text(path) == "new");
 }
 
 TEST_CASE("A writer that throws leaves the old file and no temporary one") {
-    const test::TemporaryFolder folder;
+    const TemporaryFolder folder;
     const auto path = folder / "kept";
     io::write_atomically(path, "old");
     const auto problem = message_of([&] {
@@ -90,12 +84,12 @@ TEST_CASE("A writer that throws leaves the old file and no temporary one") {
         });
     });
     CHECK(problem == "the writer's own");
-    CHECK(text_of(path) == "old");
+    CHECK(read_text(path) == "old");
     CHECK(files_in(folder.path()) == 1);
 }
 
 TEST_CASE("A disk without room leaves the old file, no temporary one, and the system's reason") {
-    const test::TemporaryFolder folder;
+    const TemporaryFolder folder;
     const auto path = folder / "large";
     io::write_atomically(path, "old");
     std::string problem;
@@ -104,12 +98,12 @@ TEST_CASE("A disk without room leaves the old file, no temporary one, and the sy
         problem = message_of([&] { io::write_atomically(path, std::string(300000, 'x')); });
     }
     CHECK(mentions(problem, {"write_atomically", path.string(), std::generic_category().message(EFBIG)}));
-    CHECK(text_of(path) == "old");
+    CHECK(read_text(path) == "old");
     CHECK(files_in(folder.path()) == 1);
 }
 
 TEST_CASE("A path that cannot be written is named with the reason") {
-    const test::TemporaryFolder folder;
+    const TemporaryFolder folder;
     CHECK(mentions(message_of([&] { io::write_atomically(folder / "no/such/file", "x"); }),
                    {(folder / "no/such/file").string(), "No such file or directory"}));
     std::filesystem::create_directory(folder / "taken");
@@ -120,12 +114,12 @@ TEST_CASE("A path that cannot be written is named with the reason") {
 }
 
 TEST_CASE("Folders are made with those above them, and a file in the way is named") {
-    const test::TemporaryFolder folder;
+    const TemporaryFolder folder;
     io::create_folders(folder / "a/b/c");
     io::create_folders(folder / "a/b/c");
     io::create_folders("");
     CHECK(std::filesystem::is_directory(folder / "a/b/c"));
-    test::write_bytes(folder / "file", "x");
+    write_bytes(folder / "file", "x");
     CHECK(mentions(message_of([&] { io::create_folders(folder / "file"); }),
                    {"create_folders", (folder / "file").string()}));
     CHECK(mentions(message_of([&] { io::create_folders(folder / "file/below"); }),

@@ -8,15 +8,9 @@
 #include <cstring>
 
 using namespace doppel;
-using test::mentions;
-using test::message_of;
+using namespace doppel::test;
 
 namespace {
-
-std::string text_of(const std::filesystem::path& file) {
-    const auto bytes = test::read_bytes(file);
-    return {bytes.begin(), bytes.end()};
-}
 
 /// A file with this header and data.
 std::string file_of(const std::string& header, const std::string& data = "") {
@@ -28,11 +22,11 @@ std::string file_of(const std::string& header, const std::string& data = "") {
 
 /// What loading a file of these bytes says; "" when it is accepted. The file has a new name each time:
 /// file systems that flush when a file is written over would make this slow.
-std::string complaint_about(const test::TemporaryFolder& folder, const std::string& bytes,
+std::string complaint_about(const TemporaryFolder& folder, const std::string& bytes,
                             io::Checksum checksum = io::Checksum::none) {
     static int count = 0;
     const auto path = folder / ("bad" + std::to_string(count++));
-    test::write_bytes(path, bytes);
+    write_bytes(path, bytes);
     const auto problem = message_of([&] { io::load_safetensors(path, checksum); });
     std::filesystem::remove(path);
     CHECK((problem.empty() || mentions(problem, {"load_safetensors: " + path.string()})));
@@ -81,7 +75,7 @@ TEST_CASE("What Python's safetensors wrote is read, every type") {
 }
 
 TEST_CASE("What is saved is loaded again, with and without a checksum") {
-    const test::TemporaryFolder folder;
+    const TemporaryFolder folder;
     for (const auto checksum : {io::Checksum::none, io::Checksum::crc32}) {
         io::save_safetensors(folder / "all", example(), checksum);
         check_same(io::load_safetensors(folder / "all", checksum), example());
@@ -92,9 +86,9 @@ TEST_CASE("What is saved is loaded again, with and without a checksum") {
 }
 
 TEST_CASE("The data begins at a multiple of eight bytes, wide types first, so that every tensor is aligned") {
-    const test::TemporaryFolder folder;
+    const TemporaryFolder folder;
     io::save_safetensors(folder / "all", example(), io::Checksum::crc32);
-    const auto bytes = text_of(folder / "all");
+    const auto bytes = read_text(folder / "all");
     std::uint64_t length = 0;
     std::memcpy(&length, bytes.data(), sizeof length);
     CHECK(length % 8 == 0);
@@ -105,7 +99,7 @@ TEST_CASE("The data begins at a multiple of eight bytes, wide types first, so th
 }
 
 TEST_CASE("Views, channels-last and trainable tensors are stored as their values") {
-    const test::TemporaryFolder folder;
+    const TemporaryFolder folder;
     const auto base = at::arange(48, at::kFloat).reshape({2, 3, 2, 4});
     const io::TensorFile file{.tensors = {{"t", base.transpose(1, 3)},
                                           {"cl", base.contiguous(at::MemoryFormat::ChannelsLast)},
@@ -124,20 +118,20 @@ TEST_CASE("Views, channels-last and trainable tensors are stored as their values
 }
 
 TEST_CASE("Loaded tensors own their memory: writing over the file changes nothing") {
-    const test::TemporaryFolder folder;
+    const TemporaryFolder folder;
     io::save_safetensors(folder / "file", {.tensors = {{"x", at::ones({1000})}}});
     const auto loaded = io::load_safetensors(folder / "file");
-    test::write_bytes(folder / "file", std::string(5000, '\0'));
+    write_bytes(folder / "file", std::string(5000, '\0'));
     CHECK(loaded.tensors.at("x").equal(at::ones({1000})));
 }
 
 TEST_CASE("A file with a checksum is refused when any single bit of it changed") {
-    const test::TemporaryFolder folder;
+    const TemporaryFolder folder;
     io::save_safetensors(
         folder / "good",
         {.tensors = {{"w", at::arange(3, at::kFloat)}, {"b", at::ones({2}, at::kBool)}}, .metadata = {{"arch", "x"}}},
         io::Checksum::crc32);
-    const auto good = text_of(folder / "good");
+    const auto good = read_text(folder / "good");
     for (std::size_t bit = 0; bit < 8 * good.size(); ++bit) {
         auto bad = good;
         bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ 1 << bit % 8);
@@ -147,16 +141,16 @@ TEST_CASE("A file with a checksum is refused when any single bit of it changed")
 }
 
 TEST_CASE("A file is refused when it is cut short anywhere or longer than it says, with or without a checksum") {
-    const test::TemporaryFolder folder;
+    const TemporaryFolder folder;
     io::save_safetensors(folder / "good", {.tensors = {{"w", at::arange(3, at::kFloat)}}, .metadata = {{"arch", "x"}}});
-    const auto good = text_of(folder / "good");
+    const auto good = read_text(folder / "good");
     for (std::size_t size = 0; size < good.size(); ++size)
         CHECK_FALSE(complaint_about(folder, good.substr(0, size)).empty());
     CHECK(mentions(complaint_about(folder, good + '\0'), {"describes 12 bytes", "has 13"}));
 }
 
 TEST_CASE("A checksum that is missing where it is asked for, or that is none, is refused") {
-    const test::TemporaryFolder folder;
+    const TemporaryFolder folder;
     io::save_safetensors(folder / "plain", example());
     CHECK(mentions(message_of([&] { io::load_safetensors(folder / "plain", io::Checksum::crc32); }),
                    {"no checksum", "doppel.crc32"}));
@@ -165,7 +159,7 @@ TEST_CASE("A checksum that is missing where it is asked for, or that is none, is
 }
 
 TEST_CASE("A wrong header is refused with what it says and what was expected") {
-    const test::TemporaryFolder folder;
+    const TemporaryFolder folder;
     const auto refusal = [&](const std::string& bytes) { return complaint_about(folder, bytes); };
     const std::string four(4, '\0'), eight(8, '\0');
     const auto entry = [](const std::string& inside) { return "{\"w\":{" + inside + "}}"; };
@@ -216,9 +210,9 @@ TEST_CASE("A wrong header is refused with what it says and what was expected") {
 }
 
 TEST_CASE("Random bytes and random damage end in an error or a sound file, never in a crash") {
-    const test::TemporaryFolder folder;
+    const TemporaryFolder folder;
     io::save_safetensors(folder / "good", example());
-    const auto good = text_of(folder / "good");
+    const auto good = read_text(folder / "good");
     random::Stream draw({.seed = 5});
     int refused = 0;
     for (int trial = 0; trial < 600; ++trial) {
@@ -238,7 +232,7 @@ TEST_CASE("Random bytes and random damage end in an error or a sound file, never
 }
 
 TEST_CASE("What the format cannot hold is refused by name, and no file is left") {
-    const test::TemporaryFolder folder;
+    const TemporaryFolder folder;
     const auto refusal = [&](const io::TensorFile& file) {
         const auto problem = message_of([&] { io::save_safetensors(folder / "out", file); });
         CHECK(std::filesystem::is_empty(folder.path()));
@@ -254,7 +248,7 @@ TEST_CASE("What the format cannot hold is refused by name, and no file is left")
 }
 
 TEST_CASE("A file that cannot be opened is named with the reason") {
-    const test::TemporaryFolder folder;
+    const TemporaryFolder folder;
     CHECK(mentions(message_of([&] { io::load_safetensors(folder / "none"); }),
                    {(folder / "none").string(), "No such file"}));
     CHECK(mentions(message_of([&] { io::load_safetensors(folder.path()); }), {folder.path().string(), "directory"}));

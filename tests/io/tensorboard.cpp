@@ -7,8 +7,7 @@
 #include <cstring>
 
 using namespace doppel;
-using test::mentions;
-using test::message_of;
+using namespace doppel::test;
 
 namespace {
 
@@ -23,8 +22,7 @@ std::string hexadecimal(std::string_view bytes) {
 
 /// The data of the records of an event file; the lengths must fit.
 std::vector<std::string> records(const std::filesystem::path& path) {
-    const auto bytes = test::read_bytes(path);
-    const std::string file(bytes.begin(), bytes.end());
+    const std::string file = read_text(path);
     std::vector<std::string> found;
     for (std::size_t at = 0; at < file.size();) {
         std::uint64_t length = 0;
@@ -67,7 +65,7 @@ TEST_CASE("A record is framed by masked checksums of its length and data") {
 }
 
 TEST_CASE("An event file begins with its version and holds the scalars in order, at once") {
-    const test::TemporaryFolder folder;
+    const TemporaryFolder folder;
     io::TensorBoard board(folder / "new/tensorboard");
     CHECK(board.path().filename().string().rfind("events.out.tfevents.", 0) == 0);
     board.scalar("loss", 4.5, 1);
@@ -80,7 +78,7 @@ TEST_CASE("An event file begins with its version and holds the scalars in order,
 }
 
 TEST_CASE("A second writer in the same folder makes its own file, which tells where it resumes") {
-    const test::TemporaryFolder folder;
+    const TemporaryFolder folder;
     io::TensorBoard first(folder.path());
     io::TensorBoard second(folder.path(), 7);
     CHECK(first.path() != second.path());
@@ -90,8 +88,8 @@ TEST_CASE("A second writer in the same folder makes its own file, which tells wh
 }
 
 TEST_CASE("TensorBoard names what it cannot write") {
-    const test::TemporaryFolder folder;
-    test::write_bytes(folder / "file", "x");
+    const TemporaryFolder folder;
+    write_bytes(folder / "file", "x");
     CHECK(mentions(message_of([&] { io::TensorBoard board(folder / "file"); }), {(folder / "file").string()}));
     io::TensorBoard board(folder.path());
     CHECK(mentions(message_of([&] { board.scalar("", 1, 1); }), {"TensorBoard", "tag"}));

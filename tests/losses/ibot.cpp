@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <doppel/encoders/vit.hpp>
 #include <doppel/losses/ibot.hpp>
 
-#include "support/method_support.hpp"
+#include "support/masked_method.hpp"
 
 #include <functional>
 #include <limits>
@@ -96,17 +95,6 @@ double by_definition(const losses::Ibot& loss, const Outputs& out, double target
 
 // ---- a method ---------------------------------------------------------------------------------------------
 
-const encoders::Vit vit{.kind = VitKind::ti, .patch = 4, .image_size = 12, .dim = 24, .depth = 2, .heads = 3,
-                        .mask_token = true};
-
-template <class L>
-auto masked(L loss) {
-    return Recipe{.encoder = vit,
-                  .projector = heads::Mlp{.hidden = {}, .out = 6},
-                  .target = targets::Ema{.schedule = schedules::Constant{0.9}},
-                  .loss = std::move(loss),
-                  .layout = {.join_views = true, .join_heads = true}};
-}
 const Horizon horizon{.samples = 100, .steps = 100, .steps_per_epoch = 10};
 
 static_assert(contracts::MaskingLoss<Ibot> && contracts::OutputsLoss<Ibot>);

@@ -8,7 +8,6 @@
 #include <functional>
 #include <limits>
 #include <map>
-#include <sstream>
 
 using namespace doppel;
 using namespace doppel::test;
@@ -129,16 +128,7 @@ Tensor polar_by_svd(const Tensor& x) {
 }  // namespace
 
 TEST_CASE("MMCR gives the values and gradients of the authors' formula") {
-    // tests/reference/make_mmcr_fixtures.py
-    std::map<std::string, std::vector<double>> fixture;
-    std::ifstream in(reference_folder() / "mmcr.txt");
-    for (std::string line; std::getline(in, line);) {
-        std::istringstream words(line);
-        std::string name, what;
-        words >> name >> what;
-        auto& values = fixture[name + ' ' + what];
-        for (double number = 0; words >> number;) values.push_back(number);
-    }
+    const Fixture fixture = read_fixture("mmcr.txt", 2);  // make_mmcr_fixtures.py
     struct Case {
         std::string name;
         std::size_t views;

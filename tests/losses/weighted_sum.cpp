@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sum of losses.
-#include <doppel/encoders/vit.hpp>
 #include <doppel/losses/ibot.hpp>
 #include <doppel/losses/lejepa.hpp>
 #include <doppel/losses/tico.hpp>
 #include <doppel/losses/weighted_sum.hpp>
 
-#include "support/method_support.hpp"
+#include "support/masked_method.hpp"
 
 using namespace doppel;
 using namespace doppel::test;
@@ -17,17 +16,6 @@ using losses::Weighted;
 
 namespace {
 
-const encoders::Vit vit{.kind = VitKind::ti, .patch = 4, .image_size = 12, .dim = 24, .depth = 2, .heads = 3,
-                        .mask_token = true};
-
-template <class L>
-auto masked(L loss) {
-    return Recipe{.encoder = vit,
-                  .projector = heads::Mlp{.hidden = {}, .out = 6},
-                  .target = targets::Ema{.schedule = schedules::Constant{0.9}},
-                  .loss = std::move(loss),
-                  .layout = {.join_views = true, .join_heads = true}};
-}
 template <class L>
 concept NamesPairing = requires { typename L::Pairing; };
 

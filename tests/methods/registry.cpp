@@ -105,18 +105,14 @@ TEST_CASE("every method's options are valid for both scales, describe themselves
 }
 
 TEST_CASE("README and docs/options.md have every method, as the registry has it") {
-    const auto text_of = [](const std::filesystem::path& path) {
-        const auto bytes = read_bytes(path);
-        return std::string(bytes.begin(), bytes.end());
-    };
-    const auto readme = text_of(source_folder() / "README.md");
+    const auto readme = read_text(source_folder() / "README.md");
     for (const auto& entry : methods::all()) {
         INFO(entry.about.name);
         CHECK(readme.find("| `" + entry.about.name + "` | " + entry.about.title) != std::string::npos);
         CHECK(readme.find("[" + entry.about.paper.substr(6) + "]") != std::string::npos);
     }
     // To renew it: ./run train --options > docs/options.md
-    CHECK(text_of(source_folder() / "docs/options.md") == cli::options_document(methods::all()));
+    CHECK(read_text(source_folder() / "docs/options.md") == cli::options_document(methods::all()));
 }
 
 TEST_CASE("an option out of its range is refused before anything is built") {

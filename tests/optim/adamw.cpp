@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // optim::AdamW against torch.optim.AdamW and Adam (fixture: reference/make_optim_fixtures.py), groups, state, errors.
 #include <doppel/optim/adamw.hpp>
-#include <doppel/optim/any_spec.hpp>
 
 #include "support/optim_support.hpp"
 
@@ -9,8 +8,6 @@ namespace {
 
 using doppel::Tensor;
 using doppel::optim::AdamW;
-using doppel::optim::AnyOptimizer;
-using doppel::optim::AnyOptimizerSpec;
 using doppel::optim::NamedParameters;
 using doppel::test::mentions;
 using doppel::test::message_of;
@@ -118,43 +115,11 @@ TEST_CASE("AdamW gives groups a learning rate of their own, by scale or fixed") 
 }
 
 TEST_CASE("AdamW's state is complete before the first step and resumes bit for bit") {
-    const AdamW spec{.weight_decay = 0.1};
-    auto whole = parameters_of(shapes(), at::kFloat);
-    auto uninterrupted = spec.build(whole);
-    CHECK(state_of(uninterrupted).size() == 15);
-    run(uninterrupted, whole, 0, 12, lr_at);
-
-    auto parts = parameters_of(shapes(), at::kFloat);
-    std::map<std::string, Tensor> saved;
-    {
-        AnyOptimizer first = AnyOptimizerSpec(spec).build(parts);
-        run(first, parts, 0, 5, lr_at);
-        for (auto& [name, tensor] : state_of(first)) saved[name] = tensor.clone();
-    }
-    CHECK(saved.count("exp_avg_sq.late.weight") == 1);
-    AnyOptimizer second = AnyOptimizerSpec(spec).build(parts);
-    second.state([&](const std::string& name, Tensor& tensor) { tensor.copy_(saved.at(name)); });
-    run(second, parts, 5, 12, lr_at);
-    for (std::size_t i = 0; i < whole.size(); ++i) CHECK(at::equal(whole[i].second, parts[i].second));
+    doppel::test::resumes_from_its_state(AdamW{.weight_decay = 0.1}, shapes(), 15);  // two moments and a count a parameter
 }
 
 TEST_CASE("AdamW gives the same result whatever the memory layout of parameters and gradients") {
-    auto plain = parameters_of(shapes()), mixed = parameters_of(shapes());
-    auto a = AdamW{}.build(plain);
-    auto b = AdamW{}.build(mixed);
-    run(a, plain, 0, 2, lr_at);
-    run(b, mixed, 0, 2, lr_at);
-    mixed[0].second.set_data(mixed[0].second.detach().contiguous(at::MemoryFormat::ChannelsLast));  // after the build
-    run(a, plain, 2, 5, lr_at);
-    run(b, mixed, 2, 5, lr_at);
-    set_gradients(plain, 5);
-    set_gradients(mixed, 5);
-    auto& gradient = mixed[3].second.mutable_grad();
-    gradient = gradient.t().contiguous().t();
-    a.step(0.1);
-    b.step(0.1);
-    for (std::size_t i = 0; i < plain.size(); ++i) CHECK(at::allclose(plain[i].second, mixed[i].second, 1e-13, 1e-14));
-    CHECK(mixed[0].second.is_contiguous(at::MemoryFormat::ChannelsLast));
+    doppel::test::does_not_depend_on_memory_layout(AdamW{}, shapes());
 }
 
 TEST_CASE("AdamW describes itself in one line") {

@@ -2,14 +2,12 @@
 // optim::Lars in its four forms against independent ones (fixture: reference/make_optim_fixtures.py), its properties,
 // state and errors.
 #include <doppel/optim/lars.hpp>
-#include <doppel/optim/any_spec.hpp>
 
 #include "support/optim_support.hpp"
 
 namespace {
 
 using doppel::Tensor;
-using doppel::optim::AnyOptimizer;
 using doppel::optim::AnyOptimizerSpec;
 using doppel::optim::Lars;
 using doppel::optim::NamedParameters;
@@ -200,48 +198,13 @@ TEST_CASE("Lars does nothing to a parameter without gradient") {
 }
 
 TEST_CASE("Lars's state is complete before the first step and resumes bit for bit") {
-    const Lars spec{.weight_decay = 0.01, .rule = Lars::Rule::simclr};
-    auto whole = parameters_of(lars_shapes(), at::kFloat);
-    auto uninterrupted = spec.build(whole);
-    CHECK(state_of(uninterrupted).size() == 7);
-    run(uninterrupted, whole, 0, 12, rising_to(1));
-
-    auto parts = parameters_of(lars_shapes(), at::kFloat);
-    std::map<std::string, Tensor> saved;
-    {
-        AnyOptimizer first = AnyOptimizerSpec(spec).build(parts);
-        run(first, parts, 0, 5, rising_to(1));
-        for (auto& [name, tensor] : state_of(first)) saved[name] = tensor.clone();
-    }
-    AnyOptimizer second = AnyOptimizerSpec(spec).build(parts);
-    second.state([&](const std::string& name, Tensor& tensor) { tensor.copy_(saved.at(name)); });
-    run(second, parts, 5, 12, rising_to(1));
-    for (std::size_t i = 0; i < whole.size(); ++i) CHECK(at::equal(whole[i].second, parts[i].second));
-    CHECK(state_of(*std::make_unique<AnyOptimizer>(AnyOptimizerSpec(Lars{.momentum = 0}).build(parts))).empty());
+    doppel::test::resumes_from_its_state(Lars{.weight_decay = 0.01, .rule = Lars::Rule::simclr}, lars_shapes(), 7);
+    doppel::test::resumes_from_its_state(Lars{.momentum = 0}, lars_shapes(), 0);
 }
 
 TEST_CASE("Lars gives the same result whatever the memory layout of parameters and gradients") {
-    for (const double weight_decay : {0.0, 0.1}) {
-        auto plain = parameters_of(lars_shapes()), mixed = parameters_of(lars_shapes());
-        const Lars spec{.weight_decay = weight_decay};
-        auto a = spec.build(plain);
-        auto b = spec.build(mixed);
-        run(a, plain, 0, 2, rising_to(1));
-        run(b, mixed, 0, 2, rising_to(1));
-        const Tensor image = mixed[0].second.detach().contiguous(at::MemoryFormat::ChannelsLast);
-        mixed[0].second.set_data(image);  // after the build
-        run(a, plain, 2, 5, rising_to(1));
-        run(b, mixed, 2, 5, rising_to(1));
-        set_gradients(plain, 5);
-        set_gradients(mixed, 5);
-        auto& gradient = mixed[3].second.mutable_grad();
-        gradient = gradient.t().contiguous().t();
-        a.step(1);
-        b.step(1);
-        for (std::size_t i = 0; i < plain.size(); ++i)
-            CHECK(at::allclose(plain[i].second, mixed[i].second, 1e-13, 1e-14));
-        CHECK(mixed[0].second.is_contiguous(at::MemoryFormat::ChannelsLast));
-    }
+    for (const double weight_decay : {0.0, 0.1})
+        doppel::test::does_not_depend_on_memory_layout(Lars{.weight_decay = weight_decay}, lars_shapes());
 }
 
 TEST_CASE("Lars decays a group without adaptation as SGD does, with SimCLR's form inside of the velocity") {

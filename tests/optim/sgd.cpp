@@ -17,7 +17,6 @@ using doppel::test::message_of;
 using doppel::test::parameters_of;
 using doppel::test::set_gradients;
 using doppel::test::shapes;
-using doppel::test::state_of;
 
 struct WithoutState {
     void step(double) {}
@@ -31,7 +30,7 @@ NamedParameters five_parameters(at::ScalarType type = at::kDouble) { return para
 
 template <class Optimizer>
 void run(Optimizer& optimizer, NamedParameters& parameters, std::int64_t from, std::int64_t to) {
-    doppel::test::run(optimizer, parameters, from, to, [](std::int64_t step) { return 0.1 / static_cast<double>(1 + step); });
+    doppel::test::run(optimizer, parameters, from, to, doppel::test::falling_rate);
 }
 
 void equals_torch(const Sgd& spec, const std::string& wanted) {
@@ -108,43 +107,12 @@ TEST_CASE("Sgd's zero_grad leaves no gradient, and a step without gradients chan
     sgd.state([](const std::string&, Tensor& tensor) { CHECK(tensor.abs().sum().item<double>() == 0); });
 }
 
-TEST_CASE("Sgd resumed from its state goes on bit for bit") {
-    const Sgd spec{.weight_decay = 0.01, .nesterov = true};
-    auto whole = five_parameters(at::kFloat);
-    auto uninterrupted = spec.build(whole);
-    run(uninterrupted, whole, 0, 12);
-
-    auto parts = five_parameters(at::kFloat);
-    std::map<std::string, Tensor> saved;
-    {
-        AnyOptimizer first = spec.build(parts);
-        run(first, parts, 0, 5);
-        for (auto& [name, tensor] : state_of(first)) saved[name] = tensor.clone();
-    }
-    CHECK(saved.size() == 5);
-    CHECK(saved.count("momentum.late.weight") == 1);
-    AnyOptimizer second = spec.build(parts);
-    second.state([&](const std::string& name, Tensor& tensor) { tensor.copy_(saved.at(name)); });
-    run(second, parts, 5, 12);
-    for (std::size_t i = 0; i < whole.size(); ++i) CHECK(at::equal(whole[i].second, parts[i].second));
+TEST_CASE("Sgd's state is complete before the first step and resumes bit for bit") {
+    doppel::test::resumes_from_its_state(Sgd{.weight_decay = 0.01, .nesterov = true}, shapes(), 5);
 }
 
 TEST_CASE("Sgd gives the same result whatever the memory layout of parameters and gradients") {
-    auto plain = five_parameters(), mixed = five_parameters();
-    auto a = Sgd{}.build(plain);
-    auto b = Sgd{}.build(mixed);
-    run(a, plain, 0, 2);
-    run(b, mixed, 0, 2);
-    mixed[0].second.set_data(mixed[0].second.detach().contiguous(at::MemoryFormat::ChannelsLast));  // after the build
-    run(a, plain, 2, 5);
-    run(b, mixed, 2, 5);
-    set_gradients(plain, 5);
-    set_gradients(mixed, 5);
-    auto& gradient = mixed[3].second.mutable_grad();
-    gradient = gradient.t().contiguous().t();
-    a.step(0.1);
-    b.step(0.1);
-    for (std::size_t i = 0; i < plain.size(); ++i) CHECK(at::allclose(plain[i].second, mixed[i].second, 1e-13, 1e-14));
+    doppel::test::does_not_depend_on_memory_layout(Sgd{}, shapes());
 }
 
 TEST_CASE("Sgd says which option or parameter is wrong") {

@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <map>
-#include <sstream>
 #include <string>
 
 namespace doppel::test {
@@ -19,16 +18,12 @@ namespace doppel::test {
 inline const Image& expected(const std::string& name) {
     static const auto pictures = [] {
         std::map<std::string, Image> all;
-        std::ifstream file(reference_folder() / "augment.txt");
-        for (std::string line, key, hex; std::getline(file, line);) {
-            if (line.empty() || line[0] == '#') continue;
-            int width = 0, height = 0, channels = 0;
-            std::istringstream(line) >> key >> width >> height >> channels >> hex;
-            Image picture(width, height, channels);
-            require(hex.size() == 2 * picture.pixels.size(), "augment.txt: wrong length of ", key);
-            for (std::size_t i = 0; i < picture.pixels.size(); ++i)
-                picture.pixels[i] = static_cast<std::uint8_t>(std::strtol(hex.substr(2 * i, 2).c_str(), nullptr, 16));
-            all[key] = std::move(picture);
+        for (const auto& words : fixture_lines("augment.txt")) {  // name, width, height, channels, pixels
+            Image picture(std::stoi(words.at(1)), std::stoi(words.at(2)), std::stoi(words.at(3)));
+            const auto pixels = bytes_of_hex(words.at(4));
+            require(pixels.size() == picture.pixels.size(), "augment.txt: wrong length of ", words[0]);
+            picture.pixels.assign(pixels.begin(), pixels.end());
+            all[words[0]] = std::move(picture);
         }
         return all;
     }();

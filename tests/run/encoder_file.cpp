@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/run/encoder_file.hpp>
-#include <doppel/run/encoder_info.hpp>
 #include <doppel/views/simclr.hpp>
 
 #include "support/torch_support.hpp"
@@ -30,13 +29,6 @@ TEST_CASE("any module's weights can be saved; what the metadata say comes from t
     // A pipeline without a resize claims none.
     const augment::Pipeline bare({.size = 8, .operations = {augment::CenterCrop{.size = 8}}});
     CHECK_FALSE(run::preprocessing_metadata(bare).contains("interpolation"));
-}
-
-TEST_CASE("an encoder's architecture in words and as metadata") {
-    const auto vit = run::encoder_info(encoders::from_name("vit_ti4", 32));
-    CHECK(vit.metadata.at("patch") == "4");
-    CHECK(run::encoder_info(encoders::ResNet{.depth = 50}).text == "resnet50, imagenet stem");
-    CHECK(run::EncoderInfo{}.metadata.at("arch") == "custom");
 }
 
 TEST_CASE("saved weights load into an encoder of the same architecture, and into no other") {

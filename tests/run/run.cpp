@@ -4,7 +4,7 @@
 #include <doppel/image/write_png.hpp>
 #include <doppel/run/run.hpp>
 
-#include "support/train_support.hpp"
+#include "support/run_support.hpp"
 
 using namespace doppel;
 using namespace doppel::test;
@@ -12,30 +12,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-run::Data data_of(std::int64_t validation = 12) {
-    return {.train = images(),
-            .validation = data::Embedded({.size = 16, .count = validation, .first = 1000}),
-            .name = "drawn images"};
-}
-
-run::RunOptions options_of(const fs::path& out) {
-    auto options = run::RunOptions{.train = quick(out), .k = 5};
-    options.train.log_every = 5;
-    return options;
-}
-
 nlohmann::ordered_json last_line(const fs::path& folder) { return io::read_json_lines(folder / "metrics.jsonl").back(); }
-
-std::string text_of(const fs::path& file) {
-    const auto bytes = read_bytes(file);
-    return {bytes.begin(), bytes.end()};
-}
-
-std::int64_t lines_of(const fs::path& folder, const std::string& event) {
-    std::int64_t count = 0;
-    for (const auto& line : io::read_json_lines(folder / "metrics.jsonl")) count += line.value("event", "") == event;
-    return count;
-}
 
 }  // namespace
 
@@ -58,14 +35,14 @@ TEST_CASE("one call does a whole run for any data and method") {
     for (auto* name : {"knn_top1", "knn_top1_random", "knn_top1_pixels", "feature_std", "effective_rank"})
         CHECK(last_line(out)[name] == result.metrics.at(name));
     CHECK(lines_of(out, "baselines") == 1);
-    const auto config = nlohmann::ordered_json::parse(text_of(out / "config.json"));
+    const auto config = nlohmann::ordered_json::parse(read_text(out / "config.json"));
     CHECK(config["method"] == "tiny");
     CHECK(config["options"]["temperature"] == 0.2);
     CHECK(config["run"]["accumulate"] == 1);
     CHECK(config["run"]["give_up_after"] == 5);
     CHECK(config["run"]["keep"] == 100);
     CHECK(config["training"]["batch_size"] == 8);
-    const auto report = text_of(out / "report.html");
+    const auto report = read_text(out / "report.html");
     CHECK(mentions(report, {"tiny on drawn images", "was trained without labels", "Nearest neighbors", "What the network saw"}));
     int knn = 0;
     for (const auto& line : io::read_json_lines(out / "metrics.jsonl")) knn += line.contains("knn_top1");
@@ -90,7 +67,7 @@ TEST_CASE("the report of a method that uses labels says so") {
     options.uses_labels = true;
     options.title = "Tiny & Co";
     run::run(preset(), data_of(), options);
-    const auto report = text_of(folder / "run" / "report.html");
+    const auto report = read_text(folder / "run" / "report.html");
     CHECK(mentions(report, {"was trained with labels", "Tiny &amp; Co on drawn images"}));
     CHECK(report.find("without labels") == report.npos);
 }
@@ -126,7 +103,7 @@ TEST_CASE("an evaluation that cannot be made costs no weights: what failed is re
     CHECK(mentions(lost.failures.front().reason, {"No such file"}));
     CHECK(mentions(last_line(folder / "vanishing")["failed"]["features"].get<std::string>(), {"No such file"}));
     CHECK(lost.metrics.contains("knn_top1_random"));
-    CHECK(mentions(text_of(folder / "vanishing" / "report.html"), {"not measured", "No such file"}));
+    CHECK(mentions(read_text(folder / "vanishing" / "report.html"), {"not measured", "No such file"}));
 }
 
 TEST_CASE("without labels there is no k-NN and nothing fails") {
@@ -176,17 +153,17 @@ TEST_CASE("a refused resume changes nothing in the folder") {
     TemporaryFolder folder;
     const auto out = folder / "run";
     run::run(preset(), data_of(), options_of(out));
-    const auto config = text_of(out / "config.json"), metrics = text_of(out / "metrics.jsonl");
+    const auto config = read_text(out / "config.json"), metrics = read_text(out / "metrics.jsonl");
     auto other = preset();
     other.options["temperature"] = 0.7;
     auto options = options_of(out);
     options.train.resume = "auto";
     CHECK(mentions(message_of([&] { run::run(other, data_of(), options); }), {"temperature is 0.2 there and 0.7 here"}));
-    CHECK(text_of(out / "config.json") == config);
-    CHECK(text_of(out / "metrics.jsonl") == metrics);
+    CHECK(read_text(out / "config.json") == config);
+    CHECK(read_text(out / "metrics.jsonl") == metrics);
     options.train.resume.clear();
     CHECK(mentions(message_of([&] { run::run(preset(), data_of(), options); }), {"already contains a run", "--resume auto"}));
-    CHECK(text_of(out / "config.json") == config);
+    CHECK(read_text(out / "config.json") == config);
 }
 
 TEST_CASE("a start that fails leaves no folder behind that blocks the next one") {
@@ -198,23 +175,6 @@ TEST_CASE("a start that fails leaves no folder behind that blocks the next one")
     const auto stumbles = stumbling({0, 1, 2, 3, 4});
     CHECK(mentions(message_of([&] { run::run(stumbles, data_of(), options_of(folder / "run")); }), {"not finite"}));
     CHECK(run::run(preset(), data_of(), options_of(folder / "run")).status() == 0);
-}
-
-TEST_CASE("baselines carry what they were measured with, and are measured again when that differs") {
-    TemporaryFolder folder;
-    const auto out = folder / "run";
-    auto options = options_of(out);
-    const auto first = run::run(preset(), data_of(), options);
-    options.train.resume = "auto";
-    options.k = 1;
-    const auto second = run::run(preset(), data_of(16), options);
-    CHECK(lines_of(out, "baselines") == 1);
-    TemporaryFolder fresh;
-    auto alone = options_of(fresh / "run");
-    alone.k = 1;
-    const auto expected = run::run(preset(), data_of(16), alone);
-    CHECK(second.metrics == expected.metrics);
-    CHECK(second.metrics.at("knn_top1_pixels") != first.metrics.at("knn_top1_pixels"));
 }
 
 TEST_CASE("the weights are the exported network's, and their metadata say how images are prepared") {

@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/schedules/constant.hpp>
 
-#include "support/support.hpp"
-
-namespace {
+#include "support/schedules.hpp"
 
 using namespace doppel;
 using namespace doppel::schedules;
-using doppel::test::says;
-
-TrainingStep at(std::int64_t step, std::int64_t steps) { return {.step = step, .of = {.samples = 1000, .steps = steps}}; }
-
-}  // namespace
+using namespace doppel::test;
 
 TEST_CASE("Constant is the same at every step, and needs no length of the run") {
     CHECK(constant(0.99)(at(0, 0)) == 0.99);

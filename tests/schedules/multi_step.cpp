@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/schedules/multi_step.hpp>
 
-#include "support/support.hpp"
-
-namespace {
+#include "support/schedules.hpp"
 
 using namespace doppel;
 using namespace doppel::schedules;
-using doppel::test::says;
-
-TrainingStep at(std::int64_t step, std::int64_t steps) { return {.step = step, .of = {.samples = 1000, .steps = steps}}; }
-
-}  // namespace
+using namespace doppel::test;
 
 TEST_CASE("MultiStep multiplies once a milestone is reached") {
     const MultiStep schedule{.value = 0.5, .milestones = {0.6, 0.8}, .factor = 0.1};

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/schedules/schedules.hpp>
 
-#include "support/support.hpp"
-
-namespace {
+#include "support/schedules.hpp"
 
 using namespace doppel;
 using namespace doppel::schedules;
+using namespace doppel::test;
 
-TrainingStep at(std::int64_t step, std::int64_t steps) { return {.step = step, .of = {.samples = 1000, .steps = steps}}; }
+namespace {
 
 struct WithoutCall {};
 struct GivesText {

@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/schedules/warmup_cosine.hpp>
 
-#include "support/support.hpp"
-
-namespace {
+#include "support/schedules.hpp"
 
 using namespace doppel;
 using namespace doppel::schedules;
-using doppel::test::says;
-
-TrainingStep at(std::int64_t step, std::int64_t steps) { return {.step = step, .of = {.samples = 1000, .steps = steps}}; }
-
-}  // namespace
+using namespace doppel::test;
 
 TEST_CASE("WarmupCosine rises from start to peak, then falls on half a cosine to final") {
     // W = 4 of T = 10: 0.8 t/4; 0.2 + 0.6 (1 + cos(pi (t - 4)/6)) / 2

@@ -116,18 +116,14 @@ std::string included(const std::string& line) {
 }
 
 Tree read_tree(const fs::path& source) {
-    const auto text_of = [](const fs::path& path) {
-        const auto bytes = test::read_bytes(path);
-        return std::string(bytes.begin(), bytes.end());
-    };
-    Tree tree{folders_of(text_of(source / "docs/architecture.md")), {}};
+    Tree tree{folders_of(test::read_text(source / "docs/architecture.md")), {}};
     const auto root = source / "include/doppel";
     for (const auto& entry : fs::recursive_directory_iterator(root)) {
         if (!entry.is_regular_file()) continue;
         const auto path = entry.path().lexically_relative(root).generic_string();
         auto& header = tree.headers[path];
         if (path.find('/') != std::string::npos) header.folder = path.substr(0, path.find('/'));
-        header.text = text_of(entry.path());
+        header.text = test::read_text(entry.path());
         header.code = code_of(header.text);
         for (const auto& line : lines_of(header.text))
             if (const auto include = included(line); !include.empty()) header.includes.push_back(include);
@@ -285,13 +281,13 @@ TEST_CASE("Each broken rule is found") {
     };
     const auto broken = [&](const std::string& path, const std::string& text, const std::string& expected) {
         const auto file = source / ("include/doppel/" + path);
-        const auto bytes = test::read_bytes(file);
+        const auto before = test::read_text(file);
         write(path, text);
         CHECK(problems() == expected);
-        if (bytes.empty())
+        if (before.empty())
             fs::remove(file);
         else
-            write(path, {bytes.begin(), bytes.end()});
+            write(path, before);
     };
     write("core/tensor.hpp", start + "#include <ATen/ATen.h>\n");
     write("core/error.hpp", start + "#include <string>\n");

@@ -36,8 +36,7 @@ std::map<std::string, Header> read_headers(const fs::path& folder) {
     for (const auto& entry : fs::recursive_directory_iterator(folder)) {
         if (entry.path().extension() != ".hpp") continue;
         auto& header = headers["doppel/" + entry.path().lexically_relative(folder).generic_string()];
-        const auto bytes = test::read_bytes(entry.path());
-        std::istringstream lines(std::string(bytes.begin(), bytes.end()));
+        std::istringstream lines(test::read_text(entry.path()));
         for (std::string line; std::getline(lines, line);) {
             if (std::smatch match; line.find('#') != std::string::npos && std::regex_search(line, match, include))
                 header.includes.insert(match[1]);

@@ -39,6 +39,11 @@ inline std::vector<unsigned char> read_bytes(const std::filesystem::path& file) 
     return {std::istreambuf_iterator<char>(in), {}};
 }
 
+inline std::string read_text(const std::filesystem::path& file) {
+    const auto bytes = read_bytes(file);
+    return {bytes.begin(), bytes.end()};
+}
+
 /// Whether two files hold the same. Not by comparing in a CHECK, which would print all their bytes.
 inline bool same_bytes(const std::filesystem::path& a, const std::filesystem::path& b) {
     return std::filesystem::is_regular_file(a) && std::filesystem::is_regular_file(b) && read_bytes(a) == read_bytes(b);

@@ -2,11 +2,10 @@
 // What the tests of optimizers share: inputs by the formula of reference/make_optim_fixtures.py, and its outputs.
 #pragma once
 
+#include <doppel/optim/any_spec.hpp>
 #include <doppel/optim/optimizer.hpp>
 
-#include <fstream>
 #include <map>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -71,23 +70,62 @@ void equals_fixture(const std::string& file_name, const std::string& wanted, con
                     Optimizer& optimizer) {
     auto got = state_of(optimizer);
     for (const auto& [name, p] : parameters) got["parameter." + name] = p.detach();
-    std::ifstream file(reference_folder() / file_name);
     std::size_t found = 0;
-    for (std::string text; std::getline(file, text);) {
-        std::istringstream words(text);
-        std::string name_of_case, kind, name;
-        words >> name_of_case >> kind >> name;
-        if (name_of_case != wanted) continue;
+    for (const auto& words : fixture_lines(file_name)) {  // case, "parameter" or "state", name, values
+        if (words.at(0) != wanted) continue;
         ++found;
-        std::vector<double> values;
-        for (double value; words >> value;) values.push_back(value);
-        INFO(wanted << ' ' << kind << ' ' << name);
-        REQUIRE(got.count(kind + "." + name) == 1);
-        const Tensor own = got[kind + "." + name].to(at::kDouble).flatten(), expected = at::tensor(values, at::kDouble);
+        const auto name = words.at(1) + "." + words.at(2);
+        INFO(wanted << ' ' << name);
+        REQUIRE(got.count(name) == 1);
+        const Tensor own = got[name].to(at::kDouble).flatten(), expected = at::tensor(values_of(words, 3), at::kDouble);
         INFO("largest difference " << (own - expected).abs().max().template item<double>());
         CHECK(at::allclose(own, expected, 1e-12, 1e-13));
     }
     CHECK(found == (wanted == "timm" ? 8 : got.size()));
+}
+
+/// A rate that falls from step to step.
+inline double falling_rate(std::int64_t step) { return 0.1 / static_cast<double>(1 + step); }
+
+/// Twelve steps in one go equal five, and seven of another optimizer that is given their state, of which all `tensors` are
+/// there before the first step.
+template <class Spec>
+void resumes_from_its_state(const Spec& spec, const Shapes& shapes, std::size_t tensors) {
+    auto whole = parameters_of(shapes, at::kFloat), parts = parameters_of(shapes, at::kFloat);
+    optim::AnyOptimizer uninterrupted = optim::AnyOptimizerSpec(spec).build(whole);
+    CHECK(state_of(uninterrupted).size() == tensors);
+    run(uninterrupted, whole, 0, 12, falling_rate);
+    State saved;
+    {
+        optim::AnyOptimizer first = optim::AnyOptimizerSpec(spec).build(parts);
+        run(first, parts, 0, 5, falling_rate);
+        for (auto& [name, tensor] : state_of(first)) saved[name] = tensor.clone();
+    }
+    optim::AnyOptimizer second = optim::AnyOptimizerSpec(spec).build(parts);
+    second.state([&](const std::string& name, Tensor& tensor) { tensor.copy_(saved.at(name)); });
+    run(second, parts, 5, 12, falling_rate);
+    for (std::size_t i = 0; i < whole.size(); ++i) CHECK(at::equal(whole[i].second, parts[i].second));
+}
+
+/// A weight that is channels-last from the third step on, and a transposed gradient, change nothing.
+template <class Spec>
+void does_not_depend_on_memory_layout(const Spec& spec, const Shapes& shapes) {
+    auto plain = parameters_of(shapes), mixed = parameters_of(shapes);
+    auto a = spec.build(plain);
+    auto b = spec.build(mixed);
+    run(a, plain, 0, 2, falling_rate);
+    run(b, mixed, 0, 2, falling_rate);
+    mixed[0].second.set_data(mixed[0].second.detach().contiguous(at::MemoryFormat::ChannelsLast));  // after the build
+    run(a, plain, 2, 5, falling_rate);
+    run(b, mixed, 2, 5, falling_rate);
+    set_gradients(plain, 5);
+    set_gradients(mixed, 5);
+    auto& gradient = mixed[3].second.mutable_grad();
+    gradient = gradient.t().contiguous().t();
+    a.step(0.1);
+    b.step(0.1);
+    for (std::size_t i = 0; i < plain.size(); ++i) CHECK(at::allclose(plain[i].second, mixed[i].second, 1e-13, 1e-14));
+    CHECK(mixed[0].second.is_contiguous(at::MemoryFormat::ChannelsLast));
 }
 
 }  // namespace doppel::test

@@ -49,7 +49,7 @@ concept OutputsLoss = requires(L& l, const Outputs& outputs) {
 /// | mask(rows, columns, stream) const   | MaskingLoss  | masks patches of global views; true: masked                |
 ///
 /// part.hpp holds those that queues and targets share. A loss with a member of one of these names that cannot be called
-/// like this is refused by the recipe's check.
+/// like this is rejected by the recipe's check.
 template <class L>
 concept Loss = PairLoss<L> || MemoryLoss<L> || OutputsLoss<L>;
 

@@ -12,8 +12,8 @@ namespace doppel {
 
 /// One training batch: V views of the same B images.
 struct Batch {
-    std::vector<Tensor> views{};  ///< V tensors [B, C, H, W]; the first `globals` are global crops
-    std::int64_t globals = 2;     ///< number of global crops; all views are global except in multi-crop
+    std::vector<Tensor> views{};  ///< V tensors [B, C, H, W]; the first `globals` are global views
+    std::int64_t globals = 2;     ///< number of global views; all views are global except in multi-crop
     Tensor index{};               ///< [B] int64: indices of the images in the data set
     Tensor label{};               ///< [B] int64: class indices, −1 if unlabeled; undefined without classes
 };
@@ -35,7 +35,7 @@ struct Outputs {
     std::vector<Tensor> target{};     ///< target branch [B, D], float32
     Tensor memory{};                  ///< the queue as it was before this batch [K, D]; undefined without a queue
     Tensor index{}, label{};          ///< as in Batch
-    std::int64_t globals = 2;         ///< as in Batch: views 0 … globals − 1 are global crops
+    std::int64_t globals = 2;         ///< as in Batch: views 0 … globals − 1 are global views
     Patches patches{};                ///< for losses that mask patches
     TrainingStep at{};                    ///< current training step
 };

@@ -69,7 +69,7 @@ class VitModule;
 /// arXiv:2104.02057, and its code; interpolation: Caron et al., DINO, 2021, arXiv:2104.14294, with the size given as in
 /// dinov2's pull request 378; drop_path: Huang et al., "Deep Networks with Stochastic Depth", 2016, arXiv:1603.09382.
 ///
-///     encoders::Vit{.kind = VitKind::s, .drop_path = 0.1}           // DINO's student; MoCo v3's ViT-S:
+///     encoders::Vit{.kind = VitKind::s, .drop_path = 0.1}           // DINO's online branch; MoCo v3's ViT-S:
 ///     encoders::Vit{.heads = 12, .positions = VitPositions::sin_cos, .init = VitInit::moco_v3, .frozen_patches = true}
 struct Vit {
     VitKind kind = VitKind::s;                       ///< ti, s, b or l

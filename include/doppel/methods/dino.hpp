@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// DINO: self-distillation; from every crop the online network predicts the target's output for the global crops.
+// DINO: self-distillation; from every view the online network predicts the target's output for the global views.
 #pragma once
 
 #include <doppel/encoders/adjust.hpp>
@@ -91,7 +91,7 @@ inline constexpr DinoOptions dino_resnet{.train = {.base_lr = 0.03, .weight_deca
 
 /// For images of about 32 px: smaller heads and batches, few prototypes and local views, a target that follows quickly, for
 /// short runs on small sets. Some hundred steps are too few for the authors' settings: Sinkhorn and BatchNorm in the head
-/// keep the prototypes in use from the start, a lower temperature sharpens the teacher, and a ViT gets MoCo v3's weights and
+/// keep the prototypes in use from the start, a lower temperature sharpens the target, and a ViT gets MoCo v3's weights and
 /// positions, from which it learns sooner.
 template <class Options>
 constexpr Options dino_vit_small_values() {

@@ -19,7 +19,7 @@ namespace doppel {
 ///     preset.lr = [](std::int64_t images) { return schedules::WarmupCosine{.peak = 0.2 * images / 256.}; };
 class LearningRate {
 public:
-    /// Not set: training refuses it.
+    /// Not set: training throws.
     LearningRate() = default;
     LearningRate(double constant) : LearningRate(schedules::Constant{constant}) {}  // NOLINT: implicit by intent
     template <schedules::Schedule S>

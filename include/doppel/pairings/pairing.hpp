@@ -62,7 +62,7 @@ struct AllPairs {
     }
 };
 
-/// Each global crop as target for all other crops: globals · (views − 1) terms (DINO, SwAV).
+/// Each global view as target for all other views: globals · (views − 1) terms (DINO, SwAV).
 struct GlobalToAll {
     Reduce reduce = Reduce::mean;
     std::vector<Pair> operator()(std::size_t views, std::size_t globals) const {

@@ -45,7 +45,7 @@ struct Check {
         if constexpr (contracts::EncoderSpec<E>)
             return contracts::PatchEncoder<decltype(contracts::make_encoder(std::declval<const E&>()))>;
         else
-            return true;  // refused by encoder_fits
+            return true;  // rejected by encoder_fits
     }();
     static constexpr bool sees_whole_image = !target_fits || contracts::NetworkTarget<T>;
 

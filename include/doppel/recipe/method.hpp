@@ -18,7 +18,7 @@
 namespace doppel {
 
 namespace detail {
-/// Stands in for the method of a recipe that Check refuses, so that nothing more is said about it.
+/// Stands in for the method of a recipe that Check rejects, so that no further error follows.
 struct Refused : torch::nn::Module {
     template <class... Any>
     explicit Refused(const Any&...) {}

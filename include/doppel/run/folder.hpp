@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The folder of a run: new or resumed, locked while the run is at work.
+// The folder of a run: new or resumed, locked while the run is active.
 #pragma once
 
 #include <doppel/core/error.hpp>

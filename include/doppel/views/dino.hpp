@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// DINO's views: global and local crops.
+// DINO's views: global and local views.
 #pragma once
 
 #include <doppel/views/views.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// LeJEPA's views: global and local crops.
+// LeJEPA's views: global and local views.
 #pragma once
 
 #include <doppel/views/multi_crop.hpp>

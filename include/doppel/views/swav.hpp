@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SwAV's views: two global crops and some local ones.
+// SwAV's views: two global views and some local ones.
 #pragma once
 
 #include <doppel/views/multi_crop.hpp>

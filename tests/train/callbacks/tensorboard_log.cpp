@@ -11,10 +11,7 @@ namespace {
 
 std::string all_of(const std::filesystem::path& folder) {
     std::string text;
-    for (const auto& file : std::filesystem::directory_iterator(folder)) {
-        const auto bytes = read_bytes(file.path());
-        text.append(bytes.begin(), bytes.end());
-    }
+    for (const auto& file : std::filesystem::directory_iterator(folder)) text += read_text(file.path());
     return text;
 }
 

@@ -111,7 +111,7 @@ public:
     }
 
 private:
-    /// Runs a part of the evaluation; what it throws is said and recorded, and the run goes on.
+    /// Runs a part of the evaluation; what it throws is reported and recorded, and the run continues.
     void attempt(RunResult& result, const std::string& what, const std::function<void()>& part) {
         try {
             part();

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doppel/augment/operations.hpp>
+#include <doppel/augment/pipeline.hpp>
+
+#include "support/views.hpp"
+
+#include <cmath>
+
+using namespace doppel;
+using namespace doppel::test;
+using augment::Pipeline;
+
+namespace {
+
+/// SimCLR's operations for small images.
+Pipeline small() {
+    return Pipeline({.size = 16,
+                     .operations = {augment::RandomResizedCrop{.size = 16}, augment::HorizontalFlip{}, augment::ColorJitter{},
+                                    augment::Grayscale{}}});
+}
+
+}  // namespace
+
+TEST_CASE("a view is a pure function of seed, epoch, index and view number") {
+    const Pipeline pipeline = small();
+    const Image& busy = expected("source/busy");
+    const auto first = look(pipeline, busy, address(3, 17, 0));
+    for (std::uint64_t i = 0; i < 5; ++i) look(pipeline, busy, address(i, i, 1));  // others in between do not matter
+    CHECK(look(pipeline, busy, address(3, 17, 0)) == first);
+    CHECK(look(Pipeline(pipeline), busy, address(3, 17, 0)) == first);
+    CHECK(look(pipeline, busy, address(3, 17, 1)) != first);
+    CHECK(look(pipeline, busy, address(4, 17, 0)) != first);
+    CHECK(look(pipeline, busy, address(3, 18, 0)) != first);
+    CHECK(look(pipeline, busy, address(3, 17, 0, 2)) != first);
+}
+
+TEST_CASE("two views of one image differ, by their crops alone too") {
+    const Pipeline only_crop({.size = 8, .operations = {augment::RandomResizedCrop{.size = 8}}});
+    for (const Pipeline& pipeline : {small(), only_crop})
+        for (std::uint64_t i = 0; i < 50; ++i)
+            CHECK(pipeline.render(expected("source/busy"), address(0, i, 0)) !=
+                  pipeline.render(expected("source/busy"), address(0, i, 1)));
+}
+
+TEST_CASE("a pipeline ends in planes of (x/255 - mean) / std") {
+    Image pixels(2, 2, 3);
+    for (std::size_t i = 0; i < 12; ++i) pixels.pixels[i] = static_cast<std::uint8_t>(20 * i);
+    const augment::Normalize by{.mean = {0.5, 0.25, 0.1}, .std = {0.5, 0.2, 2}};
+    const auto out = look(Pipeline({.size = 2, .normalize = by}), pixels, address(0, 0, 0));
+    REQUIRE(out.size() == 12);
+    for (std::size_t c = 0; c < 3; ++c)
+        for (std::size_t i = 0; i < 4; ++i)
+            CHECK(out[4 * c + i] == Approx((pixels.pixels[3 * i + c] / 255.0 - by.mean[c]) / by.std[c]).margin(1e-6));
+}
+
+TEST_CASE("render gives the image before normalization") {
+    const Pipeline pipeline({.size = 16, .operations = small().operations(), .normalize = augment::unit_normalize});
+    const Image image = pipeline.render(expected("source/busy"), address(1, 2, 0));
+    const auto out = look(pipeline, expected("source/busy"), address(1, 2, 0));
+    REQUIRE(image.pixels.size() == out.size());
+    for (std::size_t c = 0; c < 3; ++c)
+        for (std::size_t i = 0; i < 256; ++i) CHECK(out[256 * c + i] * 255 == Approx(image.pixels[3 * i + c]).margin(1e-3));
+}
+
+TEST_CASE("operations act in the order they stand in") {
+    const auto half = [](Image& image, random::Stream&) { image::brightness(image, 0.5); };
+    const Pipeline solar_last({.size = 1, .operations = {half, augment::Solarize{.p = 1}}, .channels = 1});
+    const Pipeline solar_first({.size = 1, .operations = {augment::Solarize{.p = 1}, half}, .channels = 1});
+    Image pixel(1, 1, 1);
+    pixel.pixels = {200};
+    CHECK(solar_last.render(pixel, address(0, 0, 0)).pixels[0] == 100);
+    CHECK(solar_first.render(pixel, address(0, 0, 0)).pixels[0] == 27);
+    CHECK(pixel.pixels[0] == 200);
+}
+
+TEST_CASE("a pipeline says what is wrong") {
+    const Image& busy = expected("source/busy");
+    CHECK(mentions(message_of([&] { look(Pipeline({.size = 9}), busy, address(0, 0, 0)); }), {"Pipeline", "9x9x3", "24x17x3"}));
+    CHECK(mentions(message_of([] { Pipeline({.size = 0}); }), {"Pipeline", "size", "0"}));
+    CHECK(mentions(message_of([] { Pipeline({.size = 4, .channels = 2}); }), {"Pipeline", "channels", "2"}));
+    CHECK(mentions(message_of([] { Pipeline({.normalize = {.std = {1, 0, 1}}}); }), {"Normalize", "std", "0"}));
+    CHECK(mentions(message_of([&] { Pipeline().render(busy, address(0, 0, 0)); }), {"Pipeline", "default"}));
+    std::vector<float> few(3);
+    CHECK(mentions(message_of([&] { small()(busy, address(0, 0, 0), few); }), {"Pipeline", "768", "3"}));
+}

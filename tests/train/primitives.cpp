@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doppel/train/primitives.hpp>
+
+#include "support/torch_support.hpp"
+
+#include <limits>
+
+using namespace doppel;
+using namespace doppel::test;
+
+TEST_CASE("channels_last changes the memory format of convolutions, and neither values nor names") {
+    torch::nn::Sequential net(torch::nn::Conv2d(3, 4, 3), torch::nn::Linear(4, 2));
+    const Tensor before = net->parameters()[0].clone();
+    train::channels_last(*net);
+    CHECK(net->parameters()[0].is_contiguous(at::MemoryFormat::ChannelsLast));
+    CHECK(bit_equal(net->parameters()[0], before));
+    CHECK(net->parameters()[0].requires_grad());
+    CHECK(net->named_parameters().contains("0.weight"));
+}
+
+TEST_CASE("to_device gives the batch in the memory format that is asked for") {
+    const Batch batch = batch_of(4);
+    for (const bool last : {false, true}) {
+        const Batch moved = train::to_device(batch, at::kCPU, last);
+        CHECK(moved.views[0].is_contiguous(last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous));
+        CHECK(bit_equal(moved.views[0], batch.views[0]));
+        CHECK(bit_equal(moved.index, batch.index));
+    }
+    Batch unlabeled = batch;
+    unlabeled.label = {};
+    CHECK(!train::to_device(unlabeled, at::kCPU).label.defined());
+}
+
+TEST_CASE("all_finite looks at the loss and at every gradient") {
+    const Tensor used = at::ones({3}).set_requires_grad(true), unused = at::ones({3}).set_requires_grad(true);
+    const optim::Groups groups{{.parameters = {{"used", used}, {"unused", unused}}}};
+    CHECK(train::all_finite(at::ones({}), groups));
+    used.mutable_grad() = at::full({3}, std::numeric_limits<float>::max());
+    CHECK(train::all_finite(at::ones({}), groups));
+    for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+        CHECK(!train::all_finite(at::full({}, bad), groups));
+        used.mutable_grad() = at::ones({3});
+        used.mutable_grad()[1] = bad;
+        CHECK(!train::all_finite(at::ones({}), groups));
+        used.mutable_grad() = at::ones({3});
+    }
+}
