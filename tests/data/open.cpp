@@ -120,9 +120,9 @@ TEST_CASE("folders named train, val, validation and test are splits, in whatever
 
     put(folder / "VALIDATION/a", 1);
     found = data::open(folder.path());
-    CHECK(found.split_rule == "validation: folder VALIDATION, 1 image");
+    CHECK(found.split_rule == "validation: folder VALIDATION, 1 image; not used: folder test");
     put(folder / "extra/a", 1);
-    CHECK(mentions(data::open(folder.path()).split_rule, {"not used: extra"}));
+    CHECK(mentions(data::open(folder.path()).split_rule, {"not used: folder test, extra"}));
     put(folder / "val/a", 1);
     CHECK(mentions(message_of([&] { data::open(folder.path()); }),
                    {folder.path().string(), "VALIDATION", "val", "one of them"}));
@@ -145,7 +145,7 @@ TEST_CASE("a validation path is used whole, or its validation split when it has 
     put(folder / "val/a", 2);
     put(other / "b", 5);
     auto found = data::open(folder.path(), other.path());
-    CHECK(found.split_rule == "validation: " + other.path().string() + ", 5 images");
+    CHECK(found.split_rule == "validation: " + other.path().string() + ", 5 images; not used: folder val");
     CHECK(counts(found.validation) == std::vector<int>{0, 5});
     CHECK(found.train.size() == 6);
     found = data::open(folder / "train", folder.path());
@@ -193,6 +193,14 @@ TEST_CASE("CIFAR-10 binaries are recognized, as a folder and as a file") {
     CHECK(found.validation.label(1) == 2);
     found = data::open(folder / "data_batch_1.bin", folder.path());
     CHECK(found.validation.size() == 2);
+    // Folders that hold the other split than their name says.
+    const test::TemporaryFolder mixed;
+    fs::create_directories(mixed / "train");
+    fs::create_directories(mixed / "val");
+    test::write_bytes(mixed / "train/test_batch.bin", record(1));
+    test::write_bytes(mixed / "val/data_batch_1.bin", record(1) + record(2));
+    CHECK(data::open(mixed.path()).split_rule ==
+          "training: folder train, its test images; validation: folder val, its training images, 2 images");
     fs::remove(folder / "data_batch_1.bin");
     CHECK(mentions(message_of([&] { data::open(folder.path()); }), {"test_batch.bin", "no training images"}));
 }
@@ -245,7 +253,7 @@ TEST_CASE("clothing-2k is recognized as class folders", "[data]") {
     const auto clothing = data::open(*real);
     CHECK(clothing.format == "class folders");
     CHECK(clothing.train.size() == 1354);
-    CHECK(clothing.split_rule == "validation: folder validation, 341 images");
+    CHECK(clothing.split_rule == "validation: folder validation, 341 images; not used: folder test");
     CHECK(clothing.validation.classes().size() == 10);
     const auto alone = data::open(*real / "train", {}, {.seed = 0});
     CHECK(alone.split_rule == "held out 135 of 1354 images: no validation split found");

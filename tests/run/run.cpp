@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/data/memory.hpp>
+#include <doppel/losses/supcon.hpp>
 #include <doppel/run/run.hpp>
 
 #include "support/train_support.hpp"
@@ -82,9 +83,8 @@ TEST_CASE("one call does a whole run for any data and method") {
 TEST_CASE("the report of a method that uses labels says so") {
     TemporaryFolder folder;
     auto options = options_of(folder / "run");
-    options.uses_labels = true;
     options.title = "Tiny & Co";
-    run::run(preset(), data_of(), options);
+    run::run(preset().with_loss("tiny", losses::Supcon{}), data_of(), options);
     const auto report = text_of(folder / "run" / "report.html");
     CHECK(mentions(report, {"was trained with labels", "Tiny &amp; Co on drawn images"}));
     CHECK(report.find("without labels") == report.npos);

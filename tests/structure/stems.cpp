@@ -18,8 +18,6 @@ const std::map<std::string, std::string> tested_elsewhere{
     {"methods/entry", "tests/cli"},
     {"methods/learning_rate", "by every method; tests/train/trainer.cpp"},
     {"methods/preset", "tests/train/trainer.cpp"},
-    {"methods/simclr", "as the base of dcl, supcon, simclr_v2, nnclr and directclr"},
-    {"methods/simclr_short", "tests/methods/dcl.cpp, supcon.cpp"},
     {"losses/detail/cross_views", "tests/losses/nt_xent.cpp"},
     {"encoders/adjust", "tests/methods/simsiam.cpp, dino.cpp"},
     {"encoders/by_name", "tests/encoders/resnet.cpp, vit.cpp"},

@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reference/augment.hpp"
 
+#include <doppel/views/byol.hpp>
+#include <doppel/views/dino.hpp>
+#include <doppel/views/lejepa.hpp>
+#include <doppel/views/mmcr.hpp>
+#include <doppel/views/moco_v2.hpp>
+#include <doppel/views/moco_v3.hpp>
 #include <doppel/views/multi_crop.hpp>
 #include <doppel/views/simclr.hpp>
+#include <doppel/views/swav.hpp>
 #include <doppel/views/views.hpp>
 
 #include <cmath>
@@ -117,6 +124,21 @@ TEST_CASE("simclr_small has CIFAR's values and no blur") {
           "horizontal_flip(p=0.5) > color_jitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1, p=0.8) > "
           "grayscale(p=0.2) > normalize(mean=[0.4914, 0.4822, 0.4465], std=[0.2023, 0.1994, 0.201])");
     CHECK(pair.eval.normalize() == augment::cifar10_normalize);
+}
+
+TEST_CASE("every pipeline blurs by a sampled Gaussian, or as Pillow does") {
+    for (const bool pillow : {false, true}) {
+        const views::CropOptions o{.pillow_blur = pillow};
+        const std::string kind = pillow ? "kind=boxes" : "kind=gaussian", other = pillow ? "kind=gaussian" : "kind=boxes";
+        for (const auto& made : {views::byol(o), views::dino({.pillow_blur = pillow}), views::lejepa({.crops = o}), views::mmcr(o),
+                                 views::moco_v2(o), views::moco_v3(o), views::swav({.crops = o}),
+                                 views::simclr({.blur_kind = pillow ? image::Blur::boxes : image::Blur::gaussian})})
+            for (const auto& pipeline : made.pipelines) {
+                INFO(made.name);
+                CHECK(pipeline.describe().find(kind) != std::string::npos);
+                CHECK(pipeline.describe().find(other) == std::string::npos);
+            }
+    }
 }
 
 TEST_CASE("the plain view is a fixed resize and center crop") {

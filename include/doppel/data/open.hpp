@@ -52,8 +52,9 @@ inline void split_off(Splits& splits, std::uint64_t seed) {
 /// file; a folder with a subfolder per class; a flat folder of images (unlabeled).
 ///
 /// Subfolders named train, val, validation or test, in any case, are splits, not classes. Validation images come from
-/// `validation` if given (if it has splits, from its validation or test split), else from the val or validation split,
-/// else from the test split, else a tenth of each class is held out (hold_out).
+/// `validation` if given (if it has splits, from its validation or test split, else from its train split), else from the
+/// val or validation split, else from the test split, else a tenth of each class is held out (hold_out).
+/// Splits::split_rule says which it was, and which splits are not used.
 /// Validation labels are mapped to those of the training set by class name.
 ///
 /// Throws Error: no such path, no known format, a test or validation split without a train split, a validation class
@@ -65,13 +66,15 @@ inline Splits open(const std::filesystem::path& path,
     const auto layout = detail::layout_of(path);
     require(layout.train.has_value(), "data: ", path.string(), " has ",
             layout.validation ? layout.validation->name : "no split", ", but no training images");
-    auto [train, format, skipped] = detail::load(*layout.train);
+    auto [train, format, skipped, train_note] = detail::load(*layout.train);
     Splits splits{std::move(train), {}, std::move(format), {}, std::move(skipped)};
+    std::string unused = layout.ignored;
 
     std::optional<detail::Part> part = layout.validation;
     if (validation) {
         const auto other = detail::layout_of(*validation);
-        part = other.validation ? other.validation : other.train;
+        const auto own = std::exchange(part, other.validation ? other.validation : other.train);
+        if (own && own->path != part->path) unused = own->name + (unused.empty() ? "" : ", ") + unused;
         const bool unsplit = !other.validation && part->path == *validation;
         part->name = unsplit ? validation->string() : part->name + " of " + validation->string();
     }
@@ -81,7 +84,7 @@ inline Splits open(const std::filesystem::path& path,
         auto loaded = detail::load(*part);
         splits.validation = std::move(loaded.data);
         splits.skipped.insert(splits.skipped.end(), loaded.skipped.begin(), loaded.skipped.end());
-        splits.split_rule = "validation: " + part->name + ", " + detail::counted(splits.validation.size());
+        splits.split_rule = "validation: " + part->name + loaded.note + ", " + detail::counted(splits.validation.size());
         const auto classes = splits.train.classes();
         if (splits.validation.classes().empty()) {
             if (!classes.empty()) splits.split_rule += ", without labels";
@@ -92,7 +95,8 @@ inline Splits open(const std::filesystem::path& path,
             splits.validation = detail::under_classes(splits.validation, classes, part->path.string());
         }
     }
-    if (!layout.ignored.empty()) splits.split_rule += "; not used: " + layout.ignored;
+    if (!train_note.empty()) splits.split_rule = "training: " + layout.train->name + train_note + "; " + splits.split_rule;
+    if (!unused.empty()) splits.split_rule += "; not used: " + unused;
     return splits;
 }
 

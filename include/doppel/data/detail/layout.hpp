@@ -31,13 +31,14 @@ struct Part {
 
 struct Layout {
     std::optional<Part> train, validation;
-    std::string ignored;  // other folders next to the splits
+    std::string ignored;  // what is not read: other folders next to the splits, a test split beside a validation split
 };
 
 struct Loaded {
     Dataset data;
     std::string format;
     std::vector<std::string> skipped{};
+    std::string note{};  // ", its training images", where these are read as a validation split, or the other way round
 };
 
 /// Returns train, val, validation or test if the folder has that name, in any case; "" for other names.
@@ -70,7 +71,9 @@ inline std::optional<Layout> split_folders(const std::filesystem::path& root) {
         return Part{at->second, split, "folder " + at->second.filename().string()};
     };
     layout.train = part("train", Split::train);
-    layout.validation = splits.contains("val") ? part("val", Split::test) : part("test", Split::test);
+    const auto test = part("test", Split::test);
+    layout.validation = splits.contains("val") ? part("val", Split::test) : test;
+    if (splits.contains("val") && test) layout.ignored = test->name + (layout.ignored.empty() ? "" : ", ") + layout.ignored;
     return layout;
 }
 
@@ -119,8 +122,11 @@ inline Loaded load_file(const std::filesystem::path& path) {
 inline Loaded load(const Part& part) {
     if (!std::filesystem::is_directory(part.path)) return load_file(part.path);
     for (const Split split : {part.split, part.split == Split::train ? Split::test : Split::train}) {
-        if (!cifar_files(part.path, split).empty()) return {Cifar10(part.path, split), "CIFAR-10 binaries"};
-        if (!idx_images(part.path, split).empty()) return {idx_folder(part.path, split), "IDX files"};
+        const std::string note = split == part.split     ? ""
+                                 : split == Split::train ? ", its training images"
+                                                         : ", its test images";
+        if (!cifar_files(part.path, split).empty()) return {Cifar10(part.path, split), "CIFAR-10 binaries", {}, note};
+        if (!idx_images(part.path, split).empty()) return {idx_folder(part.path, split), "IDX files", {}, note};
     }
     ImageFolder images(part.path);
     const bool classes = !images.classes().empty();
