@@ -42,7 +42,7 @@ RUNS = {
         data=lambda data, scratch: ["--data", str(data / "clothing-2k")],
         options=["--size", "64", "--arch", "resnet18x0.25", "--stem", "imagenet", "--epochs", "200", "--batch-size", "128",
                  "--temperature", "0.1", "--strength", "0.8", "--blur", "0", "--min-scale", "0.15", "--hidden", "512",
-                 "--knn-every", "20"]),
+                 "--warmup", "0.1", "--projector-norm", "hidden", "--knn-every", "20"]),
     "fashion": dict(
         shown="fashion-mnist",
         title="Fashion-MNIST from the .gz files, 60,000 to train on, 10,000 to evaluate on",

@@ -9,6 +9,7 @@
 #include <functional>
 #include <limits>
 #include <set>
+#include <utility>
 
 using namespace doppel;
 using namespace doppel::test;
@@ -229,7 +230,7 @@ TEST_CASE("a block mask refuses what is wrong with its options") {
     for (const double bad : {-0.1, 1.1, nan}) refuses({.probability = bad}, {"BlockMask", "p must be in [0, 1]"});
     for (const augment::Range bad : {augment::Range{0, 0.5}, {0.5, 0.4}, {0.5, 1.1}, {nan, 0.5}, {0.1, nan}})
         refuses({.ratio = bad}, {"BlockMask", "ratio", "0 < low <= high <= 1"});
-    refuses({.smallest = 0}, {"BlockMask", "smallest", "at least 1 patch, got 0"});
+    refuses({.smallest = -1}, {"BlockMask", "smallest", "at least 1 patch", "got -1"});
     for (const augment::Range bad : {augment::Range{0, 2}, {2, 1}, {1, infinity}, {nan, 1}})
         refuses({.aspect = bad}, {"BlockMask", "aspect", "0 < low <= high"});
     CHECK(mentions(message_of([] { BlockMask{}(0, 4, stream(0)); }), {"BlockMask", "at least one patch", "0 x 4"}));
@@ -237,4 +238,19 @@ TEST_CASE("a block mask refuses what is wrong with its options") {
     for (const augment::Range wild : {augment::Range{1e-200, 1e-200}, {1e200, 1e200}, {1e-300, 1e300}})
         CHECK(count(BlockMask{.probability = 1, .ratio = {0.5, 0.5}, .aspect = wild}(6, 6, stream(1))) == 18);
     CHECK(count(BlockMask{.probability = 1, .ratio = {0.5, 0.5}, .smallest = 1000000}(6, 6, stream(1))) == 18);
+}
+
+TEST_CASE("the smallest block follows the grid where its size is left to it, as in iBOT's code") {
+    // (min(H, W) // 3) ** 2: 16 of 14 x 14 patches, 4 of 8 x 8, 1 of 4 x 4
+    for (const auto& [side, smallest] : {std::pair<std::int64_t, std::int64_t>{14, 16}, {8, 4}, {4, 1}, {2, 1}})
+        for (std::uint64_t i = 0; i < 40; ++i) {
+            INFO(side << " x " << side << ", stream " << i);
+            CHECK(BlockMask{.probability = 1, .smallest = 0}(side, side, stream(i)) ==
+                  BlockMask{.probability = 1, .smallest = smallest}(side, side, stream(i)));
+        }
+    CHECK(BlockMask{.probability = 1, .smallest = 0}(9, 14, stream(1)) == BlockMask{.probability = 1, .smallest = 9}(9, 14, stream(1)));
+    int differ = 0;
+    for (std::uint64_t i = 0; i < 40; ++i)
+        differ += BlockMask{.probability = 1, .smallest = 0}(14, 14, stream(i)) != BlockMask{.probability = 1}(14, 14, stream(i));
+    CHECK(differ > 30);
 }

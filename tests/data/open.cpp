@@ -340,6 +340,14 @@ TEST_CASE("CIFAR-10 binaries are recognized, as a folder and as a file") {
     CHECK(found.validation.label(1) == 2);
     found = data::open(folder / "data_batch_1.bin", folder.path());
     CHECK(found.validation.size() == 2);
+    // Folders that hold the other split than their name says.
+    const test::TemporaryFolder mixed;
+    fs::create_directories(mixed / "train");
+    fs::create_directories(mixed / "val");
+    test::write_bytes(mixed / "train/test_batch.bin", record(1));
+    test::write_bytes(mixed / "val/data_batch_1.bin", record(1) + record(2));
+    CHECK(data::open(mixed.path()).split_rule ==
+          "training: folder train, its test images; validation: folder val, its training images, 2 images");
     fs::remove(folder / "data_batch_1.bin");
     CHECK(mentions(message_of([&] { data::open(folder.path()); }), {"test_batch.bin", "no training images"}));
 }

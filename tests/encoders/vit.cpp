@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // encoders::Vit against timm (fixtures: reference/make_vit_fixtures.py), against attention written out, and its errors.
 #include <doppel/core/precision.hpp>
+#include <doppel/encoders/by_name.hpp>
 #include <doppel/encoders/vit.hpp>
 #include <doppel/schedules/constant.hpp>
 #include <doppel/losses/nt_xent.hpp>
@@ -584,6 +585,18 @@ TEST_CASE("Vit is an encoder of a Recipe, with an Ema that follows it and never 
     const Tensor images = batch_of(6).views[0];
     CHECK(bit_equal(method->target_encoder()->forward(images), method->target_encoder()->forward(images)));
     CHECK_FALSE(bit_equal(method->encoder()->forward(images), method->encoder()->forward(images)));
+}
+
+TEST_CASE("a Vit's name may have a number of heads and of blocks") {
+    const auto named = [](const char* name) { return std::get<encoders::Vit>(encoders::from_name(name, 224).spec).resolved(); };
+    CHECK((named("vit_s16").heads == 6 && named("vit_s16").depth == 12));
+    CHECK((named("vit_s16h12").heads == 12 && named("vit_s16h12").patch == 16 && named("vit_s16h12").depth == 12));
+    CHECK((named("vit_ti8d4").heads == 3 && named("vit_ti8d4").depth == 4));
+    CHECK((named("vit_s16h12d6").heads == 12 && named("vit_s16h12d6").depth == 6));
+    CHECK(encoders::from_name("vit_s16h12", 224).name() == "vit_s16_heads12");
+    for (const char* wrong : {"vit_s16h", "vit_s16h0", "vit_s16d6h12", "vit_sh12", "vit_s16h12d"})
+        says([&] { encoders::from_name(wrong, 224); }, {"the encoder must be", "vit_s16h12", wrong});
+    says([] { encoders::from_name("vit_s16h7", 224); }, {"heads must divide dim", "384", "7"});
 }
 
 TEST_CASE("Vit says which option or shape is wrong") {

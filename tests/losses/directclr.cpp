@@ -49,6 +49,18 @@ TEST_CASE("DirectCLR is NT-Xent of the first features alone") {
     CHECK(std::isfinite(number(method->forward(batch_of(6)))));
 }
 
+TEST_CASE("DirectCLR's negatives are the other view's alone where that is wanted, as in the authors' code") {
+    // infoNCE(z1, z2) / 2 + infoNCE(z2, z1) / 2 of main.py
+    const Tensor a = view(0, {5, 6}), b = view(1, {5, 6});
+    const Tensor logits = unit(a.narrow(1, 0, 3)).mm(unit(b.narrow(1, 0, 3)).t()) / 0.1;
+    const Tensor both = (at::cross_entropy_loss(logits, at::arange(5)) + at::cross_entropy_loss(logits.t(), at::arange(5))) / 2;
+    const Directclr loss{.dims = 3, .cross_view = true};
+    CHECK(number(loss(a, b)) == Approx(number(both)).epsilon(1e-12));
+    has_right_gradient([&](const Tensor& z) { return loss(z, b); }, a);
+    has_right_gradient([&](const Tensor& z) { return loss(a, z); }, b);
+    CHECK(number(Directclr{.dims = 2, .cross_view = true}(at::ones({8, 4}), at::ones({8, 4}))) == Approx(std::log(8.0)).epsilon(1e-5));
+}
+
 TEST_CASE("DirectCLR of half-precision, zero and equal embeddings is finite with finite gradients") {
     const Directclr loss{.dims = 8};
     for (const auto type : {at::kHalf, at::kBFloat16}) {

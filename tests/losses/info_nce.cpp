@@ -5,6 +5,7 @@
 
 using namespace doppel;
 using namespace doppel::test;
+using losses::CrossViewInfoNce;
 using losses::InBatchInfoNce;
 using losses::InfoNce;
 
@@ -126,6 +127,30 @@ TEST_CASE("MoCo v3's factor 2 tau is there, and its two directions are added") {
         CHECK(number(InBatchInfoNce{t}(q, k)) == Approx(2 * t * number(plain)).epsilon(1e-12));
     }
     CHECK(InBatchInfoNce::Pairing{}.reduce == pairings::Reduce::sum);
+}
+
+TEST_CASE("CrossViewInfoNce is the mean of both directions' cross-entropies, with gradients into both views") {
+    const Tensor first = chirp({n, d}, 0.13, 0.9), second = chirp({n, d}, 0.29, 0.4);
+    for (const double t : {0.07, 0.1, 1.0}) {
+        const CrossViewInfoNce loss{.temperature = t};
+        const Tensor logits = unit(first).mm(unit(second).t()) / t;
+        const Tensor plain = (at::cross_entropy_loss(logits, at::arange(n)) + at::cross_entropy_loss(logits.t(), at::arange(n))) / 2;
+        CHECK(number(loss(first, second)) == Approx(number(plain)).epsilon(1e-12));
+        CHECK(number(loss(first, second)) == Approx(number(loss(second, first))).epsilon(1e-12));
+        CHECK(2 * number(loss(first, second)) * 2 * t ==
+              Approx(in_batch_by_definition(first, second, t) + in_batch_by_definition(second, first, t)).epsilon(1e-11));
+        has_right_gradient([&](const Tensor& x) { return loss(x, second); }, first);
+        has_right_gradient([&](const Tensor& x) { return loss(first, x); }, second);
+    }
+    const auto ones = at::ones({8, 4}, at::kFloat);  // uninformative
+    CHECK(number(CrossViewInfoNce{}(ones, ones)) == Approx(std::log(8.0)).epsilon(1e-6));
+    const Tensor apart = at::eye(8, at::kDouble);
+    CHECK(number(CrossViewInfoNce{0.01}(apart, apart)) == Approx(0).margin(1e-12));
+    const Tensor wide = chirp({16, 16}, 0.13, 0.9, at::kFloat), other = chirp({16, 16}, 0.29, 0.4, at::kFloat);
+    is_not_changed_by_autocast([&] { return CrossViewInfoNce{0.05}(wide, other); });
+    is_finite_at([&](const Tensor& x) { return CrossViewInfoNce{}(x, at::zeros({n, d}, at::kDouble)); }, at::zeros({n, d}, at::kDouble));
+    refuses_what_is_not_positive([&](double bad) { CrossViewInfoNce{bad}(apart, apart); }, {"CrossViewInfoNce", "temperature"});
+    refuses_wrong_pairs("CrossViewInfoNce", CrossViewInfoNce{});
 }
 
 TEST_CASE("InfoNCE of half-precision inputs stays finite and close at temperature 0.01") {

@@ -9,6 +9,7 @@ using namespace doppel::test;
 TEST_CASE("three steps of DCLW equal the paper's weights with their gradient") {
     methods::DclwOptions options;
     options.simclr = tiny_heads(options.simclr);
+    options.simclr.norm = methods::ProjectorNorm::hidden;
     auto recipe = methods::dclw(tiny(), options).recipe;
     recipe.loss.through_weights = true;
     steps_as("variant_steps.txt", "dclw", recipe, {.loose = 2e-3, .lr = 0.01});

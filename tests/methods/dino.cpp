@@ -209,6 +209,8 @@ TEST_CASE("DINO's values are the authors', for ViTs and ResNets") {
     const auto resnet = methods::dino(encoders::ResNet{.depth = 50}, methods::dino_resnet);
     CHECK(resnet.optimizer.describe() == "SGD, momentum 0.9, weight decay 0.0001, not on biases and normalization");
     CHECK(rate(resnet, 0.1) == Approx(0.03 * 2));
+    // Warm-up epochs, whatever the length of the run.
+    for (const std::int64_t epochs : {20, 100, 300}) CHECK(peak_epoch(methods::dino(tiny(), DinoOptions{.train = {.epochs = epochs}})) == 10);
     CHECK(resnet.optimizer.check_learning_rate(0.06).empty());
     for (std::size_t v = 0; v < resnet.views.pipelines.size(); ++v)
         CHECK(mentions(resnet.views.pipelines[v].describe(), {v < 2 ? "scale=[0.14, 1]" : "scale=[0.05, 0.14]"}));
@@ -223,7 +225,7 @@ TEST_CASE("DINO's views are the authors': two global ones that differ, and local
                                "hue=0.1, p=0.8) > grayscale(p=0.2) > ",
                       end = "normalize(mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])";
     const auto blur = [](const std::string& p) {
-        return "gaussian_blur(p=" + p + ", sigma=[0.1, 2], kind=gaussian) > ";
+        return "gaussian_blur(p=" + p + ", sigma=[0.1, 2], kind=boxes) > ";
     };
     const std::string crop = "random_resized_crop(size=224, scale=[0.4, 1], ratio=[0.75, 1.33333], filter=bicubic) > ";
     CHECK(views.pipelines[0].describe() == crop + middle + blur("1") + end);

@@ -51,10 +51,42 @@ TEST_CASE("the preset of iBOT is DINO with masked patches, and with KoLeo where 
         }
     CHECK(tokens == 1);
     method->commit();
-    // The paper's values.
-    const methods::IbotOptions paper;
-    CHECK(paper.dino.out == 8192);
-    CHECK(paper.dino.locals.count == 10);
-    CHECK(paper.dino.target_temperature == 0.07);
-    CHECK(paper.dino.temperature_epochs == 30);
+}
+
+TEST_CASE("iBOT's values are the authors' for a ViT-S/16 and 800 epochs") {
+    // github.com/bytedance/ibot, README ("iBOT Pre-Training with ViTs") and the defaults of main_ibot.py.
+    const methods::IbotOptions o;
+    const auto preset = methods::ibot(encoders::Vit{.kind = VitKind::s});
+    CHECK(preset.epochs == 800);
+    CHECK(preset.batch_size == 16 * 64);
+    CHECK(rate(preset, 10 / 800.) == Approx(5e-4 * 1024 / 256));
+    CHECK(peak_epoch(preset) == 10);
+    CHECK(rate(preset, 1) == Approx(1e-6));
+    REQUIRE(preset.weight_decay);
+    CHECK((*preset.weight_decay)(at_share(0)) == Approx(0.04));
+    CHECK((*preset.weight_decay)(at_share(1)) == Approx(0.4));
+    CHECK(preset.clip.each == 3);
+    REQUIRE(preset.frozen.size() == 1);
+    CHECK(preset.frozen[0].until(100) == 100);
+    CHECK(preset.recipe.encoder.drop_path == 0.1);
+    CHECK(preset.recipe.target.schedule(at_share(0)) == 0.996);
+    const auto& head = preset.recipe.projector;
+    CHECK((head.out == 8192 && head.hidden == 2048 && head.bottleneck == 256 && head.layers == 3 && !head.norm));
+    CHECK(head.trained_gain);  // norm_last_layer false
+    const auto& parts = preset.recipe.loss.parts;
+    const auto& tokens = std::get<0>(parts).loss;
+    const auto& patches = std::get<1>(parts).loss;
+    CHECK((std::get<0>(parts).weight == 1 && std::get<1>(parts).weight == 1 && std::get<2>(parts).weight == 0));
+    for (const auto& temperature : {tokens.target_temperature, patches.target_temperature})
+        CHECK((temperature.from == 0.04 && temperature.to == 0.07 && temperature.epochs == 30));
+    CHECK((tokens.temperature == 0.1 && patches.temperature == 0.1 && tokens.center_momentum == 0.9 && patches.center_momentum == 0.9));
+    // pred_ratio 0 0.3, pred_ratio_var 0 0.2: half of the views, by 0.1 to 0.5
+    CHECK((patches.blocks.probability == 0.5 && patches.blocks.ratio.low == 0.1 && patches.blocks.ratio.high == 0.5));
+    CHECK(patches.blocks.smallest == 0);  // (min(H, W) // 3) ** 2 of loader.py
+    CHECK(patches.blocks.aspect.low == Approx(0.3));
+    REQUIRE(preset.views.pipelines.size() == 12);
+    for (std::size_t v = 0; v < 12; ++v)
+        CHECK(mentions(preset.views.pipelines[v].describe(), {v < 2 ? "size=224, scale=[0.25, 1]" : "size=96, scale=[0.05, 0.25]"}));
+    CHECK(methods::ibot_small.smallest_block == 4);
+    CHECK(!methods::ibot_small.dino.trained_gain);
 }

@@ -49,3 +49,16 @@ TEST_CASE("InstDisc's head is the authors'") {
     CHECK(recipe.queue.size == 4);
     CHECK(recipe.loss.temperature == 0.07);
 }
+
+TEST_CASE("InstDisc's values are the authors', but for the flip of small images") {
+    // cifar.py and main.py of zhirongw/lemniscate.pytorch: no flip for CIFAR-10, a flip for ImageNet
+    const auto large = methods::inst_disc(tiny(), 4), small = methods::inst_disc(tiny(), 4, methods::inst_disc_small);
+    const std::string colors = "grayscale(p=0.2) > color_jitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.4, p=1)";
+    for (const auto& preset : {large, small}) {
+        REQUIRE(preset.views.pipelines.size() == 1);
+        CHECK(mentions(preset.views.pipelines[0].describe(), {"scale=[0.2, 1]", colors, "horizontal_flip(p=0.5)"}));
+        CHECK(rate(preset, 0.59) == Approx(0.03));
+        CHECK(rate(preset, 0.61) == Approx(0.003));
+    }
+    CHECK((small.batch_size == 128 && small.recipe.loss.temperature == 0.1));
+}

@@ -60,6 +60,10 @@ TEST_CASE("MoCo v3's heads are the authors', for a ResNet and for a ViT") {
     CHECK(vit.encoder.frozen_patches);
     CHECK(vit.encoder.positions == VitPositions::sin_cos);
     CHECK(vit.encoder.init == VitInit::moco_v3);
+    CHECK(peak_epoch(methods::moco_v3(encoders::Vit{}, methods::moco_v3_vit)) == 40);
+    // The authors' ViT-S has 12 heads, as vits.py says.
+    const auto named = methods::moco_v3(encoders::from_name("vit_s16h12", 224), methods::moco_v3_vit).recipe;
+    CHECK(std::get<encoders::Vit>(named.encoder.spec).resolved().heads == 12);
     // the same where the encoder is chosen at run time
     CHECK(layers(*methods::moco_v3(encoders::ByName(encoders::Vit{}), {.hidden = 6, .out = 4})
                       .recipe.predictor.build(4)

@@ -54,5 +54,11 @@ TEST_CASE("NNCLR has the paper's heads and support set, and SimCLR's training") 
     CHECK(preset.recipe.predictor.out == 256);
     CHECK(preset.recipe.predictor.last_norm == heads::LastNorm::none);
     CHECK(preset.recipe.queue.capacity == 98304);
+    // Section 4.1: LARS, 0.3 for 256 images, batches of 4096, 1000 epochs, 10 of warm-up, decay 1e-6.
+    const auto large = methods::nnclr(tiny(), methods::nnclr_lars);
+    CHECK((large.batch_size == 4096 && large.epochs == 1000));
+    CHECK(rate(large, 0.01) == Approx(4.8));
+    CHECK(peak_epoch(large) == 10);
+    CHECK(mentions(large.optimizer.describe(), {"LARS (SimCLR's)", "1e-06", "not on biases"}));
     CHECK(preset.recipe.loss.temperature == 0.1);
 }

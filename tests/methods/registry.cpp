@@ -104,6 +104,39 @@ TEST_CASE("every method's options are valid for both scales, describe themselves
             }
 }
 
+TEST_CASE("where the authors' code blurs with Pillow, so do the views of photographs, and nowhere else") {
+    const std::set<std::string> pillow{"moco_v2", "moco_v3", "simsiam", "swav",  "dino",         "ibot",
+                                       "barlow_twins", "vicreg", "mmcr",   "mmcr_momentum", "ressl"};
+    for (const auto& entry : methods::all()) {
+        INFO(entry.about.name);
+        const auto preset = entry.preset(encoder_for(entry), entry.values(methods::Scale::imagenet), {.images = 8});
+        for (const auto& pipeline : preset.views.pipelines)
+            CHECK((pipeline.describe().find("kind=boxes") != std::string::npos) ==
+                  (pillow.contains(entry.about.name) && pipeline.describe().find("blur") != std::string::npos));
+    }
+}
+
+TEST_CASE("every method's warm-up for photographs stays as many epochs when the run gets longer") {
+    for (const auto& entry : methods::all())
+        for (const bool transformer : {false, true}) {
+            INFO(entry.about.name);
+            std::set<std::int64_t> peaks;
+            for (const char* epochs : {"60", "100", "400"}) {
+                auto values = entry.values(methods::Scale::imagenet, transformer);
+                for (const auto& row : values.rows)
+                    if (row.name == "epochs") REQUIRE(row.set(epochs));
+                const auto preset = entry.preset(encoder_for(entry), values, {.images = 8});
+                const Horizon run{.samples = 1000, .steps = 10 * preset.epochs, .steps_per_epoch = 10};
+                const auto lr = preset.lr.at(preset.batch_size);
+                std::int64_t peak = 0;
+                for (std::int64_t step = 0; step < run.steps; ++step)
+                    if (lr({.step = step, .of = run}) > lr({.step = peak, .of = run})) peak = step;
+                peaks.insert(peak);
+            }
+            CHECK(peaks.size() == 1);
+        }
+}
+
 TEST_CASE("README and docs/options.md have every method, as the registry has it") {
     const auto readme = read_text(source_folder() / "README.md");
     for (const auto& entry : methods::all()) {

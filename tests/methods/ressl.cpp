@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <doppel/encoders/resnet.hpp>
 #include <doppel/methods/ressl.hpp>
 
 #include "support/method_support.hpp"
@@ -47,7 +48,11 @@ TEST_CASE("ReSSL has the paper's head, queue, target and learning rate") {
     CHECK(preset.recipe.queue.capacity == 131072);
     CHECK(preset.recipe.target.schedule({}) == 0.999);
     CHECK(preset.recipe.loss.target_temperature == 0.04);
-    CHECK(rate(preset, 0.025) == Approx(0.05).epsilon(1e-2));
+    CHECK(rate(preset, 0.025) == Approx(0.05));
+    CHECK(peak_epoch(preset) == 5);
+    CHECK(!methods::ressl(encoders::ResNet{.depth = 50}).recipe.encoder.zero_init_residual);
+    CHECK(mentions(preset.optimizer.describe(), {"SGD, momentum 0.9", "0.0001", "not on biases"}));
+    CHECK(mentions(preset.views.pipelines[0].describe(), {"kind=boxes"}));
 }
 
 TEST_CASE("ReSSL's second view is cropped and flipped alone") {

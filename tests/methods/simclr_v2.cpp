@@ -18,4 +18,6 @@ TEST_CASE("SimCLR v2 is SimCLR with a projector of three layers, whose last Batc
     CHECK(preset.recipe.projector.hidden == std::vector<std::int64_t>{2048, 2048});
     CHECK(preset.recipe.projector.out == 128);
     CHECK(preset.recipe.projector.last_norm == heads::LastNorm::scale_only);
+    CHECK(methods::simclr_v2(tiny(), methods::simclr_v2_small).recipe.projector.last_norm == heads::LastNorm::scale_only);
+    CHECK(mentions(methods::simclr_v2(tiny(), methods::simclr_v2_lars).optimizer.describe(), {"LARS (SimCLR's)", "0.0001"}));
 }

@@ -31,11 +31,12 @@ TEST_CASE("TiCo has its paper's head, loss and target, BYOL's views, and trains"
     for (const std::size_t v : {0u, 1u}) CHECK(preset.views.pipelines[v].describe() == byol.pipelines[v].describe());
 }
 
-TEST_CASE("TiCo's optimizer and schedule are lightly's") {
+TEST_CASE("TiCo's learning rate, decay and warm-up are those of lightly's ImageNet benchmark") {
     const auto preset = methods::tico(tiny(), {.train = {.batch_size = 512}});
     CHECK(preset.optimizer.describe().find("LARS") == 0);
     CHECK(mentions(preset.optimizer.describe(), {"1.5e-06", "not on biases"}));
     CHECK(rate(preset, 0.1) == Approx(0.4));
+    CHECK(peak_epoch(preset) == 10);
     CHECK(rate(methods::tico(tiny(), {.train = {.lr = 0.7}}), 0.1) == Approx(0.7));
     const auto small = methods::tico(tiny(), methods::tico_small);
     CHECK(small.optimizer.check_learning_rate(rate(small, 0.1)).empty());

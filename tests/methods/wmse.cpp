@@ -42,8 +42,9 @@ TEST_CASE("W-MSE's optimizer and schedule are the authors'") {
     const auto preset = methods::wmse(tiny());
     CHECK(preset.optimizer.describe().find("Adam,") == 0);
     CHECK(preset.optimizer.describe().find("not on biases") == std::string::npos);
-    CHECK(rate(preset, 0.01) == Approx(2e-3));
-    CHECK(rate(methods::wmse(tiny(), {.train = {.lr = 3e-3}}), 0.01) == Approx(3e-3));
+    CHECK(rate(preset, 0.025) == Approx(2e-3));
+    CHECK(peak_epoch(preset) == 2.5);
+    CHECK(rate(methods::wmse(tiny(), {.train = {.lr = 3e-3}}), 0.025) == Approx(3e-3));
     CHECK(preset.batch_size == 512);
     const auto small = methods::wmse(tiny(), methods::wmse_small);
     CHECK(small.optimizer.check_learning_rate(rate(small, 0.05)).empty());

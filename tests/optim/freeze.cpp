@@ -46,6 +46,16 @@ TEST_CASE("a freeze lasts its epochs or its steps, whichever is longer, and name
                    {"Freeze", "'head'", "-1"}));
 }
 
+TEST_CASE("a freeze that outlasts the run is said") {
+    const optim::Freeze freeze{.matches = "projector.last_layer", .epochs = 1};
+    CHECK(freeze.begin({.steps = 11, .steps_per_epoch = 10}).empty());
+    CHECK(freeze.begin({.steps = 10, .steps_per_epoch = 10}) ==
+          "optim::Freeze: 'projector.last_layer' for 1 epoch in a run of 10 steps: they are never trained; train longer or "
+          "freeze them for less");
+    CHECK(mentions(optim::Freeze{.matches = "loss.prototypes", .steps = 313}.begin({.steps = 40, .steps_per_epoch = 10}),
+                   {"loss.prototypes", "313 steps", "40 steps"}));
+}
+
 TEST_CASE("a learning rate of another optimizer's size is doubted, or refused where it would ruin the run") {
     const optim::AnyOptimizerSpec sgd = optim::Sgd{}, adamw = optim::AdamW{}, lars = optim::Lars{};
     CHECK(sgd.check_learning_rate(0.2).empty());

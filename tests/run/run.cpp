@@ -2,6 +2,7 @@
 #include <doppel/data/image_folder.hpp>
 #include <doppel/data/memory.hpp>
 #include <doppel/image/write_png.hpp>
+#include <doppel/losses/supcon.hpp>
 #include <doppel/run/run.hpp>
 
 #include "support/run_support.hpp"
@@ -64,9 +65,8 @@ TEST_CASE("one call does a whole run for any data and method") {
 TEST_CASE("the report of a method that uses labels says so") {
     TemporaryFolder folder;
     auto options = options_of(folder / "run");
-    options.uses_labels = true;
     options.title = "Tiny & Co";
-    run::run(preset(), data_of(), options);
+    run::run(preset().with_loss("tiny", losses::Supcon{}), data_of(), options);
     const auto report = read_text(folder / "run" / "report.html");
     CHECK(mentions(report, {"was trained with labels", "Tiny &amp; Co on drawn images"}));
     CHECK(report.find("without labels") == report.npos);

@@ -40,5 +40,33 @@ TEST_CASE("WarmupCosine says which option is wrong, and that the length of the r
     says([] { WarmupCosine{.warmup_steps = -1}(at(0, 9)); }, {"warmup_steps", "-1"});
     says([] { WarmupCosine{.warmup_fraction = 10}(at(0, 9)); }, {"warmup_fraction", "10"});
     says([] { WarmupCosine{.warmup_steps = 2, .warmup_fraction = 0.1}(at(0, 9)); },
-         {"warmup_steps or warmup_fraction", "2", "0.1"});
+         {"one of warmup_steps, warmup_epochs and warmup_fraction", "2", "0.1"});
+    says([] { WarmupCosine{.warmup_epochs = 2, .warmup_fraction = 0.1}(at(0, 9)); }, {"warmup_epochs", "2", "0.1"});
+    says([] { WarmupCosine{.warmup_epochs = -1}(at(0, 9)); }, {"warmup_epochs", "-1"});
+    says([] { WarmupCosine{.warmup_epochs = 1}(at(0, 9)); }, {"warmup_epochs", "steps_per_epoch is 0", "warmup_steps"});
+}
+
+TEST_CASE("WarmupCosine's epochs stay epochs, however long the run") {
+    for (const std::int64_t epochs : {3, 10, 200}) {
+        const Horizon run{.samples = 1000, .steps = 10 * epochs, .steps_per_epoch = 10};
+        CHECK(WarmupCosine{.warmup_epochs = 2.5}.warmup(run) == 25);
+        CHECK(WarmupCosine{.peak = 0.5, .warmup_epochs = 2.5}({.step = 5, .of = run}) == Approx(0.1).epsilon(1e-14));
+        CHECK(WarmupCosine{.peak = 0.5, .warmup_epochs = 2.5}({.step = 25, .of = run}) == 0.5);
+    }
+    CHECK(AnySchedule(WarmupCosine{.peak = 0.5, .warmup_epochs = 10}).describe() ==
+          "linear from 0 to 0.5 over 10 epochs, then half cosine to 0");
+}
+
+TEST_CASE("WarmupCosine says that the run ends before its peak") {
+    const auto text = [](WarmupCosine schedule, std::int64_t epochs) {
+        return AnySchedule(schedule).begin({.samples = 1000, .steps = 10 * epochs, .steps_per_epoch = 10});
+    };
+    CHECK(text({.peak = 0.5, .warmup_epochs = 10}, 11).empty());
+    CHECK(text({.peak = 0.5, .warmup_epochs = 10}, 5) ==
+          "WarmupCosine: the warm-up of 100 steps is not shorter than the run of 50: the value ends at 0.245 and never reaches "
+          "0.5; train longer or shorten the warm-up");
+    CHECK(doppel::test::mentions(text({.peak = 0.5, .warmup_epochs = 10}, 10), {"100 steps", "run of 100", "0.495"}));
+    CHECK(text({.peak = 0.5}, 1).empty());
+    CHECK(text({.peak = 0.5, .warmup_fraction = 0.9}, 1).empty());
+    CHECK(AnySchedule([](const TrainingStep&) { return 1.0; }).begin({.steps = 5}).empty());
 }

@@ -148,10 +148,23 @@ inline std::string layers(const torch::nn::Module& head) {
 /// A moment of a run of 1000 steps.
 inline TrainingStep at_share(double share) { return {.step = std::llround(share * 1000), .of = {.samples = 1000, .steps = 1000}}; }
 
-/// A preset's learning rate with its own batch size.
+/// A preset's learning rate with its own batch size, at a share of its own epochs of ten steps.
 template <class P>
 double rate(const P& preset, double share) {
-    return preset.lr.at(preset.batch_size)(at_share(share));
+    const Horizon run{.samples = 1000, .steps = 10 * preset.epochs, .steps_per_epoch = 10};
+    return preset.lr.at(preset.batch_size)({.step = std::llround(share * static_cast<double>(run.steps)), .of = run});
+}
+
+/// The epoch in which a preset's learning rate is highest.
+template <class P>
+double peak_epoch(const P& preset) {
+    double highest = 0, epoch = 0;
+    for (std::int64_t step = 0; step < 10 * preset.epochs; ++step)
+        if (const double now = rate(preset, static_cast<double>(step) / static_cast<double>(10 * preset.epochs)); now > highest) {
+            highest = now;
+            epoch = static_cast<double>(step) / 10;
+        }
+    return epoch;
 }
 
 /// Two steps with finite losses that differ; a gradient in all that is trained and in nothing else.

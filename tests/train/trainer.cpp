@@ -373,6 +373,18 @@ TEST_CASE("more epochs than the checkpoint's are allowed, and a warning says wha
     CHECK(trainer.step_count() == 40);
 }
 
+TEST_CASE("what the run is too short for is said before the first step") {
+    auto short_run = preset();
+    short_run.lr = schedules::WarmupCosine{.peak = 0.1, .warmup_epochs = 10};
+    short_run.frozen = {{.matches = "projector.", .epochs = 4}, {.matches = "encoder.", .epochs = 1}};
+    train::Trainer trainer(short_run, images(), quick());
+    REQUIRE(trainer.warnings().size() == 2);
+    CHECK(mentions(trainer.warnings()[0], {"warm-up of 50 steps", "run of 20", "never reaches 0.1"}));
+    CHECK(mentions(trainer.warnings()[1], {"'projector.' for 4 epochs", "20 steps", "never trained"}));
+    short_run.epochs = 11;
+    CHECK(train::Trainer(short_run, images(), quick()).warnings().empty());
+}
+
 TEST_CASE("a checkpoint of another format is refused, and so are weights that are no checkpoint") {
     TemporaryFolder folder;
     train::Trainer first(preset(), images(), quick());

@@ -1,5 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <doppel/views/byol.hpp>
+#include <doppel/views/dino.hpp>
+#include <doppel/views/lejepa.hpp>
+#include <doppel/views/mmcr.hpp>
+#include <doppel/views/moco_v2.hpp>
+#include <doppel/views/moco_v3.hpp>
 #include <doppel/views/simclr.hpp>
+#include <doppel/views/swav.hpp>
 #include <doppel/views/views.hpp>
 
 #include "support/views.hpp"
@@ -98,4 +105,19 @@ TEST_CASE("a pipeline's operations can be inserted, replaced and removed by type
     CHECK(listed.globals == 2);
     CHECK(listed.eval.size() == 16);
     CHECK(mentions(message_of([] { views::Views none(std::vector<Pipeline>{}); }), {"at least one pipeline"}));
+}
+
+TEST_CASE("every pipeline blurs by a sampled Gaussian, or as Pillow does") {
+    for (const bool pillow : {false, true}) {
+        const views::CropOptions o{.pillow_blur = pillow};
+        const std::string kind = pillow ? "kind=boxes" : "kind=gaussian", other = pillow ? "kind=gaussian" : "kind=boxes";
+        for (const auto& made : {views::byol(o), views::dino({.pillow_blur = pillow}), views::lejepa({.crops = o}), views::mmcr(o),
+                                 views::moco_v2(o), views::moco_v3(o), views::swav({.crops = o}),
+                                 views::simclr({.blur_kind = pillow ? image::Blur::boxes : image::Blur::gaussian})})
+            for (const auto& pipeline : made.pipelines) {
+                INFO(made.name);
+                CHECK(pipeline.describe().find(kind) != std::string::npos);
+                CHECK(pipeline.describe().find(other) == std::string::npos);
+            }
+    }
 }

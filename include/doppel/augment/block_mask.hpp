@@ -24,7 +24,7 @@ namespace doppel::augment {
 /// A pure function of grid and stream. Returns the mask row by row, true where masked.
 /// Differs: if no block fits, the authors' code stops with fewer masked patches than drawn; here the number is exact.
 /// DINOv2 spreads r evenly over the views of a batch; here each view draws its own r. DINOv2's smallest block has 4
-/// patches, as here, BEiT's 16.
+/// patches, as here, BEiT's 16, and iBOT's the square of a third of the grid's shorter side (`smallest` 0).
 /// Throws Error for options out of range, and for a grid without patches.
 /// Source: Bao et al., "BEiT: BERT Pre-Training of Image Transformers", 2021, arXiv:2106.08254, algorithm 1; Zhou et
 /// al., "iBOT", 2021, arXiv:2111.07832, section 3; Oquab et al., "DINOv2", 2023, arXiv:2304.07193, and their code.
@@ -36,7 +36,7 @@ struct BlockMask {
     double probability = 0.5;
     /// Share of the patches of a masked view that are masked, 0 < low ≤ high ≤ 1.
     Range ratio{0.1, 0.5};
-    /// Patches of the smallest block, ≥ 1.
+    /// Patches of the smallest block, ≥ 1, or 0: ⌊shorter side of the grid / 3⌋², at least 1.
     std::int64_t smallest = 4;
     /// Height over width of a block, 0 < low ≤ high.
     Range aspect{0.3, 1 / 0.3};
@@ -45,7 +45,7 @@ struct BlockMask {
         detail::require_probability("BlockMask", probability);
         require(ratio.low > 0 && ratio.low <= ratio.high && ratio.high <= 1,
                 "BlockMask: ratio must be 0 < low <= high <= 1, got [", ratio.low, ", ", ratio.high, "]");
-        require(smallest >= 1, "BlockMask: smallest must be at least 1 patch, got ", smallest);
+        require(smallest >= 0, "BlockMask: smallest must be at least 1 patch, or 0 for a third of the grid's side, got ", smallest);
         require(aspect.low > 0 && aspect.low <= aspect.high && aspect.high < std::numeric_limits<double>::infinity(),
                 "BlockMask: aspect must be 0 < low <= high, got [", aspect.low, ", ", aspect.high, "]");
     }
@@ -59,8 +59,10 @@ struct BlockMask {
         const double share = draw.uniform(ratio.low, ratio.high);
         std::int64_t left = std::llround(share * static_cast<double>(patches));
         left = std::clamp(left, std::int64_t{1}, patches - 1);
-        while (left >= smallest) {
-            const std::int64_t more = mask_block(grid, left, draw);
+        const std::int64_t third = std::max<std::int64_t>(1, std::min(rows, columns) / 3);
+        const std::int64_t least = smallest > 0 ? smallest : third * third;
+        while (left >= least) {
+            const std::int64_t more = mask_block(grid, least, left, draw);
             if (more == 0) break;
             left -= more;
         }
@@ -81,17 +83,17 @@ private:
         }
     };
 
-    /// Masks a block that adds at most `most` patches. Returns how many it adds; 0 if none of 10 fits.
-    std::int64_t mask_block(Grid& grid, std::int64_t most, random::Stream& draw) const {
+    /// Masks a block of at least `least` patches that adds at most `most`. Returns how many it adds; 0 if none of 10 fits.
+    std::int64_t mask_block(Grid& grid, std::int64_t least, std::int64_t most, random::Stream& draw) const {
         const double low = std::log(aspect.low), high = std::log(aspect.high);
         for (int attempt = 0; attempt < 10; ++attempt) {
-            const double area = draw.uniform(static_cast<double>(smallest), static_cast<double>(most));
+            const double area = draw.uniform(static_cast<double>(least), static_cast<double>(most));
             const double shape = std::exp(draw.uniform(low, high));
             const double h = std::nearbyint(std::sqrt(area * shape)), w = std::nearbyint(std::sqrt(area / shape));
             if (h < 1 || h >= static_cast<double>(grid.rows)) continue;
             if (w < 1 || w >= static_cast<double>(grid.columns)) continue;
             const auto height = static_cast<std::int64_t>(h), width = static_cast<std::int64_t>(w);
-            if (height * width < smallest) continue;
+            if (height * width < least) continue;
             const auto upto = [&](std::int64_t n) {
                 return static_cast<std::int64_t>(draw.below(static_cast<std::uint64_t>(n) + 1));
             };

@@ -62,7 +62,7 @@ struct EncoderOptions {
         return std::tuple(
             options::field(&O::arch, "arch",
                            "resnet18, 34, 50 or 101, with a width as in resnet18x0.25; vit_ti16, vit_s16, vit_b16 or vit_l16, "
-                           "the number being the side of a patch, with a number of blocks as in vit_ti8d4"),
+                           "the number being the side of a patch, with a number of heads as in vit_s16h12 and of blocks as in vit_ti8d4"),
             options::field(&O::stem, "stem", "how a ResNet begins; auto: cifar below 64 px; strided: a quarter of its work"));
     }
 };

@@ -47,6 +47,7 @@ concept OutputsLoss = requires(L& l, const Outputs& outputs) {
 /// | metrics() const                     | HasMetrics   | named scalars for the log                                  |
 /// | counters()                          | HasCounters  | named host integers of the checkpoint                      |
 /// | mask(rows, columns, stream) const   | MaskingLoss  | masks patches of global views; true: masked                |
+/// | static constexpr bool uses_labels   | UsesLabels   | true: trains on Outputs::label, and the report says so     |
 ///
 /// part.hpp holds those that queues and targets share. A loss with a member of one of these names that cannot be called
 /// like this is rejected by the recipe's check.
@@ -72,6 +73,9 @@ template <class L>
 concept MaskingLoss = requires(const L& l, std::int64_t side, random::Stream draw) {
     { l.mask(side, side, draw) } -> std::convertible_to<std::vector<bool>>;
 };
+
+template <class L>
+concept UsesLabels = requires { requires L::uses_labels; };
 
 template <class L>
 concept NamesPairing = requires { typename L::Pairing; } && Pairing<typename L::Pairing>;

@@ -50,7 +50,9 @@ public:
             if (other) how.left_out.push_back(*other);
         auto layout = layout_of(path, how);
         require_training(path, layout);
+        const auto training_name = layout.train->name;
         found_.train = loaded(*layout.train, options_.unlabeled, {}, &found_.format);
+        const auto other_split = layout.train->name != training_name ? layout.train->name : "";
         note(layout.survey);
         unused_ = layout.unused;
         auto queries = std::move(layout.validation);
@@ -74,14 +76,16 @@ public:
             split_off(found_.train, ": no validation split found");
         else
             split_off(found_.bank, " of " + bank_name_ + ", to compare them with the others");
+        if (!other_split.empty()) found_.split_rule = "training: " + other_split + "; " + found_.split_rule;
         if (!unused_.empty()) found_.split_rule += "; not used: " + unused_;
     }
     Splits result() && { return std::move(found_); }
 
 private:
     Dataset loaded(Part& part, bool unlabeled, const std::vector<std::string>& classes, std::string* format = nullptr) {
-        auto [data, kind] = load(part, unlabeled, classes);
+        auto [data, kind, note] = load(part, unlabeled, classes);
         if (format) *format = kind;
+        part.name += note;
         return data;
     }
 

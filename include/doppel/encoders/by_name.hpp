@@ -64,9 +64,9 @@ inline std::string short_name(std::string_view name) {
 }
 
 /// Returns the encoder of a name: resnet18, resnet34, resnet50, resnet101, optionally with a width as in resnet18x0.25;
-/// vit_ti16, vit_s16, vit_b16, vit_l16, where the number is the patch size, optionally with a number of blocks as in
-/// vit_ti8d4; timm's and torchvision's names of these (vit_small_patch16_224, vit_b_16; a size at the end is ignored).
-/// `image_size` is the side of the views.
+/// vit_ti16, vit_s16, vit_b16, vit_l16, where the number is the patch size, optionally with a number of heads, of blocks,
+/// or both, as in vit_s16h12 (MoCo v3's), vit_ti8d4 and vit_s16h12d6; timm's and torchvision's names of these
+/// (vit_small_patch16_224, vit_b_16; a size at the end is ignored). `image_size` is the side of the views.
 /// Throws Error for other names, with the allowed ones, and for a patch size that does not divide the side.
 inline ByName from_name(std::string_view given, std::int64_t image_size, std::int64_t channels = 3,
                         Stem stem = Stem::imagenet) {
@@ -75,7 +75,7 @@ inline ByName from_name(std::string_view given, std::int64_t image_size, std::in
     const auto reject = [&] {
         fail("the encoder must be resnet18, resnet34, resnet50 or resnet101, optionally with a width as in "
              "resnet18x0.25, or vit_ti, vit_s, vit_b or vit_l with the patch size as in vit_s16, optionally with a "
-             "number of blocks as in vit_ti8d4, got '",
+             "number of heads as in vit_s16h12 and of blocks as in vit_ti8d4, got '",
              given, "'");
     };
     if (name.starts_with("resnet")) {
@@ -92,10 +92,15 @@ inline ByName from_name(std::string_view given, std::int64_t image_size, std::in
         const auto start = "vit_" + std::string(name_of(kind));
         if (!name.starts_with(start)) continue;
         Vit net{.kind = kind, .image_size = image_size, .channels = channels};
-        const auto rest = name.substr(start.size());
-        const auto cut = std::min(rest.find('d'), rest.size());
-        if (!detail::read_number(rest.substr(0, cut), net.patch) || net.patch < 1) reject();
-        if (cut < rest.size() && (!detail::read_number(rest.substr(cut + 1), net.depth) || net.depth < 1)) reject();
+        auto rest = name.substr(start.size());
+        const auto cut_off = [&](char letter, auto& value) {  // "12" of "16h12" and the letter h
+            const auto cut = std::min(rest.find(letter), rest.size());
+            if (cut < rest.size() && (!detail::read_number(rest.substr(cut + 1), value) || value < 1)) reject();
+            rest = rest.substr(0, cut);
+        };
+        cut_off('d', net.depth);
+        cut_off('h', net.heads);
+        if (!detail::read_number(rest, net.patch) || net.patch < 1) reject();
         require(image_size % net.patch == 0, "the encoder ", name, " splits images into patches of ", net.patch,
                 " px: the image size must be a multiple of that, got ", image_size);
         net.resolved();  // rejects invalid options

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// InfoNCE: MoCo's contrastive loss, with negatives from a queue or from the batch.
+// InfoNCE: MoCo's contrastive loss, with negatives from a queue, from the batch, or from the batch in both directions.
 #pragma once
 
 #include <doppel/contracts/loss.hpp>
@@ -72,7 +72,32 @@ struct InBatchInfoNce {
     }
 };
 
-static_assert(contracts::MemoryLoss<InfoNce> && contracts::PairLoss<InBatchInfoNce> &&
+/// Classifies each image's other view among those of the batch, in both directions, with gradients into both views.
+///
+///     L = 1/2 ( CE(S) + CE(Sᵀ) ),   S_ij = â_i·b̂_j/τ,   CE(S) = 1/N Σ_i −log( exp S_ii / Σ_j exp S_ij ),   x̂ = x / ‖x‖
+///
+/// Embeddings of the same view are not compared, unlike in NtXent.
+/// Shapes: a, b [N, D], any floating type, need not be normalized. Result: scalar, float32 (float64 for float64).
+/// Symmetric in the views. Uninformative embeddings yield log N.
+/// Accumulated gradients: negatives come from the micro-batch.
+/// Differs: CLIP trains the temperature; here it is fixed, as in DirectCLR's code.
+/// Source: Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021,
+/// arXiv:2103.00020, figure 3; DirectCLR's code (arXiv:2110.09348).
+///
+///     Recipe{.encoder = ..., .projector = heads::Mlp{...}, .loss = losses::CrossViewInfoNce{.temperature = 0.1}}
+struct CrossViewInfoNce {
+    double temperature = 0.1;  ///< τ > 0
+
+    Tensor operator()(const Tensor& a, const Tensor& b) const {
+        detail::require_temperature("CrossViewInfoNce", temperature);
+        detail::require_pair("CrossViewInfoNce", a, b);
+        const Autocast float32(a.device().type(), Precision::fp32);
+        const Tensor logits = detail::unit_rows(a).mm(detail::unit_rows(b).t()) / temperature;        // [N, N]
+        return (logits.logsumexp(1).mean() + logits.logsumexp(0).mean()) / 2 - logits.diagonal().mean();
+    }
+};
+
+static_assert(contracts::MemoryLoss<InfoNce> && contracts::PairLoss<InBatchInfoNce> && contracts::PairLoss<CrossViewInfoNce> &&
               contracts::NamesPairing<InBatchInfoNce>);
 
 }  // namespace doppel::losses

@@ -36,6 +36,8 @@ namespace doppel::losses {
 ///
 ///     Recipe{.encoder = ..., .projector = heads::Mlp{...}, .loss = losses::Supcon{.temperature = 0.1}}
 struct Supcon {
+    static constexpr bool uses_labels = true;
+
     double temperature = 0.1;  ///< τ > 0
 
     Tensor operator()(const Outputs& out) const {
@@ -62,6 +64,6 @@ struct Supcon {
     }
 };
 
-static_assert(contracts::OutputsLoss<Supcon>);
+static_assert(contracts::OutputsLoss<Supcon> && contracts::UsesLabels<Supcon>);
 
 }  // namespace doppel::losses

@@ -67,6 +67,8 @@ struct Sum : detail::FirstPairing<L...> {
                   "a part of a Sum has a member Pairing, build, begin, state, commit, metrics, counters or mask that "
                   "does not match contracts/loss.hpp");
 
+    static constexpr bool uses_labels = (contracts::UsesLabels<L> || ...);
+
     std::tuple<Weighted<L>...> parts;  ///< in the order given
 
     explicit Sum(Weighted<L>... given) : parts(std::move(given)...) {}

@@ -14,13 +14,14 @@ namespace doppel::methods {
 
 struct BarlowTwinsDefaults : Defaults {
     static constexpr double base_lr = 0.2, weight_decay = 1e-6;
+    static constexpr bool pillow_blur = true;
 };
 
 /// Options of Barlow Twins. Defaults: the authors' for ImageNet.
 struct BarlowTwinsOptions {
     Training<BarlowTwinsDefaults> train{};  ///< paper: 1000 epochs, batches of 2048; authors' best base_lr for 256: 0.4
     Crops<BarlowTwinsDefaults> crops{};
-    double warmup = 0.1;                    ///< paper: 10 epochs
+    double warmup = 10;
     Optimizer optimizer = Optimizer::lars;  ///< or sgd
     double bias_lr = 0.024;                 ///< paper: 0.0048 / 0.2
     double lambda = 0.0051;
@@ -32,7 +33,7 @@ struct BarlowTwinsOptions {
     static constexpr auto fields() {
         using O = BarlowTwinsOptions;
         return std::tuple(options::group(&O::train), options::group(&O::crops), warmup_field(&O::warmup),
-                          options::field(&O::optimizer, "optimizer", "lars or sgd"),
+                          optimizer_field(&O::optimizer),
                           options::field(&O::bias_lr, "bias-lr",
                                          "LARS: learning rate of biases and normalization, as a share of the weights'",
                                          options::between(0, 100)),
@@ -50,15 +51,6 @@ inline constexpr BarlowTwinsOptions barlow_twins_small{.train = {.batch_size = 6
                                                        .out = 512,
                                                        .zero_init = false};
 
-/// LARS, or SGD with momentum.
-template <class Options>
-optim::AnyOptimizerSpec lars_or_sgd(const char* who, const Options& o, optim::Rules except = {}) {
-    require(o.optimizer == Optimizer::lars || o.optimizer == Optimizer::sgd, who, ": optimizer must be lars or sgd, got ",
-            options::name_of(o.optimizer));
-    if (o.optimizer == Optimizer::sgd) return optim::Sgd{.weight_decay = o.train.weight_decay};
-    return optim::Lars{.weight_decay = o.train.weight_decay, .except = std::move(except)};
-}
-
 /// Barlow Twins with `encoder`: a projector of three layers without biases, trained by LARS with a learning rate of their own
 /// for biases and normalization, or by SGD.
 /// Source: Zbontar, Jing, Misra, LeCun, Deny, "Barlow Twins: Self-Supervised Learning via Redundancy Reduction", 2021,
@@ -71,11 +63,12 @@ auto barlow_twins(Encoder encoder, const BarlowTwinsOptions& o = {}) {
     Recipe recipe{.encoder = std::move(encoder),
                   .projector = heads::Mlp{.hidden = {o.hidden, o.hidden}, .out = o.out, .bias = heads::Bias::never},
                   .loss = losses::BarlowTwins{.lambda = o.lambda, .scale = o.scale}};
-    auto views = views::byol(o.crops);
-    views.name = "barlow_twins";
-    return preset_of("barlow_twins", std::move(recipe), std::move(views),
-                     lars_or_sgd("barlow_twins", o, {{.shapes = optim::Shapes::norm_and_bias, .lr_scale = o.bias_lr}}),
-                     warmup_cosine(o.train, o.warmup, 1000), o);
+    const optim::Rules biases{{.shapes = optim::Shapes::norm_and_bias, .lr_scale = o.bias_lr}};
+    auto optimizer = optimizer_of("barlow_twins", o.optimizer,
+                                  {{Optimizer::lars, optim::Lars{.weight_decay = o.train.weight_decay, .except = biases}},
+                                   {Optimizer::sgd, optim::Sgd{.weight_decay = o.train.weight_decay}}});
+    return preset_of("barlow_twins", std::move(recipe), views::byol(o.crops, "barlow_twins"), std::move(optimizer),
+                     warmup_cosine(o.train, o.warmup, 1e-3), o);
 }
 
 }  // namespace doppel::methods

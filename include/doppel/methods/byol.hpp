@@ -20,7 +20,7 @@ struct ByolDefaults : Defaults {
 struct ByolOptions {
     Training<ByolDefaults> train{};  ///< paper: batches of 4096; base_lr 0.3 for 300 epochs, 0.2 and decay 1.5e-6 for 1000
     Crops<ByolDefaults> crops{};
-    double warmup = 0.1;
+    double warmup = 10;
     double momentum = 0.99;          ///< paper: 0.996 for 1000 epochs
     std::int64_t hidden = 4096;
     std::int64_t out = 256;
@@ -29,7 +29,7 @@ struct ByolOptions {
     static constexpr auto fields() {
         using O = ByolOptions;
         return std::tuple(options::group(&O::train), options::group(&O::crops), warmup_field(&O::warmup),
-                          momentum_field(&O::momentum, "EMA momentum of the target at the start; rises to 1 by half a cosine"),
+                          target_momentum_field(&O::momentum),
                           hidden_field(&O::hidden, "width of the hidden layers of projector and predictor"), out_field(&O::out),
                           zero_init_field(&O::zero_init));
     }
@@ -39,6 +39,7 @@ struct ByolOptions {
 /// runs (some 1,000 steps) on small sets; longer runs want a momentum nearer to 1.
 inline constexpr ByolOptions byol_small{.train = {.batch_size = 64, .base_lr = 2},
                                         .crops = {.size = 32, .min_scale = 0.2},
+                                        .warmup = 0.1,
                                         .momentum = 0.9,
                                         .hidden = 512,
                                         .out = 128,
@@ -59,8 +60,7 @@ auto byol(Encoder encoder, const ByolOptions& o = {}) {
                   .target = targets::Ema{.schedule = schedules::Cosine{.from = o.momentum, .to = 1},
                                          .timing = targets::EmaTiming::after_step},
                   .loss = losses::Byol{}};
-    return preset_of("byol", std::move(recipe), views::byol(o.crops),
-                     optim::Lars{.weight_decay = o.train.weight_decay},
+    return preset_of("byol", std::move(recipe), views::byol(o.crops), optim::Lars{.weight_decay = o.train.weight_decay},
                      warmup_cosine(o.train, o.warmup), o);
 }
 

@@ -8,7 +8,7 @@
 #include <doppel/schedules/schedules.hpp>
 
 #include <cstdint>
-#include <limits>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -18,19 +18,43 @@ namespace doppel::methods {
 
 using options::Crops;
 using options::Defaults;
-using options::FixedTraining;
 using options::LocalCrops;
 using options::Optimizer;
 using options::Training;
 
-/// A linear rise over `warmup` of the run, then half a cosine: from peak / `start` to the peak to peak / `final`.
+/// A linear rise over `warmup`, in epochs or, below 1, as a share of the run; then half a cosine. From `start` to `peak` to
+/// `final`.
+inline schedules::WarmupCosine rise_and_fall(double peak, double warmup, double final = 0, double start = 0) {
+    return {.peak = peak,
+            .warmup_epochs = warmup < 1 ? 0 : warmup,
+            .warmup_fraction = warmup < 1 ? warmup : 0,
+            .final = final,
+            .start = start};
+}
+
+/// The same for every batch size; `final` and `start` are shares of the peak.
 template <class Train>
-LearningRate warmup_cosine(const Train& train, double warmup, double final = std::numeric_limits<double>::infinity(),
-                           double start = std::numeric_limits<double>::infinity()) {
+LearningRate warmup_cosine(const Train& train, double warmup, double final = 0, double start = 0) {
     return [=](std::int64_t images) {
         const double peak = train.peak_lr(images);
-        return schedules::WarmupCosine{.peak = peak, .warmup_fraction = warmup, .final = peak / final, .start = peak / start};
+        return rise_and_fall(peak, warmup, peak * final, peak * start);
     };
+}
+
+/// An optimizer that a method offers.
+struct OptimizerChoice {
+    Optimizer name;
+    optim::AnyOptimizerSpec spec;
+};
+
+/// The optimizer of that name. Throws Error for one that is not offered.
+inline optim::AnyOptimizerSpec optimizer_of(std::string_view who, Optimizer name, std::initializer_list<OptimizerChoice> offered) {
+    std::string names;
+    for (const OptimizerChoice& choice : offered) {
+        if (choice.name == name) return choice.spec;
+        names += (names.empty() ? "" : " or ") + std::string(options::name_of(choice.name));
+    }
+    fail(who, ": optimizer must be ", names, ", got ", options::name_of(name));
 }
 
 /// A preset of parts and options: epochs and batch size are options.train's.
@@ -50,11 +74,24 @@ Preset<R> preset_of(std::string name, R recipe, views::Views views, optim::AnyOp
 // Fields that mean the same wherever they stand.
 template <class O>
 constexpr auto warmup_field(double O::*member) {
-    return options::field(member, "warmup", "share of the run in which the learning rate rises", options::fraction);
+    return options::field(member, "warmup", "epochs in which the learning rate rises; below 1: a share of the run",
+                          options::between(0, 1e6));
 }
 template <class O>
 constexpr auto zero_init_field(bool O::*member) {
     return options::field(member, "zero-init", "start a ResNet's residual blocks as the identity");
+}
+template <class O>
+constexpr auto optimizer_field(Optimizer O::*member, std::string_view offered = "lars or sgd") {
+    return options::field(member, "optimizer", offered);
+}
+template <class O>
+constexpr auto target_momentum_field(double O::*member) {
+    return options::field(member, "momentum", "EMA momentum of the target at the start; rises to 1 by half a cosine", options::fraction);
+}
+template <class O>
+constexpr auto join_views_field(bool O::*member, std::string_view meaning = "both views in one BatchNorm batch") {
+    return options::field(member, "join-views", meaning);
 }
 template <class O>
 constexpr auto hidden_field(std::int64_t O::*member, std::string_view meaning = "width of the projector's hidden layers") {

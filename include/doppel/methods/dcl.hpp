@@ -3,14 +3,14 @@
 #pragma once
 
 #include <doppel/losses/dcl.hpp>
-#include <doppel/methods/simclr_short.hpp>
+#include <doppel/methods/simclr.hpp>
 
 namespace doppel::methods {
 
 /// Options of DCL: SimCLR's.
 using DclOptions = SimclrOptions;
 /// For images of about 32 px.
-inline constexpr DclOptions dcl_small = simclr_short();
+inline constexpr DclOptions dcl_small = simclr_short_values<SimclrOptions>();
 
 /// DCL with `encoder`, trained as SimCLR.
 /// Source: Yeh et al., "Decoupled Contrastive Learning", 2021, arXiv:2110.06848.

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <doppel/losses/dcl.hpp>
-#include <doppel/methods/simclr_short.hpp>
+#include <doppel/methods/simclr.hpp>
 
 namespace doppel::methods {
 
@@ -21,7 +21,7 @@ struct DclwOptions {
 
 /// For images of about 32 px.
 inline constexpr DclwOptions dclw_small = [] {
-    DclwOptions o{.simclr = simclr_short()};
+    DclwOptions o{.simclr = simclr_short_values<SimclrOptions>()};
     o.simclr.temperature = 0.1;
     return o;
 }();

@@ -19,6 +19,7 @@ struct DinoDefaults : Defaults {
     static constexpr double base_lr = 5e-4, weight_decay = 0.04, min_scale = 0.4, target_temperature = 0.04;
     static constexpr double warmup_temperature = 0.04;
     static constexpr int locals = 8;
+    static constexpr bool pillow_blur = true, trained_gain = false;
 };
 
 /// Options of DINO and, with other defaults, of what is built on it.
@@ -27,7 +28,7 @@ struct DinoOptionsOf {
     Training<D> train{};
     Crops<D> crops{};                          ///< without local views crops from 0.14
     LocalCrops<D> locals{};
-    double warmup = 0.1;
+    double warmup = 10;
     double final_lr = 1e-6;
     Optimizer optimizer = Optimizer::adamw;    ///< or sgd
     double final_weight_decay = 0.4;
@@ -42,7 +43,7 @@ struct DinoOptionsOf {
     std::int64_t bottleneck = 256;
     std::int64_t out = D::out;
     bool head_norm = false;
-    bool trained_gain = false;                 ///< authors: for ViT-S in long runs
+    bool trained_gain = D::trained_gain;       ///< authors: for ViT-S in long runs
     double clip = 3;
     double freeze_epochs = 1;
     double drop_path = 0.1;
@@ -57,7 +58,7 @@ struct DinoOptionsOf {
         return std::tuple(
             options::group(&O::train), options::group(&O::crops), options::group(&O::locals), warmup_field(&O::warmup),
             field(&O::final_lr, "final-lr", "learning rate at the end", between(0, 100)),
-            field(&O::optimizer, "optimizer", "adamw or sgd"),
+            optimizer_field(&O::optimizer, "adamw or sgd"),
             field(&O::final_weight_decay, "final-weight-decay", "weight decay at the end, by half a cosine", options::fraction),
             temperature_field(&O::temperature, "temperature of the online network"),
             field(&O::target_temperature, "target-temperature", "temperature of the target", above(0, 10)),
@@ -66,7 +67,7 @@ struct DinoOptionsOf {
                   "epochs"),
             field(&O::sinkhorn, "sinkhorn", "Sinkhorn's iteration in place of the center"),
             field(&O::center_momentum, "center-momentum", "share of the old center", options::fraction),
-            momentum_field(&O::momentum, "EMA momentum of the target at the start; rises to 1 by half a cosine"),
+            target_momentum_field(&O::momentum),
             hidden_field(&O::hidden, "width of the head's hidden layers"),
             field(&O::bottleneck, "bottleneck", "width of the head's unit vectors", options::width),
             out_field(&O::out, "prototypes: outputs of the head"), field(&O::head_norm, "head-norm", "BatchNorm in the head"),
@@ -96,8 +97,9 @@ inline constexpr DinoOptions dino_resnet{.train = {.base_lr = 0.03, .weight_deca
 template <class Options>
 constexpr Options dino_vit_small_values() {
     return {.train = {.epochs = 100, .batch_size = 64, .base_lr = 4e-3},
-            .crops = {.size = 32},
+            .crops = {.size = 32, .min_scale = 0.4},
             .locals = {.count = 2, .min_scale = 0.2, .max_scale = 0.5},
+            .warmup = 0.1,
             .target_temperature = 0.02,
             .warmup_temperature = 0.02,
             .temperature_epochs = 0,
@@ -107,6 +109,7 @@ constexpr Options dino_vit_small_values() {
             .bottleneck = 64,
             .out = 64,
             .head_norm = true,
+            .trained_gain = false,
             .drop_path = 0,
             .sin_cos = true,
             .xavier = true};
@@ -121,6 +124,7 @@ inline constexpr DinoOptions dino_small = [] {
 /// DINO with `encoder`. One encoder pass for each size of views, one head pass over all. Trained by AdamW with a weight decay
 /// that rises, or by SGD; gradients are clipped one by one, and the head's last layer is frozen at first. The result is the
 /// target network. A ViT's class token and positions decay, as in the authors' code.
+/// Differs: the authors' warm-up reaches the peak one step earlier.
 /// Source: Caron, Touvron, Misra, Jégou, Mairal, Bojanowski, Joulin, "Emerging Properties in Self-Supervised Vision
 /// Transformers", 2021, arXiv:2104.14294, section 3 and appendix, and the authors' code and its README.
 ///
@@ -128,8 +132,6 @@ inline constexpr DinoOptions dino_small = [] {
 ///     auto small = methods::dino(encoders::ResNet{.depth = 18, .stem = Stem::cifar}, methods::dino_small);
 template <class Encoder, class D = DinoDefaults>
 auto dino(Encoder encoder, const DinoOptionsOf<D>& o = {}) {
-    require(o.optimizer == Optimizer::adamw || o.optimizer == Optimizer::sgd, "dino: optimizer must be adamw or sgd, got ",
-            options::name_of(o.optimizer));
     encoders::zero_init_residual(encoder, false);
     encoders::adjust(encoder, [&](auto& net) {
         if constexpr (requires { net.drop_path; }) {
@@ -151,28 +153,23 @@ auto dino(Encoder encoder, const DinoOptionsOf<D>& o = {}) {
                              .centering = o.sinkhorn ? losses::Centering::sinkhorn : losses::Centering::mean},
         .layout = {.join_views = true, .join_heads = true}};
     const double decay = o.train.weight_decay > 0 ? o.train.weight_decay : o.final_weight_decay;  // which parameters decay at all
-    optim::AnyOptimizerSpec optimizer = optim::AdamW{.weight_decay = decay};
-    if (o.optimizer == Optimizer::sgd) optimizer = optim::Sgd{.weight_decay = decay};
     const int sixteenths = std::max(1, static_cast<int>(std::lround(o.crops.size * 3 / 112.0)));
-    Preset<decltype(recipe)> preset{
-        .name = "dino",
-        .recipe = std::move(recipe),
-        .views = views::dino({.size = o.crops.size,
+    auto views = views::dino({.size = o.crops.size,
                               .local_size = o.locals.size > 0 ? o.locals.size : 16 * sixteenths,
                               .locals = o.locals.count,
                               .global_min_scale = o.crops.min_scale,
                               .local_min_scale = o.locals.min_scale,
                               .local_max_scale = o.locals.max_scale,
-                              .channels = o.crops.channels}),
-        .optimizer = std::move(optimizer),
-        .lr = [train = o.train, warmup = o.warmup, final = o.final_lr](std::int64_t images) {
-            return schedules::WarmupCosine{.peak = train.peak_lr(images), .warmup_fraction = warmup, .final = final};
-        },
-        .epochs = o.train.epochs,
-        .batch_size = o.train.batch_size,
-        .export_encoder = Network::target,
-        .clip = {.each = o.clip},
-        .options = options::to_json(o)};
+                              .channels = o.crops.channels,
+                              .pillow_blur = o.crops.pillow_blur});
+    auto preset = preset_of("dino", std::move(recipe), std::move(views),
+                            optimizer_of("dino", o.optimizer, {{Optimizer::adamw, optim::AdamW{.weight_decay = decay}},
+                                                               {Optimizer::sgd, optim::Sgd{.weight_decay = decay}}}),
+                            [train = o.train, warmup = o.warmup, final = o.final_lr](std::int64_t images) {
+                                return rise_and_fall(train.peak_lr(images), warmup, final);
+                            }, o);
+    preset.export_encoder = Network::target;
+    preset.clip = {.each = o.clip};
     if (o.final_weight_decay != o.train.weight_decay)
         preset.weight_decay = schedules::Cosine{.from = o.train.weight_decay, .to = o.final_weight_decay};
     if (o.freeze_epochs > 0) preset.frozen = {{.matches = "projector.last_layer", .epochs = o.freeze_epochs}};

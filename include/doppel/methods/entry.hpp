@@ -36,7 +36,6 @@ struct MethodText {
     std::string text;   ///< one sentence
     std::string paper;  ///< "arXiv:2003.04297"
     std::string arch = "resnet18";  ///< the encoder when none is named
-    bool labels = false;            ///< looks at labels
     bool own_encoder = false;       ///< ignores the encoder it is given
 };
 
@@ -83,13 +82,6 @@ private:
     std::function<AnyPreset(encoders::ByName, const void*, const DataInfo&)> preset_;
 };
 
-/// An entry whose values are the same for every kind of encoder.
-template <class Options, class Make>
-MethodEntry method_entry(MethodText text, const Options& imagenet, const Options& small, Make make) {
-    return {std::move(text), [=](Scale scale, bool) { return scale == Scale::small ? small : imagenet; },
-            [make](auto encoder, const Options& o, const DataInfo&) { return make(std::move(encoder), o); }};
-}
-
 /// An entry that has values of its own for a Vision Transformer.
 template <class Options, class Make>
 MethodEntry method_entry(MethodText text, const Options& imagenet, const Options& small, const Options& vit, const Options& vit_small,
@@ -100,6 +92,12 @@ MethodEntry method_entry(MethodText text, const Options& imagenet, const Options
                 return scale == Scale::small ? small : imagenet;
             },
             [make](auto encoder, const Options& o, const DataInfo&) { return make(std::move(encoder), o); }};
+}
+
+/// An entry whose values are the same for every kind of encoder.
+template <class Options, class Make>
+MethodEntry method_entry(MethodText text, const Options& imagenet, const Options& small, Make make) {
+    return method_entry(std::move(text), imagenet, small, imagenet, small, std::move(make));
 }
 
 /// The method of that name among several. Throws Error for another one, with the nearest name and the list.

@@ -44,7 +44,7 @@ inline constexpr InstDiscOptions inst_disc_small{.train = {.batch_size = 128, .l
 
 /// Instance discrimination with `encoder` on `images` training images: one view, a linear projection, a softmax over all
 /// images of the data set.
-/// Differs: the full softmax, which the authors use for CIFAR-10 and found better for ImageNet than its estimate by
+/// Differs: below 64 px views are flipped, too, which the authors' CIFAR-10 code does not; the full softmax, which the authors use for CIFAR-10 and found better for ImageNet than its estimate by
 /// noise-contrastive samples; preset.with_loss("nce", losses::InstanceNce{}) uses that.
 /// Source: Wu, Xiong, Yu, Lin, 2018, arXiv:1805.01978, and the authors' code.
 ///

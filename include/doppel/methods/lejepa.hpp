@@ -11,15 +11,15 @@
 namespace doppel::methods {
 
 struct LejepaDefaults : Defaults {
-    static constexpr double lr = 5e-4, weight_decay = 5e-4, min_scale = 0.3, local_max_scale = 0.3;
+    static constexpr double lr = 5e-4, base_lr = 5e-4, weight_decay = 5e-4, min_scale = 0.3, local_max_scale = 0.3;
 };
 
 /// Options of LeJEPA. Defaults: the authors' for ResNets; lejepa_vit holds those for ViTs.
 struct LejepaOptions {
-    FixedTraining<LejepaDefaults> train{};
+    Training<LejepaDefaults> train{};
     Crops<LejepaDefaults> crops{};
     LocalCrops<LejepaDefaults> locals{};
-    double warmup = 0.01;            ///< authors' example: 1 epoch
+    double warmup = 1;               ///< epoch, as in the authors' example
     int globals = 2;
     double lambda = 0.05;            ///< authors' example: 0.02
     std::int64_t directions = 1024;  ///< authors' example: 256
@@ -69,7 +69,7 @@ auto lejepa(Encoder encoder, const LejepaOptions& o = {}) {
                                 .local_min_scale = o.locals.min_scale,
                                 .local_max_scale = o.locals.max_scale}),
                      optim::AdamW{.weight_decay = o.train.weight_decay, .decay_norm_and_bias = true},
-                     warmup_cosine(o.train, o.warmup, 1000, 100), o);
+                     warmup_cosine(o.train, o.warmup, 1e-3, 1e-2), o);
 }
 
 }  // namespace doppel::methods

@@ -14,13 +14,14 @@ namespace doppel::methods {
 
 struct MmcrDefaults : Defaults {
     static constexpr double base_lr = 0.6, weight_decay = 1e-6;
+    static constexpr bool pillow_blur = true;
 };
 
 /// Options of MMCR. Defaults: the authors' for ImageNet.
 struct MmcrOptions {
     Training<MmcrDefaults> train{};         ///< paper: batches of 2048, 32 for CIFAR-10 over 500 epochs
     Crops<MmcrDefaults> crops{};
-    double warmup = 0.1;
+    double warmup = 10;
     Optimizer optimizer = Optimizer::lars;  ///< or adam, which decays all parameters
     int views = 8;                          ///< paper: 2, 4 and 8 for ImageNet, 40 for CIFAR-10
     double lambda = 0;
@@ -33,14 +34,14 @@ struct MmcrOptions {
     static constexpr auto fields() {
         using O = MmcrOptions;
         return std::tuple(options::group(&O::train), options::group(&O::crops), warmup_field(&O::warmup),
-                          options::field(&O::optimizer, "optimizer", "lars or adam"),
+                          optimizer_field(&O::optimizer, "lars or adam"),
                           options::field(&O::views, "views", "views of an image", options::between(2, 1000)),
                           options::field(&O::lambda, "lambda", "weight of the local term, which keeps an image's views together",
                                          options::between(0, 100)),
                           hidden_field(&O::hidden),
                           options::field(&O::hidden_layers, "hidden-layers", "hidden layers of the projector", options::between(0, 10)),
                           out_field(&O::out),
-                          options::field(&O::join_views, "join-views", "all views in one BatchNorm batch"),
+                          join_views_field(&O::join_views, "all views in one BatchNorm batch"),
                           zero_init_field(&O::zero_init));
     }
 };
@@ -49,6 +50,7 @@ struct MmcrOptions {
 /// small sets.
 inline constexpr MmcrOptions mmcr_small{.train = {.batch_size = 64, .lr = 5e-3},
                                         .crops = {.size = 32, .min_scale = 0.2},
+                                        .warmup = 0.1,
                                         .optimizer = Optimizer::adam,
                                         .views = 2,
                                         .hidden = 512,
@@ -63,20 +65,17 @@ inline constexpr MmcrOptions mmcr_small{.train = {.batch_size = 64, .lr = 5e-3},
 ///     auto preset = methods::mmcr(encoders::ResNet{.depth = 18, .stem = Stem::cifar}, methods::mmcr_small);
 template <class Encoder>
 auto mmcr(Encoder encoder, const MmcrOptions& o = {}) {
-    require(o.optimizer == Optimizer::lars || o.optimizer == Optimizer::adam, "mmcr: optimizer must be lars or adam, got ",
-            options::name_of(o.optimizer));
     encoders::zero_init_residual(encoder, o.zero_init);
     const std::vector<std::int64_t> hidden(static_cast<std::size_t>(o.hidden_layers), o.hidden);
     Recipe recipe{.encoder = std::move(encoder),
                   .projector = heads::Mlp{.hidden = hidden, .out = o.out, .bias = heads::Bias::never},
                   .loss = losses::Mmcr{.lambda = o.lambda},
                   .layout = {.join_views = o.join_views}};
-    optim::AnyOptimizerSpec optimizer = optim::Lars{.weight_decay = o.train.weight_decay};
-    if (o.optimizer == Optimizer::adam)
-        optimizer = optim::AdamW{.weight_decay = o.train.weight_decay, .decay_norm_and_bias = true, .decoupled = false};
-    return preset_of("mmcr", std::move(recipe), views::mmcr(o.crops, o.views),
-                     std::move(optimizer),
-                     warmup_cosine(o.train, o.warmup, 1000), o);
+    const optim::AdamW adam{.weight_decay = o.train.weight_decay, .decay_norm_and_bias = true, .decoupled = false};
+    auto optimizer = optimizer_of("mmcr", o.optimizer, {{Optimizer::lars, optim::Lars{.weight_decay = o.train.weight_decay}},
+                                                        {Optimizer::adam, adam}});
+    return preset_of("mmcr", std::move(recipe), views::mmcr(o.crops, o.views), std::move(optimizer),
+                     warmup_cosine(o.train, o.warmup, 1e-3), o);
 }
 
 }  // namespace doppel::methods

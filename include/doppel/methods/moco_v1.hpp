@@ -16,6 +16,7 @@ namespace doppel::methods {
 struct MocoDefaults : Defaults {
     static constexpr std::int64_t epochs = 200;
     static constexpr double base_lr = 0.03, min_scale = 0.2;
+    static constexpr bool pillow_blur = true;  // of v2; v1 does not blur
 };
 
 // Fields of both versions.

@@ -9,12 +9,13 @@
 
 namespace doppel::methods {
 
-/// Options of NNCLR. Defaults: the paper's heads and support set, SimCLR's training.
+/// Options of NNCLR. Defaults: the paper's heads and support set, SimCLR's training; nnclr_lars holds the paper's.
 struct NnclrOptions {
     Training<SimclrDefaults> train{};
     Crops<SimclrDefaults> crops{};
     Colors<SimclrDefaults> colors{};
-    double warmup = 0.1;
+    double warmup = 10;
+    Optimizer optimizer = Optimizer::sgd;
     double temperature = 0.1;
     std::int64_t hidden = 2048;
     std::int64_t out = 256;
@@ -26,15 +27,17 @@ struct NnclrOptions {
     static constexpr auto fields() {
         using O = NnclrOptions;
         return std::tuple(options::group(&O::train), options::group(&O::crops), options::group(&O::colors),
-                          warmup_field(&O::warmup), temperature_field(&O::temperature), hidden_field(&O::hidden),
-                          out_field(&O::out),
+                          warmup_field(&O::warmup), optimizer_field(&O::optimizer, "sgd or lars"),
+                          temperature_field(&O::temperature), hidden_field(&O::hidden), out_field(&O::out),
                           options::field(&O::predictor, "predictor", "width of the predictor's hidden layer", options::width),
                           options::field(&O::queue, "queue", "embeddings in the support set", options::between(1, 1e9)),
-                          options::field(&O::join_views, "join-views", "both views in one BatchNorm batch"),
-                          zero_init_field(&O::zero_init));
+                          join_views_field(&O::join_views), zero_init_field(&O::zero_init));
     }
 };
 
+/// The paper's training: LARS, batches of 4096, 1000 epochs.
+inline constexpr NnclrOptions nnclr_lars{.train = {.epochs = 1000, .batch_size = 4096, .base_lr = 0.3, .weight_decay = 1e-6},
+                                         .optimizer = Optimizer::lars};
 /// For images of about 32 px: smaller heads and support set.
 inline constexpr NnclrOptions nnclr_small{.train = {.batch_size = 64, .lr = 0.1, .weight_decay = 5e-4},
                                           .crops = {.size = 32, .min_scale = 0.2},

@@ -13,6 +13,7 @@ namespace doppel::methods {
 struct ResslDefaults : SimclrDefaults {
     static constexpr std::int64_t epochs = 200;
     static constexpr double base_lr = 0.05, strength = 0.5, min_scale = 0.2;
+    static constexpr bool pillow_blur = true;
 };
 
 /// Options of ReSSL. Defaults: the authors' for ImageNet.
@@ -20,14 +21,14 @@ struct ResslOptions {
     Training<ResslDefaults> train{};
     Crops<ResslDefaults> crops{};
     Colors<ResslDefaults> colors{};
-    double warmup = 5 / 200.;
+    double warmup = 5;
     double temperature = 0.1;          ///< of the online branch's relations
     double target_temperature = 0.04;  ///< below the online branch's
     double momentum = 0.999;           ///< CIFAR-10: 0.99
     std::int64_t queue = 131072;       ///< CIFAR-10: 4096
     std::int64_t hidden = 4096;
     std::int64_t out = 512;
-    bool zero_init = true;
+    bool zero_init = false;
 
     static constexpr auto fields() {
         using O = ResslOptions;
@@ -51,8 +52,7 @@ inline constexpr ResslOptions ressl_small{.train = {.epochs = 100, .batch_size =
                                           .momentum = 0.99,
                                           .queue = 4096,
                                           .hidden = 1024,
-                                          .out = 128,
-                                          .zero_init = false};
+                                          .out = 128};
 
 /// ReSSL with `encoder`, an EMA target and a projector of two layers without BatchNorm.
 /// Differs: the authors shuffle the target's BatchNorm over 8 GPUs; here it sees its batch as it is.
@@ -67,9 +67,8 @@ auto ressl(Encoder encoder, const ResslOptions& o = {}) {
                   .target = targets::Ema{.schedule = schedules::Constant{o.momentum}, .timing = targets::EmaTiming::before_forward},
                   .queue = queues::Fifo{.capacity = o.queue},
                   .loss = losses::Ressl{.temperature = o.temperature, .target_temperature = o.target_temperature}};
-    auto preset = simclr_preset("ressl", std::move(recipe), o);
-    preset.views = views::ressl(simclr_pipeline(o, image::Filter::bilinear));
-    return preset;
+    return preset_of("ressl", std::move(recipe), views::ressl(simclr_pipeline(o, image::Filter::bilinear)),
+                     optim::Sgd{.weight_decay = o.train.weight_decay}, warmup_cosine(o.train, o.warmup), o);
 }
 
 }  // namespace doppel::methods

@@ -15,6 +15,7 @@ namespace doppel::methods {
 struct SimsiamDefaults : Defaults {
     static constexpr std::int64_t batch_size = 512;
     static constexpr double base_lr = 0.05, min_scale = 0.2;
+    static constexpr bool pillow_blur = true;
 };
 
 /// Options of SimSiam. Defaults: the paper's for ImageNet.
@@ -65,9 +66,7 @@ auto simsiam(Encoder encoder, const SimsiamOptions& o = {}) {
                   .loss = losses::Simsiam{}};
     optim::Sgd sgd{.weight_decay = o.train.weight_decay, .decay_norm_and_bias = true};
     if (o.fix_predictor_lr) sgd.except = {{.matches = "predictor.", .peak_lr = true}};
-    return preset_of("simsiam", std::move(recipe), views::moco_v2(o.crops),
-                     std::move(sgd),
-                     warmup_cosine(o.train, o.warmup), o);
+    return preset_of("simsiam", std::move(recipe), views::moco_v2(o.crops), std::move(sgd), warmup_cosine(o.train, o.warmup), o);
 }
 
 }  // namespace doppel::methods

@@ -14,6 +14,7 @@ namespace doppel::methods {
 struct SwavDefaults : Defaults {
     static constexpr std::int64_t epochs = 200;
     static constexpr double base_lr = 0.6, weight_decay = 1e-6, min_scale = 0.14, local_max_scale = 0.14;
+    static constexpr bool pillow_blur = true;
 };
 
 /// Options of SwAV. Defaults: the authors' for batches of 256; swav_large holds those for 4096.
@@ -43,7 +44,7 @@ struct SwavOptions {
             options::group(&O::train), options::group(&O::crops), options::group(&O::locals),
             field(&O::strength, "strength", "strength of the color jitter", between(0, 2.5)), warmup_field(&O::warmup),
             field(&O::warmup_start, "warmup-start", "learning rate at the start, as a share of the peak", options::fraction),
-            field(&O::optimizer, "optimizer", "lars (LARC, on all parameters) or adam"),
+            optimizer_field(&O::optimizer, "lars (LARC, on all parameters) or adam"),
             field(&O::prototypes, "prototypes", "prototypes that views are assigned to", between(2, 1 << 20)),
             temperature_field(&O::temperature, "temperature of the predictions"),
             field(&O::epsilon, "epsilon", "how soft the assignments are", options::above(0, 10)),
@@ -57,7 +58,7 @@ struct SwavOptions {
 };
 
 /// The authors' values for 4096 images per step: no queue.
-inline constexpr SwavOptions swav_large{.train = {.epochs = 100, .batch_size = 4096, .base_lr = 0.3}, .warmup = 0.1, .queue = 0};
+inline constexpr SwavOptions swav_large{.train = {.epochs = 100, .batch_size = 4096, .base_lr = 0.3}, .warmup = 10, .queue = 0};
 
 /// For images of about 32 px: few prototypes, sharper assignments, a smaller head, two local views, larger crops, weaker
 /// colors, Adam, no queue; for short runs on small sets. With epsilon 0.05 these start from assignments that are nearly even,
@@ -75,14 +76,13 @@ inline constexpr SwavOptions swav_small{.train = {.epochs = 100, .batch_size = 6
 
 /// SwAV with `encoder`, trained by LARC, which adapts and decays all parameters, or by Adam. One encoder pass for each size
 /// of views, one pass of the projector over all. The linear layers have biases.
+/// Differs: the authors' warm-up reaches the peak one step earlier.
 /// Source: Caron, Misra, Mairal, Goyal, Bojanowski, Joulin, "Unsupervised Learning of Visual Features by Contrasting Cluster
 /// Assignments", 2020, arXiv:2006.09882, section 4 and appendix A, and the authors' code.
 ///
 ///     auto preset = methods::swav(encoders::ResNet{.depth = 18, .stem = Stem::cifar}, methods::swav_small);
 template <class Encoder>
 auto swav(Encoder encoder, const SwavOptions& o = {}) {
-    require(o.optimizer == Optimizer::lars || o.optimizer == Optimizer::adam, "swav: optimizer must be lars or adam, got ",
-            options::name_of(o.optimizer));
     Recipe recipe{.encoder = std::move(encoder),
                   .projector = heads::Mlp{.hidden = {o.hidden}, .out = o.out, .bias = heads::Bias::always},
                   .loss = losses::Swav{.prototypes = {o.prototypes},
@@ -91,22 +91,18 @@ auto swav(Encoder encoder, const SwavOptions& o = {}) {
                                        .queue = o.queue,
                                        .queue_from = o.queue_from},
                   .layout = {.join_views = true, .join_heads = true}};
-    optim::AnyOptimizerSpec optimizer = optim::Lars{.weight_decay = o.train.weight_decay, .rule = optim::Lars::Rule::larc};
-    if (o.optimizer == Optimizer::adam)
-        optimizer = optim::AdamW{.weight_decay = o.train.weight_decay, .decay_norm_and_bias = true, .decoupled = false};
-    std::vector<optim::Freeze> frozen;
-    if (o.frozen_prototypes > 0) frozen.push_back({.matches = "loss.prototypes", .epochs = o.frozen_prototypes});
-    auto preset = preset_of("swav", std::move(recipe), views::swav({.crops = o.crops,
+    const optim::Lars larc{.weight_decay = o.train.weight_decay, .rule = optim::Lars::Rule::larc};
+    const optim::AdamW adam{.weight_decay = o.train.weight_decay, .decay_norm_and_bias = true, .decoupled = false};
+    auto views = views::swav({.crops = o.crops,
                               .locals = o.locals.count,
                               .local_size = o.locals.size,
                               .local_min_scale = o.locals.min_scale,
                               .local_max_scale = o.locals.max_scale,
-                              .strength = o.strength}), std::move(optimizer), [train = o.train, warmup = o.warmup, start = o.warmup_start](std::int64_t images) {
-            const double peak = train.peak_lr(images);
-            return schedules::WarmupCosine{
-                .peak = peak, .warmup_fraction = warmup, .final = peak / 1000, .start = peak * start};
-        }, o);
-    preset.frozen = std::move(frozen);
+                              .strength = o.strength});
+    auto preset = preset_of("swav", std::move(recipe), std::move(views),
+                            optimizer_of("swav", o.optimizer, {{Optimizer::lars, larc}, {Optimizer::adam, adam}}),
+                            warmup_cosine(o.train, o.warmup, 1e-3, o.warmup_start), o);
+    if (o.frozen_prototypes > 0) preset.frozen = {{.matches = "loss.prototypes", .epochs = o.frozen_prototypes}};
     return preset;
 }
 

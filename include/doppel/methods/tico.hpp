@@ -16,22 +16,23 @@ struct TicoDefaults : Defaults {
     static constexpr double base_lr = 0.2, weight_decay = 1.5e-6;
 };
 
-/// Options of TiCo. Defaults: lightly's training for ImageNet, whose rates are BYOL's for 1000 epochs.
+/// Options of TiCo. Defaults: the paper's loss; schedule, learning rate, decay and momentum of lightly's ImageNet benchmark,
+/// whose rate and decay are BYOL's for 1000 epochs, and whose momentum is BYOL's for 100 and 300.
 struct TicoOptions {
     Training<TicoDefaults> train{};
     Crops<TicoDefaults> crops{};
-    double warmup = 0.1;     ///< 10 epochs
+    double warmup = 10;
     double momentum = 0.99;
     double beta = 0.9;
-    double rho = 8;
+    double rho = 8;          ///< the paper's; lightly: 20
     std::int64_t hidden = 4096;
     std::int64_t out = 256;
-    bool zero_init = true;
+    bool zero_init = true;   ///< as BYOL's code; lightly: not
 
     static constexpr auto fields() {
         using O = TicoOptions;
         return std::tuple(options::group(&O::train), options::group(&O::crops), warmup_field(&O::warmup),
-                          momentum_field(&O::momentum, "EMA momentum of the target at the start; rises to 1 by half a cosine"),
+                          target_momentum_field(&O::momentum),
                           options::field(&O::beta, "beta", "share of the old covariance when it is updated", options::fraction),
                           options::field(&O::rho, "rho", "weight of the covariance term", options::between(0, 1000)),
                           hidden_field(&O::hidden), out_field(&O::out), zero_init_field(&O::zero_init));
@@ -41,6 +42,7 @@ struct TicoOptions {
 /// For images of about 32 px: a smaller head and batch, a higher learning rate, a target that follows quickly.
 inline constexpr TicoOptions tico_small{.train = {.batch_size = 64, .base_lr = 8},
                                         .crops = {.size = 32, .min_scale = 0.2},
+                                        .warmup = 0.1,
                                         .momentum = 0.9,
                                         .hidden = 512,
                                         .out = 128,
@@ -48,8 +50,9 @@ inline constexpr TicoOptions tico_small{.train = {.batch_size = 64, .base_lr = 8
 
 /// TiCo with `encoder`: the online branch sees one view, an EMA target the other; no predictor. Views are BYOL's; trained by
 /// LARS.
+/// Differs: lightly updates the target before the forward pass, and its LARS is LARC without biases and normalization.
 /// Source: Zhu, Moraes, Karakulak, Sobol, Canziani, LeCun, "TiCo", 2022, arXiv:2206.10698, section 4, and lightly's
-/// projection head, loss and ImageNet benchmark.
+/// ImageNet benchmark. There is no authors' code.
 ///
 ///     auto preset = methods::tico(encoders::ResNet{.depth = 18, .stem = Stem::cifar}, methods::tico_small);
 template <class Encoder>
@@ -60,11 +63,8 @@ auto tico(Encoder encoder, const TicoOptions& o = {}) {
                   .target = targets::Ema{.schedule = schedules::Cosine{.from = o.momentum, .to = 1},
                                          .timing = targets::EmaTiming::after_step},
                   .loss = losses::Tico{.beta = o.beta, .rho = o.rho}};
-    auto views = views::byol(o.crops);
-    views.name = "tico";
-    return preset_of("tico", std::move(recipe), std::move(views),
-                     optim::Lars{.weight_decay = o.train.weight_decay},
-                     warmup_cosine(o.train, o.warmup), o);
+    return preset_of("tico", std::move(recipe), views::byol(o.crops, "tico"),
+                     optim::Lars{.weight_decay = o.train.weight_decay}, warmup_cosine(o.train, o.warmup), o);
 }
 
 }  // namespace doppel::methods

@@ -11,7 +11,7 @@ namespace doppel::methods {
 struct VicregOptions {
     Training<BarlowTwinsDefaults> train{};  ///< paper: 1000 epochs, batches of 2048; authors for 100 epochs: base_lr 0.3
     Crops<BarlowTwinsDefaults> crops{};
-    double warmup = 0.1;                    ///< paper: 10 epochs
+    double warmup = 10;
     Optimizer optimizer = Optimizer::lars;  ///< or sgd
     double invariance = 25;                 ///< λ
     double variance = 25;                   ///< μ
@@ -25,7 +25,7 @@ struct VicregOptions {
         using O = VicregOptions;
         constexpr auto weight = options::between(0, 1000);
         return std::tuple(options::group(&O::train), options::group(&O::crops), warmup_field(&O::warmup),
-                          options::field(&O::optimizer, "optimizer", "lars or sgd"),
+                          optimizer_field(&O::optimizer),
                           options::field(&O::invariance, "invariance", "weight of the distance between views", weight),
                           options::field(&O::variance, "variance", "weight of the hinge on each dimension's deviation", weight),
                           options::field(&O::covariance, "covariance", "weight of the covariances", weight),
@@ -60,11 +60,11 @@ auto vicreg(Encoder encoder, const VicregOptions& o = {}) {
                                          .variance = o.variance,
                                          .covariance = o.covariance,
                                          .convention = o.sum_variance ? Convention::paper : Convention::code}};
-    auto views = views::byol(o.crops);
-    views.name = "vicreg";
-    return preset_of("vicreg", std::move(recipe), std::move(views),
-                     lars_or_sgd("vicreg", o),
-                     warmup_cosine(o.train, o.warmup, 1000), o);
+    auto optimizer = optimizer_of("vicreg", o.optimizer,
+                                  {{Optimizer::lars, optim::Lars{.weight_decay = o.train.weight_decay}},
+                                   {Optimizer::sgd, optim::Sgd{.weight_decay = o.train.weight_decay}}});
+    return preset_of("vicreg", std::move(recipe), views::byol(o.crops, "vicreg"), std::move(optimizer),
+                     warmup_cosine(o.train, o.warmup, 1e-3), o);
 }
 
 }  // namespace doppel::methods

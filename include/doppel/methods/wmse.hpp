@@ -13,14 +13,14 @@ namespace doppel::methods {
 
 struct WmseDefaults : Defaults {
     static constexpr std::int64_t batch_size = 512;
-    static constexpr double lr = 2e-3, weight_decay = 1e-6, min_scale = 0.2;
+    static constexpr double lr = 2e-3, base_lr = 1e-3, weight_decay = 1e-6, min_scale = 0.2;
 };
 
 /// Options of W-MSE. Defaults: the authors' for STL-10 and Tiny ImageNet.
 struct WmseOptions {
-    FixedTraining<WmseDefaults> train{};  ///< authors: 1000 epochs, 2000 for STL-10; CIFAR-10: lr 3e-3
+    Training<WmseDefaults> train{};  ///< authors: 1000 epochs, 2000 for STL-10; CIFAR-10: lr 3e-3
     Crops<WmseDefaults> crops{};
-    double warmup = 0.01;                 ///< authors: 500 steps
+    double warmup = 2.5;                  ///< authors: 500 steps, about 2.5 epochs of STL-10's 105,000 images
     int views = 2;                        ///< authors: 2, and 4 with half as many images
     std::int64_t w_size = 256;            ///< CIFAR-10: 128
     std::int64_t iterations = 4;          ///< CIFAR-10 and 4 views: 1

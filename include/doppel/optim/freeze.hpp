@@ -4,6 +4,7 @@
 
 #include <doppel/core/error.hpp>
 #include <doppel/core/tensor.hpp>
+#include <doppel/core/training_step.hpp>
 #include <doppel/optim/groups.hpp>
 
 #include <algorithm>
@@ -31,6 +32,15 @@ struct Freeze {
         require(epochs >= 0 && std::isfinite(epochs) && steps >= 0, "optim::Freeze: '", matches,
                 "': epochs and steps must not be negative, got ", epochs, " and ", steps);
         return std::max(steps, static_cast<std::int64_t>(std::llround(epochs * static_cast<double>(steps_per_epoch))));
+    }
+
+    /// Returns a warning if the parameters are frozen for the whole run.
+    std::string begin(const Horizon& run) const {
+        if (run.steps <= 0 || until(run.steps_per_epoch) < run.steps) return {};
+        std::ostringstream text;
+        text << "optim::Freeze: " << describe() << " in a run of " << run.steps
+             << (run.steps == 1 ? " step" : " steps") << ": they are never trained; train longer or freeze them for less";
+        return text.str();
     }
 
     /// Returns "'projector.last' for 1 epoch", for config.json.

@@ -20,10 +20,11 @@ namespace doppel::options {
 /// Values that a method's defaults start from; a method hides those that are different.
 struct Defaults {
     static constexpr std::int64_t epochs = 100, batch_size = 256;
-    static constexpr double lr = 0, base_lr = 0, weight_decay = 1e-4, warmup = 0.1;
+    static constexpr double lr = 0, base_lr = 0, weight_decay = 1e-4;
     static constexpr int size = 224;
     static constexpr double min_scale = 0.08, local_min_scale = 0.05, local_max_scale = 0.4;
     static constexpr int locals = 6;
+    static constexpr bool pillow_blur = false;
 };
 
 /// How long, in which batches and with which learning rate a method is trained. The rate follows the batch size.
@@ -48,40 +49,23 @@ struct Training {
     }
 };
 
-/// The same where the learning rate does not follow the batch size.
-template <class D>
-struct FixedTraining {
-    std::int64_t epochs = D::epochs;
-    std::int64_t batch_size = D::batch_size;
-    double lr = D::lr;
-    double weight_decay = D::weight_decay;
-
-    double peak_lr(std::int64_t) const { return lr; }
-
-    static constexpr auto fields() {
-        return std::tuple(
-            field(&FixedTraining::epochs, "epochs", "passes over the training images", between(1, 1e9)),
-            field(&FixedTraining::batch_size, "batch-size", "images per step", between(2, 1e9)),
-            field(&FixedTraining::lr, "lr", "peak learning rate, for any batch size", above(0, 1e6)),
-            field(&FixedTraining::weight_decay, "weight-decay", "weight decay", fraction));
-    }
-};
-
 /// The views' size and the crops they are cut from.
 template <class D>
 struct Crops {
     int size = D::size;
     int channels = 3;
     double min_scale = D::min_scale;
+    bool pillow_blur = D::pillow_blur;
 
-    operator CropOptions() const { return {size, min_scale, channels}; }  // NOLINT: implicit by intent
+    operator CropOptions() const { return {size, min_scale, channels, pillow_blur}; }  // NOLINT: implicit by intent
     bool small() const { return CropOptions(*this).small(); }
 
     static constexpr auto fields() {
         return std::tuple(field(&Crops::size, "size", "side of the (global) views", between(1, 4096), "px"),
                           field(&Crops::channels, "channels", "3, or 1 for gray images", between(1, 3)),
                           field(&Crops::min_scale, "min-scale", "smallest share of the image's area that a (global) crop takes",
-                                above(0, 1)));
+                                above(0, 1)),
+                          field(&Crops::pillow_blur, "pillow-blur", "where views are blurred, as Pillow does: by three box filters"));
     }
 };
 

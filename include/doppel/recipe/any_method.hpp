@@ -48,6 +48,8 @@ public:
     /// images [B, C, H, W] → features [B, F] of one of the encoders, in the mode it is in.
     Tensor features(const Tensor& images, Network which) const { return self_->features(images, which); }
     std::int64_t feature_dim() const { return self_->feature_dim(); }
+    /// Whether the loss trains on labels.
+    bool uses_labels() const { return self_->uses_labels(); }
     /// Parameters that the optimizer trains, by name.
     std::vector<std::pair<std::string, Tensor>> trainable() const {
         std::vector<std::pair<std::string, Tensor>> list;
@@ -72,6 +74,7 @@ private:
         virtual std::shared_ptr<torch::nn::Module> encoder(Network) const = 0;
         virtual Tensor features(const Tensor&, Network) const = 0;
         virtual std::int64_t feature_dim() const = 0;
+        virtual bool uses_labels() const = 0;
     };
     template <class R>
     struct Model final : Interface {
@@ -95,6 +98,7 @@ private:
         }
         Tensor features(const Tensor& images, Network which) const override { return network(which)->forward(images); }
         std::int64_t feature_dim() const override { return method->feature_dim(); }
+        bool uses_labels() const override { return contracts::UsesLabels<decltype(R::loss)>; }
         mutable Method<R> method;
     };
     std::shared_ptr<Interface> self_;

@@ -51,7 +51,6 @@ struct RunOptions {
     std::int64_t knn_every = 0, k = 20;
     bool strict = false;
     std::string title{};                ///< of the method, for people; empty: the preset's name
-    bool uses_labels = false;           ///< the method looks at labels: the report says so
     EncoderInfo encoder{};              ///< where the recipe does not tell (AnyPreset): see encoder_info()
     nlohmann::ordered_json record = nlohmann::ordered_json::object();  ///< more for config.json: the command line, …
 
@@ -64,7 +63,7 @@ struct RunOptions {
                   options::at_least(0)),
             field(&O::k, "k", "neighbors that vote in k-NN", options::between(1, 1e6)),
             field(&O::strict, "strict", "end with an error at a damaged image, instead of skipping it"),
-            options::hidden(&O::title), options::hidden(&O::uses_labels), options::hidden(&O::encoder),
+            options::hidden(&O::title), options::hidden(&O::encoder),
             options::hidden(&O::record));
     }
 };

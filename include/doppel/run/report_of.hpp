@@ -22,12 +22,13 @@
 namespace doppel::run {
 
 /// A sentence or two under the title.
-inline std::string summary_text(const Context& run, const RunResult& result) {
+inline std::string summary_text(const Context& run, const train::Trainer& trainer, const RunResult& result) {
+    const bool labels = trainer.method().uses_labels();
     return fmt::format("{} was trained {} labels on {} images for {} epochs ({} steps, {}). {}", run.encoder.text,
-                       run.options.uses_labels ? "with" : "without", run.data.train.size(), run.preset.epochs,
+                       labels ? "with" : "without", run.data.train.size(), run.preset.epochs,
                        result.training.steps, train::duration_text(result.training.seconds),
                        !run.labeled ? "The images have no labels, so the features are shown, not scored."
-                       : run.options.uses_labels ? "The labels of the validation images were used only to evaluate the features."
+                       : labels ? "The labels of the validation images were used only to evaluate the features."
                                                  : "Labels were used only afterwards, to evaluate the features.");
 }
 
@@ -121,7 +122,7 @@ inline std::vector<eval::Figure> figures(const train::Metrics& end, std::int64_t
 /// Everything but the pictures.
 inline eval::Report report_of(const Context& run, const train::Trainer& trainer, const RunResult& result) {
     return {.title = run.title() + " on " + run.data.name,
-            .summary = summary_text(run, result),
+            .summary = summary_text(run, trainer, result),
             .measures = headline(run, result.metrics),
             .facts = facts(run, trainer, result),
             .curves = curves(run),

@@ -17,6 +17,8 @@ namespace doppel::schedules {
 /// A stateless function of the optimizer step, so checkpoints need not store it. Lambdas are schedules:
 ///
 ///     [](const TrainingStep& at) { return at.step < 100 ? 0.0 : 0.1; }
+///
+/// Optional members: describe(), and begin(horizon), which returns a warning about a run of that length or "".
 template <class S>
 concept Schedule = requires(const S& schedule, const TrainingStep& at) {
     { schedule(at) } -> std::convertible_to<double>;
@@ -42,6 +44,9 @@ public:
     /// Returns one line for logs and config.json; "custom" if the schedule has no describe().
     std::string describe() const { return self_->describe(); }
 
+    /// Returns a warning about a run of that length, else "".
+    std::string begin(const Horizon& run) const { return self_->begin(run); }
+
 private:
     struct Fixed {
         double value = 0;
@@ -56,6 +61,7 @@ private:
         virtual ~Interface() = default;
         virtual double value(const TrainingStep&) const = 0;
         virtual std::string describe() const = 0;
+        virtual std::string begin(const Horizon&) const = 0;
     };
     template <class S>
     struct Model final : Interface {
@@ -66,6 +72,12 @@ private:
                 return schedule.describe();
             else
                 return "custom";
+        }
+        std::string begin(const Horizon& run) const override {
+            if constexpr (requires { { schedule.begin(run) } -> std::convertible_to<std::string>; })
+                return schedule.begin(run);
+            else
+                return {};
         }
         S schedule;
     };

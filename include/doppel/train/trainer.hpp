@@ -42,8 +42,9 @@ data::Dataset dataset_from(Images&& images) {
 ///     lr → views → forward under autocast → loss in float32 → backward → freeze, clip → optimizer → commit
 ///
 /// A step whose loss or gradients are not finite is skipped and leaves no trace in weights, optimizer, statistics and
-/// queues; for this one value per step is read from the device. Order of images, their views and a restored run are the
-/// same bit for bit on the CPU, whatever the number of workers. If a step throws, the run is as it was before that step.
+/// queues; for this the trainer reads one value per step from the device (a method may read more). Order of images, their
+/// views and a restored run are the same bit for bit on the CPU, whatever the number of workers. If a step throws, the run is
+/// as it was before that step.
 /// Throws Error for options out of range, a preset without learning rate, a checkpoint of another run, files that fail.
 ///
 ///     train::Trainer trainer(preset, photos, {.seed = 1});

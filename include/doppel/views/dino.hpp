@@ -17,6 +17,7 @@ struct DinoPipeline {
     double global_min_scale = 0.4;                        ///< smallest share of the image's area of a global view
     double local_min_scale = 0.05, local_max_scale = 0.4;  ///< shares of the area of a local view
     int channels = 3;                                     ///< of the views: 3 or 1
+    bool pillow_blur = false;                             ///< blur as Pillow does, as the authors
 };
 
 /// Two global views and some local ones: crop, flip, jitter (0.4, 0.4, 0.2, 0.1; p 0.8), gray (p 0.2), blur, solarize.
@@ -31,8 +32,9 @@ inline Views dino(const DinoPipeline& o = {}) {
     require(o.local_min_scale > 0 && o.local_min_scale <= o.local_max_scale && o.local_max_scale <= 1,
             "dino: the local views' scales must lie above 0 and at most at 1, the smaller first, got ",
             o.local_min_scale, " and ", o.local_max_scale);
-    PipelineSpec first = paper_spec({.size = o.size, .min_scale = o.global_min_scale, .channels = o.channels},
-                                    image::Filter::bicubic);
+    PipelineSpec first = paper_spec(
+        {.size = o.size, .min_scale = o.global_min_scale, .channels = o.channels, .pillow_blur = o.pillow_blur},
+        image::Filter::bicubic);
     first.jitter = {.brightness = 0.4, .contrast = 0.4, .saturation = 0.2, .hue = 0.1, .p = 0.8};
     PipelineSpec second = first, local = first;
     if (o.size >= 64) first.blur.p = 1, second.blur.p = 0.1;

@@ -17,6 +17,8 @@ struct SimclrPipeline {
     double strength = 1.0;
     /// Probability of blur, 0 … 1; 0.5 at ImageNet size, 0 at 32 px.
     double blur = 0.5;
+    /// A sampled Gaussian, as in the paper's TensorFlow code, or Pillow's box filters.
+    image::Blur blur_kind = image::Blur::gaussian;
     /// Area of the crop.
     Range scale{0.08, 1};
     /// Aspect ratio of the crop.
@@ -41,7 +43,7 @@ inline PipelineSpec simclr_spec(const SimclrPipeline& options = {}) {
             .ratio = options.ratio,
             .filter = options.filter,
             .jitter = {.brightness = 0.8 * s, .contrast = 0.8 * s, .saturation = 0.8 * s, .hue = 0.2 * s},
-            .blur = {.p = options.blur},
+            .blur = {.p = options.blur, .kind = options.blur_kind},
             .order = {Stage::crop, Stage::flip, Stage::jitter, Stage::gray, Stage::blur},
             .normalize = options.normalize,
             .channels = options.channels};

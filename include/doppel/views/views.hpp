@@ -155,7 +155,7 @@ inline PipelineSpec paper_spec(const CropOptions& o, image::Filter filter) {
     return {.size = o.size,
             .scale = {o.min_scale, 1},
             .filter = o.small() ? image::Filter::bilinear : filter,
-            .blur = {.p = o.small() ? 0 : 0.5},
+            .blur = {.p = o.small() ? 0 : 0.5, .kind = o.pillow_blur ? image::Blur::boxes : image::Blur::gaussian},
             .normalize = o.small() ? augment::cifar10_normalize : augment::imagenet_normalize,
             .channels = o.channels};
 }

@@ -59,7 +59,7 @@ inline int train(const std::vector<std::string>& words, const std::string& progr
     ProgramOptions own;
     DataOptions data_options;
     EncoderOptions encoder_options{.arch = entry.about.arch};
-    run::RunOptions run_options{.train = {.seed = 1}, .title = entry.about.title, .uses_labels = entry.about.labels};
+    run::RunOptions run_options{.train = {.seed = 1}, .title = entry.about.title};
     const auto own_rows = options::rows_of(own), data_rows = options::rows_of(data_options),
                encoder_rows = options::rows_of(encoder_options), run_rows = options::rows_of(run_options);
     const auto sections = [&](const std::vector<options::Row>& method) {

@@ -54,6 +54,7 @@ struct Layout {
 struct Loaded {
     Dataset data;
     std::string format;
+    std::string note{};  // ", its training images", where these are read as a validation split, or the other way round
 };
 
 inline std::string counted(std::int64_t images) {
@@ -291,8 +292,11 @@ inline Loaded load(Part& part, bool unlabeled = false, const std::vector<std::st
     if (!std::filesystem::is_directory(part.path)) return load_file(part.path);
     if (part.tree.total == 0)
         for (const Split split : {part.split, part.split == Split::train ? Split::test : Split::train}) {
-            if (!cifar_files(part.path, split).empty()) return {Cifar10(part.path, split), "CIFAR-10 binaries"};
-            if (!idx_images(part.path, split).empty()) return {idx_folder(part.path, split), "IDX files"};
+            const std::string note = split == part.split     ? ""
+                                     : split == Split::train ? ", its training images"
+                                                             : ", its test images";
+            if (!cifar_files(part.path, split).empty()) return {Cifar10(part.path, split), "CIFAR-10 binaries", note};
+            if (!idx_images(part.path, split).empty()) return {idx_folder(part.path, split), "IDX files", note};
         }
     unwrap(part.tree, classes, /*part=*/true);
     ImageFolder images(part.tree, {.labels = !unlabeled}, "data");

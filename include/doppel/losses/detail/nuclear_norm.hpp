@@ -75,7 +75,7 @@ public:
 /// Shapes: float32 or float64 [..., N, D] → [...]. First derivatives only.
 /// Numerics: float64, in which squaring loses no precision of float32 inputs; singular values below √(max(N, D)·2⁻⁵²)
 /// of the largest count as zero (2e-7 for 128 × 128). Non-finite values yield NaN and do not throw.
-/// Syncs with the device only for the status of the decomposition.
+/// Waits for the device, once per decomposition, to read its status.
 ///
 /// Not named nuclear_norm, since argument-dependent lookup would find at::nuclear_norm too.
 ///

@@ -51,7 +51,7 @@ DOPPEL_BODY const std::vector<MethodEntry>& all() {
               DclwOptions{}, dclw_small, [](auto e, const auto& o) { return dclw(e, o); }),
         method_entry({"nnclr", "NNCLR", "The nearest neighbor among past images is the positive.", "arXiv:2104.14548"}, NnclrOptions{},
               nnclr_small, [](auto e, const auto& o) { return nnclr(e, o); }),
-        method_entry({"supcon", "SupCon", "SimCLR with labels: all images of a class are positives.", "arXiv:2004.11362", "resnet18", true},
+        method_entry({"supcon", "SupCon", "SimCLR with labels: all images of a class are positives.", "arXiv:2004.11362"},
               SupconOptions{}, supcon_small, [](auto e, const auto& o) { return supcon(e, o); }),
         method_entry({"directclr", "DirectCLR", "SimCLR on a part of the features, without a projector.", "arXiv:2110.09348"},
               DirectclrOptions{}, directclr_small, [](auto e, const auto& o) { return directclr(e, o); }),

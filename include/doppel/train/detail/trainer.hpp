@@ -100,7 +100,10 @@ DOPPEL_BODY Trainer::Trainer(AnyPreset preset, data::Dataset images, TrainOption
       generators_(device_),
       identity_(detail::identity_of(preset_, images_, options_, lr_, precision_)),
       loss_sum_(at::zeros({}, at::TensorOptions(device_).dtype(at::kFloat))) {
-    if (auto doubt = preset_.optimizer.check_learning_rate(schedules::peak(lr_, horizon_)); !doubt.empty()) warn(std::move(doubt));
+    std::vector<std::string> doubts{preset_.optimizer.check_learning_rate(schedules::peak(lr_, horizon_)), lr_.begin(horizon_)};
+    for (const auto& freeze : preset_.frozen) doubts.push_back(freeze.begin(horizon_));
+    for (auto& doubt : doubts)
+        if (!doubt.empty()) warn(std::move(doubt));
     for (const auto& [name, value] : method_.counters())
         if (name == "step") step_ = value;
     require(step_, "train: the method does not count its steps");
