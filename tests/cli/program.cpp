@@ -334,3 +334,42 @@ TEST_CASE("a data set is named by its folder, also with a slash behind it") {
     CHECK(cli::data_name({.data = "."}) == fs::current_path().filename().string());
     CHECK(cli::data_name({}) == "the embedded images");
 }
+
+TEST_CASE("a run goes on with its own images: for a lost one another stands in, another one under its name is refused") {
+    TemporaryFolder folder;
+    const auto photos = folder / "photos", out = folder / "run";
+    save_images(photos / "a", 20);
+    save_images(photos / "b", 20, 80);
+    const auto with = [&](std::vector<std::string> more) {
+        auto all = quick(out, {"--data", photos.string()});
+        all.erase(std::find(all.begin(), all.end(), "--epochs"), std::find(all.begin(), all.end(), "--batch-size"));
+        all.insert(all.end(), more.begin(), more.end());
+        return simclr(all);
+    };
+    const auto first = with({"--epochs", "1"});
+    INFO(first.err);
+    REQUIRE(first.status == 0);
+    const auto listed = read_text(out / "images.tsv");
+    CHECK(mentions(listed, {"train\tdata\t0\t", "validation\tdata\t1\t"}));
+    // One image of each part is lost, and there is a new one.
+    const auto path_in = [&](const std::string& part) {
+        const auto line = listed.substr(listed.find("\n" + part + "\tdata") + 1);
+        const auto text = line.substr(0, line.find('\n'));
+        return photos / text.substr(text.rfind('\t') + 1);
+    };
+    fs::remove(path_in("train"));
+    fs::remove(path_in("validation"));
+    save_images(photos / "c", 5);
+    const auto second = with({"--epochs", "2", "--resume", out.string()});
+    INFO(second.err);
+    CHECK(second.status == 0);
+    CHECK(mentions(second.err, {"36 training and 4 validation images, 2 classes", path_in("train").string(), "gone since the run began"}));
+    CHECK(read_text(out / "images.tsv") == listed);
+    CHECK(mentions(read_text(out / "skipped.jsonl"), {path_in("train").filename().string(), path_in("validation").filename().string()}));
+    const auto config = read_text(out / "config.json");
+    write_bytes(path_in("train"), "another one");
+    const auto third = with({"--epochs", "3", "--resume", out.string()});
+    CHECK(third.status == 2);
+    CHECK(mentions(third.err, {path_in("train").string() + " has 11 bytes", "the same images"}));
+    CHECK(read_text(out / "config.json") == config);
+}

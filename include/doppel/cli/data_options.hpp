@@ -5,6 +5,7 @@
 #include <doppel/core/error.hpp>
 #include <doppel/data/damaged_images.hpp>
 #include <doppel/data/embedded.hpp>
+#include <doppel/data/image_list.hpp>
 #include <doppel/data/open.hpp>
 #include <doppel/encoders/by_name.hpp>
 #include <doppel/options/rows.hpp>
@@ -12,9 +13,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -79,20 +82,30 @@ inline encoders::ByName encoder_of(const EncoderOptions& o, int size, int channe
     } catch (const Error& problem) { fail("--arch ", o.arch, ": ", problem.what()); }
 }
 
-/// Opens training and validation images. Throws Error for what is no data set.
-inline data::Splits open_data(const DataOptions& o, std::uint64_t seed) {
+/// Opens training and validation images. `list` is the list of images of a run that goes on (images.tsv): the same images
+/// again, if it is there and was made with the same options. Throws Error for what is no data set.
+inline data::Splits open_data(const DataOptions& o, std::uint64_t seed, const std::filesystem::path& list = {}) {
     if (o.data != "embedded") {
         require(std::filesystem::exists(o.data), "--data: ", o.data,
                 ": no such file or folder; expected a folder, a file, or 'embedded'");
         const auto path = [](const std::string& text) {
             return text.empty() ? std::nullopt : std::optional<std::filesystem::path>(text);
         };
-        return data::open(o.data, path(o.val),
-                          {.seed = seed,
-                           .folders = o.folders,
-                           .unlabeled = o.unlabeled,
-                           .bank = path(o.bank),
-                           .progress = {.say = [](const std::string& line) { run::say("{}", line); }}});
+        const data::Roots roots{.data = o.data, .val = o.val, .bank = o.bank};
+        std::ostringstream options;
+        options << "seed " << seed << ", folders " << option_names(o.folders)[static_cast<std::size_t>(o.folders)] << ", unlabeled "
+                << o.unlabeled;
+        for (const auto& [name, other] : {std::pair("val", o.val), std::pair("bank", o.bank)})
+            if (!other.empty()) options << ", " << name << ' ' << std::filesystem::weakly_canonical(other).string();
+        if (auto kept = data::load_list(list, roots, options.str())) return *std::move(kept);
+        auto splits = data::open(o.data, path(o.val),
+                                 {.seed = seed,
+                                  .folders = o.folders,
+                                  .unlabeled = o.unlabeled,
+                                  .bank = path(o.bank),
+                                  .progress = {.say = [](const std::string& line) { run::say("{}", line); }}});
+        splits.list = data::save_list(splits, roots, options.str());
+        return splits;
     }
     require(o.val.empty(), "--val goes with --data PATH; the embedded images make their own validation set");
     for (const auto& [name, given] : {std::pair("--bank", !o.bank.empty()), std::pair("--folders", o.folders != data::Folders::automatic),

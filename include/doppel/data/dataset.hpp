@@ -8,6 +8,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -63,6 +64,12 @@ concept ListedSource = ImageSource<D> && requires(const D& d) {
     { d.fingerprint() } -> std::convertible_to<std::string>;
 };
 
+/// A source of image files: path(i) is that of image i, empty if it has none.
+template <class D>
+concept FileSource = ImageSource<D> && requires(const D& d, std::int64_t i) {
+    { d.path(i) } -> std::convertible_to<std::filesystem::path>;
+};
+
 /// Type-erased image source, cheap to copy (copies share the source).
 ///
 ///     data::Dataset photos = data::ImageFolder("photos/train");
@@ -85,6 +92,8 @@ public:
     Image mask(std::int64_t i) const { return self_->mask(i); }
     /// Returns a fingerprint of the list of images; empty if the source has none.
     std::string fingerprint() const { return self_ ? self_->fingerprint() : std::string{}; }
+    /// Returns the file of image i; an empty path if it is no file of its own.
+    std::filesystem::path path(std::int64_t i) const { return self_ ? self_->path(i) : std::filesystem::path{}; }
     /// Returns true if every image has a label and there are at least two classes.
     bool labeled() const {
         if (classes().size() < 2) return false;
@@ -103,6 +112,7 @@ private:
         virtual bool has_masks() const = 0;
         virtual Image mask(std::int64_t) const = 0;
         virtual std::string fingerprint() const = 0;
+        virtual std::filesystem::path path(std::int64_t) const = 0;
     };
     template <class D>
     struct Model final : Interface {
@@ -124,6 +134,12 @@ private:
             else
                 return {};
         }
+        std::filesystem::path path([[maybe_unused]] std::int64_t i) const override {
+            if constexpr (FileSource<D>)
+                return source.path(i);
+            else
+                return {};
+        }
         D source;
     };
     std::shared_ptr<const Interface> self_;
@@ -138,6 +154,7 @@ struct Subset {
     Image image(std::int64_t i) const { return base.image(indices.at(static_cast<std::size_t>(i))); }
     std::int64_t label(std::int64_t i) const { return base.label(indices.at(static_cast<std::size_t>(i))); }
     std::vector<std::string> classes() const { return base.classes(); }
+    std::filesystem::path path(std::int64_t i) const { return base.path(indices.at(static_cast<std::size_t>(i))); }
     std::string fingerprint() const {
         const auto list = base.fingerprint();
         if (list.empty()) return list;

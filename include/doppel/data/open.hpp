@@ -28,6 +28,7 @@ struct Splits {
     std::vector<std::string> skipped{};  ///< files and folders that may hold images but cannot be used, with the reason
     std::vector<std::string> notes{};    ///< what else was passed over: one line for each kind of thing
     Dataset bank{};  ///< labeled images that k-NN compares with, if these are not the training images; else empty
+    std::string list{};  ///< the image files as text: see save_list()
 };
 
 struct OpenOptions {

@@ -27,6 +27,7 @@ struct Data {
     std::vector<std::string> skipped{};  ///< files and folders that may hold images but cannot be used, with the reason
     std::vector<std::string> notes{};    ///< what else was passed over, for people
     data::Dataset bank{};                ///< labeled images that k-NN compares with; empty: those of `train`
+    std::string list{};                  ///< written as images.tsv, by which the run can go on: see data::save_list()
 };
 
 /// What data::open() found, under a name.
@@ -40,7 +41,8 @@ inline Data data_from(data::Splits splits, std::string name) {
             .split_rule = std::move(splits.split_rule),
             .skipped = std::move(splits.skipped),
             .notes = std::move(splits.notes),
-            .bank = std::move(splits.bank)};
+            .bank = std::move(splits.bank),
+            .list = std::move(splits.list)};
 }
 
 /// Options of a whole run.

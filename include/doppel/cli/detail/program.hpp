@@ -109,7 +109,9 @@ inline int train(const std::vector<std::string>& words, const std::string& progr
     const std::string& precision = run_options.train.precision;
     require(precision == "auto" || precision == "fp32" || precision == "bf16", "--precision must be auto, fp32 or bf16, got '",
             precision, "'");
-    auto splits = open_data(data_options, static_cast<std::uint64_t>(run_options.train.seed));
+    const auto list = run_options.train.resume.empty() ? std::filesystem::path()
+                                                       : run::folder_of(run_options.train, entry.about.name) / "images.tsv";
+    auto splits = open_data(data_options, static_cast<std::uint64_t>(run_options.train.seed), list);
     require(splits.train.size() >= 2, "--data: ", data_options.data, " has one image, expected at least two to train on");
     data::DamagedImages damaged;
     const int size = size_for(data_options, splits.train, run_options.strict ? nullptr : &damaged);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,6 +29,7 @@ struct Relabeled {
         return label == unlabeled || to.empty() ? unlabeled : to.at(static_cast<std::size_t>(label));
     }
     std::vector<std::string> classes() const { return names; }
+    std::filesystem::path path(std::int64_t i) const { return base.path(i); }
     std::string fingerprint() const { return base.fingerprint(); }
 };
 

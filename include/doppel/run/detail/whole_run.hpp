@@ -70,6 +70,7 @@ public:
         if (from) trainer.restore(*from);  // compares first; only then is anything written
         if (!from) std::filesystem::remove(context.out / "metrics.jsonl");
         using Handler = nlohmann::ordered_json::error_handler_t;
+        if (!context.data.list.empty()) io::write_atomically(context.out / "images.tsv", context.data.list);
         io::write_atomically(context.out / "config.json", config_of(context, trainer).dump(2, ' ', false, Handler::replace) + "\n");
         say_plan();
         measure_baselines();
