@@ -6,42 +6,15 @@
 #include <doppel/methods/registry.hpp>
 #include <doppel/run/options.hpp>
 
-#include "support/torch_support.hpp"
+#include "support/capture.hpp"
 #include "support/images.hpp"
-
-#include <unistd.h>
+#include "support/torch_support.hpp"
 
 using namespace doppel;
 using namespace doppel::test;
 namespace fs = std::filesystem;
 
 namespace {
-
-/// Sends a file descriptor into a file for a scope.
-class Capture {
-public:
-    explicit Capture(int descriptor) : descriptor_(descriptor), before_(::dup(descriptor)), file_(std::tmpfile()) {
-        std::fflush(nullptr);
-        ::dup2(::fileno(file_), descriptor_);
-    }
-    ~Capture() {
-        std::fflush(nullptr);
-        ::dup2(before_, descriptor_);
-        ::close(before_);
-        std::fclose(file_);
-    }
-    std::string text() {
-        std::fflush(nullptr);
-        std::rewind(file_);
-        std::string all;
-        for (int c; (c = std::fgetc(file_)) != EOF;) all += static_cast<char>(c);
-        return all;
-    }
-
-private:
-    int descriptor_, before_;
-    std::FILE* file_;
-};
 
 struct Ended {
     int status;
@@ -158,6 +131,11 @@ TEST_CASE("what does not fit together is told in the options' words before anyth
     };
     refused({"moco_v2", "--bn-groups", "3"}, {"--bn-groups", "= 3", "batch of 16"});
     refused({"dino", "--arch", "vit_ti4d1", "--local-size", "7"}, {"views of 16, 16, 7", "patch, 4", "7 x 7"});
+    // 20 TB of views.
+    const auto large = program({"simclr", "--out", out, "--images", "100000", "--batch-size", "100000", "--size", "4096"});
+    CHECK(large.status == 2);
+    CHECK(mentions(large.err, {"views of 4096, 4096 px and 100000 images", "--batch-size", "allocate"}));
+    CHECK(!fs::exists(out));
 }
 
 TEST_CASE("a run leaves what it says, and the encoder carries torchvision's names") {

@@ -132,7 +132,8 @@ inline std::optional<Splits> load_list(const std::filesystem::path& file, const 
         std::vector<std::string> classes{};
     };
     std::map<std::string, Part> parts{{"train", {}}, {"validation", {}}, {"bank", {}}};
-    Splits splits{.list = in.str()};
+    Splits splits;
+    splits.list = in.str();
     std::string text;
     std::getline(in, text);
     require_valid(text == detail::list_head, 1);

@@ -12,6 +12,7 @@
 #include <doppel/core/device.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/methods/entry.hpp>
+#include <doppel/run/folder.hpp>
 #include <doppel/run/run.hpp>
 
 #include <ATen/Parallel.h>
