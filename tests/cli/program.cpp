@@ -7,41 +7,14 @@
 #include <doppel/run/options.hpp>
 
 #include "support/torch_support.hpp"
+#include "support/capture.hpp"
 #include "support/images.hpp"
-
-#include <unistd.h>
 
 using namespace doppel;
 using namespace doppel::test;
 namespace fs = std::filesystem;
 
 namespace {
-
-/// Sends a file descriptor into a file for a scope.
-class Capture {
-public:
-    explicit Capture(int descriptor) : descriptor_(descriptor), before_(::dup(descriptor)), file_(std::tmpfile()) {
-        std::fflush(nullptr);
-        ::dup2(::fileno(file_), descriptor_);
-    }
-    ~Capture() {
-        std::fflush(nullptr);
-        ::dup2(before_, descriptor_);
-        ::close(before_);
-        std::fclose(file_);
-    }
-    std::string text() {
-        std::fflush(nullptr);
-        std::rewind(file_);
-        std::string all;
-        for (int c; (c = std::fgetc(file_)) != EOF;) all += static_cast<char>(c);
-        return all;
-    }
-
-private:
-    int descriptor_, before_;
-    std::FILE* file_;
-};
 
 struct Ended {
     int status;
