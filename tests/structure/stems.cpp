@@ -30,7 +30,6 @@ const std::map<std::string, std::string> tested_elsewhere{
     {"methods/common", "by every method"},
     {"methods/entry", "tests/methods/registry.cpp, tests/cli"},
     {"methods/preset", "tests/train/trainer.cpp"},
-    {"losses/detail/cross_views", "tests/losses/nt_xent.cpp"},
     {"optim/optimizer", "tests/optim/any_spec.cpp, sgd.cpp, lars.cpp, adamw.cpp"},
     {"options/crops", "tests/options/groups.cpp"},
     {"recipe/any_method", "tests/recipe/method.cpp"},

@@ -21,10 +21,10 @@ namespace doppel::data {
 
 /// A training and a validation set, with their origin.
 struct Splits {
-    Dataset train;                       ///< training images
-    Dataset validation;                  ///< validation images; labels index the classes of bank, or of train without one
-    std::string format;                  ///< "class folders", "flat folder", "CIFAR-10 binaries" or "IDX files"
-    std::string split_rule;              ///< one line: where the validation images come from, and what is not used
+    Dataset train{};  ///< training images
+    Dataset validation{};  ///< validation images; labels index the classes of bank, or of train without one
+    std::string format{};  ///< "class folders", "flat folder", "CIFAR-10 binaries" or "IDX files"
+    std::string split_rule{};  ///< one line: where the validation images come from, and what is not used
     std::vector<std::string> skipped{};  ///< files and folders that may hold images but cannot be used, with the reason
     std::vector<std::string> notes{};    ///< what else was passed over: one line for each kind of thing
     Dataset bank{};  ///< labeled images that k-NN compares with, if these are not the training images; else empty
