@@ -6,9 +6,9 @@
 #include <doppel/methods/registry.hpp>
 #include <doppel/run/options.hpp>
 
+#include "support/torch_support.hpp"
 #include "support/capture.hpp"
 #include "support/images.hpp"
-#include "support/torch_support.hpp"
 
 using namespace doppel;
 using namespace doppel::test;

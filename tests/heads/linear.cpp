@@ -8,7 +8,7 @@ using namespace doppel::test;
 using heads::Linear;
 
 TEST_CASE("a Linear head is one layer, with a bias unless told otherwise") {
-    const auto built = Linear{.out = 3}.build(5);
+    auto built = Linear{.out = 3}.build(5);
     CHECK(built.out == 3);
     const Tensor x = wave({2, 5}, 0.61, 0, at::kFloat);
     CHECK(largest_difference(built.module->forward(x), x.mm(built.module->weight.t()) + built.module->bias) < 1e-6);

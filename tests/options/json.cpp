@@ -40,7 +40,7 @@ TEST_CASE("an unknown key names the nearest one, and a wrong value what is expec
 TEST_CASE("the table of the documents has a line for each option") {
     Example o;
     const auto text = markdown(rows_of(o));
-    CHECK(std::count(text.begin(), text.end(), '\n') == 2 + 13);
+    CHECK(std::count(text.begin(), text.end(), '\n') == 2 + 14);
     CHECK(text.find("| `--min-scale` | 0.08 | smallest share of the image's area that a (global) crop takes | a number above 0 and at most 1 |") !=
           std::string::npos);
     CHECK(text.find("| `--size` | 224 px |") != std::string::npos);

@@ -13,7 +13,7 @@ TEST_CASE("rows name the members in the order of their description, groups in pl
     Example o;
     std::string names;
     for (const Row& one : rows_of(o)) names += one.name + ' ';
-    CHECK(names == "epochs batch-size lr base-lr weight-decay size channels min-scale temperature out-dim zero-init optimizer note ");
+    CHECK(names == "epochs batch-size lr base-lr weight-decay size channels min-scale pillow-blur temperature out-dim zero-init optimizer note ");
 }
 
 TEST_CASE("a row sets its member from text, and nothing else than what may stand there") {

@@ -34,7 +34,7 @@ TEST_CASE("Python's network gives the same features", "[data]") {
         SKIP("needs a Python with torch, torchvision, timm and safetensors");
     const TemporaryFolder folder;
     std::string script = "import torch, safetensors.torch\n";
-    const auto add = [&, count = 0](const encoders::ByName& encoder, int channels, int size) mutable {
+    auto add = [&, count = 0](const encoders::ByName& encoder, int channels, int size) mutable {
         const auto net = encoder.build();
         const at::NoGradGuard no_grad;
         for (auto& buffer : net->named_buffers())  // running statistics that matter

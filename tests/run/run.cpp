@@ -127,7 +127,7 @@ TEST_CASE("images without labels are compared with a labeled bank, whose damaged
     const auto result = run::run(preset(), data, options_of(folder / "run"));
     CHECK(result.failures.empty());
     for (auto* name : {"knn_top1", "knn_top1_random", "knn_top1_pixels"}) CHECK(result.metrics.contains(name));
-    const auto config = nlohmann::ordered_json::parse(text_of(folder / "run" / "config.json"));
+    const auto config = nlohmann::ordered_json::parse(read_text(folder / "run" / "config.json"));
     CHECK(config["resolved"]["bank_images"] == 30);
     CHECK(config["resolved"]["classes"].size() == 10);
     CHECK(mentions(text_of(folder / "run" / "report.html"), {"30 to compare with"}));

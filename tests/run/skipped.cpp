@@ -25,10 +25,10 @@ TEST_CASE("skipped.jsonl lists files and damaged images, and is not there when n
     CHECK(lines[1]["reason"] == "b.png: cut short");
 }
 
-TEST_CASE("with --strict the first file that is no image ends the run") {
+TEST_CASE("with --strict the first file that cannot be used ends the run") {
     run::Skipped strict(true);
     CHECK(strict.train == nullptr);
     CHECK(strict.count() == 0);
     strict.add_files({});
-    says([&] { strict.add_files({"a.txt", "b.txt"}); }, {"a.txt (and 1 more)", "not an image", "--strict"});
+    says([&] { strict.add_files({"a.txt", "b.txt"}); }, {"a.txt (and 1 more)", "cannot be used", "--strict"});
 }

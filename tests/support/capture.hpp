@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a program writes to a file descriptor.
+// What a program writes to its outputs.
 #pragma once
 
 #include <unistd.h>

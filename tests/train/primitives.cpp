@@ -27,7 +27,7 @@ TEST_CASE("to_device gives the batch in the memory format that is asked for") {
         CHECK(bit_equal(moved.index, batch.index));
     }
     Batch unlabeled = batch;
-    unlabeled.label = {};
+    unlabeled.label = Tensor();
     CHECK(!train::to_device(unlabeled, at::kCPU).label.defined());
 }
 

@@ -14,7 +14,7 @@ namespace doppel::data {
 ///
 ///     data::open("photos", {}, {.progress = {.say = [](const std::string& line) { std::cerr << line << '\n'; }}});
 struct Progress {
-    std::function<void(const std::string&)> say{};  ///< null: nothing is said
+    std::function<void(const std::string&)> say{};  ///< null: no lines
     double seconds = 3;
 };
 

@@ -19,9 +19,9 @@ namespace doppel {
 
 namespace detail {
 /// Stands in for the method of a recipe that Check rejects, so that no further error follows.
-struct Refused : torch::nn::Module {
+struct Rejected : torch::nn::Module {
     template <class... Any>
-    explicit Refused(const Any&...) {}
+    explicit Rejected(const Any&...) {}
     Tensor forward(const Batch&) { return {}; }
     std::vector<std::string> begin(const Horizon&) { return {}; }
     void commit() {}
@@ -29,7 +29,7 @@ struct Refused : torch::nn::Module {
     void skip() {}
 };
 template <class R>
-using MethodBody = typename std::conditional_t<Check<R>::ok, std::type_identity<MethodImpl<R>>, std::type_identity<Refused>>::type;
+using MethodBody = typename std::conditional_t<Check<R>::ok, std::type_identity<MethodImpl<R>>, std::type_identity<Rejected>>::type;
 
 /// A preset: anything that holds a recipe.
 template <class P>

@@ -182,7 +182,7 @@ inline void take_splits(Layout& layout, Tree tree, const Folded& found) {
 }
 
 /// Throws the Error for a folder that can be read in two ways.
-[[noreturn]] inline void refuse(const Tree& tree, const Folded& found) {
+[[noreturn]] inline void reject(const Tree& tree, const Folded& found) {
     std::vector<Tree*> splits;
     for (const auto& [role, folders] : found.splits) splits.insert(splits.end(), folders.begin(), folders.end());
     const auto loose = static_cast<std::int64_t>(tree.images.size());
@@ -217,7 +217,7 @@ inline void arrange(Layout& layout, Tree tree, const Reading& how) {
         const bool clear = alone && found.has(Role::train) &&
                            std::all_of(found.splits.begin(), found.splits.end(), [](const auto& s) { return s.second.size() == 1; });
         if (how.folders == Folders::automatic && how.unlabeled && !clear) return whole();
-        if (how.folders == Folders::automatic && !alone) refuse(tree, found);
+        if (how.folders == Folders::automatic && !alone) reject(tree, found);
         return take_splits(layout, std::move(tree), found);
     }
     auto splits = how.unlabeled && how.folders == Folders::automatic ? std::map<Role, Tree>{} : splits_in_classes(tree);
