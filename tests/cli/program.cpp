@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The training program's command line, from arguments to what a run leaves.
 #include <doppel/cli.hpp>
+#include <doppel/cli/data_options.hpp>
 #include <doppel/io/json_lines.hpp>
 #include <doppel/io/safetensors.hpp>
 #include <doppel/methods/registry.hpp>

@@ -130,7 +130,7 @@ TEST_CASE("images without labels are compared with a labeled bank, whose damaged
     const auto config = nlohmann::ordered_json::parse(read_text(folder / "run" / "config.json"));
     CHECK(config["resolved"]["bank_images"] == 30);
     CHECK(config["resolved"]["classes"].size() == 10);
-    CHECK(mentions(text_of(folder / "run" / "report.html"), {"30 to compare with"}));
+    CHECK(mentions(read_text(folder / "run" / "report.html"), {"30 to compare with"}));
 
     // The same weights without a bank: it only measures.
     data.bank = {};
@@ -146,7 +146,7 @@ TEST_CASE("images without labels are compared with a labeled bank, whose damaged
     data.bank = data::ImageFolder(folder / "bank");
     data.validation = data::Memory({pictures[0], pictures[1]}, {0, 1}, {"a", "b"});
     CHECK(run::run(preset(), data, options_of(folder / "damaged")).failures.empty());
-    CHECK(mentions(text_of(folder / "damaged" / "skipped.jsonl"), {"\"split\":\"bank\"", "1.png"}));
+    CHECK(mentions(read_text(folder / "damaged" / "skipped.jsonl"), {"\"split\":\"bank\"", "1.png"}));
 }
 
 TEST_CASE("a refused resume changes nothing in the folder") {

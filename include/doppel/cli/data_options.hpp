@@ -27,7 +27,7 @@ namespace doppel::cli {
 
 /// Where the images come from, and the views' size.
 struct DataOptions {
-    std::string data = "embedded", val, bank;
+    std::string data = "embedded", val{}, bank{};
     data::Folders folders = data::Folders::automatic;
     bool unlabeled = false;
     std::int64_t images = 4000;
