@@ -8,7 +8,7 @@ using namespace doppel::test;
 
 TEST_CASE("saved buffers go back to the values of the first save, whatever their types") {
     Tensor mean = at::ones({3}), count = at::zeros({}, at::kLong);
-    detail::SavedBuffers saved;
+    doppel::detail::SavedBuffers saved;
     saved.add(mean);
     saved.add(count);
     saved.restore();  // nothing is kept yet

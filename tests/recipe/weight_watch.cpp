@@ -8,7 +8,7 @@ using namespace doppel::test;
 
 TEST_CASE("a WeightWatch sees changes in place, and those of torch's optimizers, of trained weights alone") {
     const Tensor weight = at::ones({4, 4}).set_requires_grad(true), buffer = at::ones({4});
-    detail::WeightWatch watch;
+    doppel::detail::WeightWatch watch;
     watch.add(weight);
     watch.add(buffer);
     watch.look();
