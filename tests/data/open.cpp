@@ -373,6 +373,18 @@ TEST_CASE("IDX files are recognized, as a folder and as a file") {
     CHECK(mentions(message_of([&] { data::open(folder.path()); }), {"class 5 is not among the 3 classes"}));
 }
 
+TEST_CASE("opening says how far it is, while it searches and while it decodes what it holds out") {
+    const test::TemporaryFolder folder;
+    put(folder.path(), 20);
+    std::string all;
+    const auto say = [&](const std::string& line) { all += line + "\n"; };
+    data::open(folder.path(), {}, {.progress = {.say = say, .seconds = 0}});
+    CHECK(mentions(all, {"20 images so far\n", " of 2 images, to hold out none that is damaged\n"}));
+    all.clear();
+    data::open(folder.path(), {}, {.progress = {.say = say}});
+    CHECK(all.empty());
+}
+
 TEST_CASE("what is no data set is refused in one line with its path") {
     const test::TemporaryFolder folder;
     const auto refused = [&](const fs::path& path, std::initializer_list<std::string_view> parts) {
