@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <doppel/views/simclr.hpp>
 #include <doppel/data/embedded.hpp>
 #include <doppel/data/loader.hpp>
+#include <doppel/views/simclr.hpp>
 
 #include "support/torch_support.hpp"
 
@@ -213,4 +213,14 @@ TEST_CASE("without a place to note it a damaged image ends the pass; other error
     CHECK(mentions(message_of([&] { all(strict, 0, 1); }), {"image 3 is damaged"}));
     const Loader unreadable(Broken{5}, two_views(), {.batch_size = 20, .workers = 1, .damage = std::make_shared<data::DamagedImages>()});
     CHECK(mentions(message_of([&] { all(unreadable, 0, 1); }), {"image 5 is damaged"}));
+}
+
+TEST_CASE("a batch for which there is no memory is an exception of next(), whatever the workers") {
+    const data::Dataset images(data::Embedded({.size = 16, .count = 100'000}));
+    const auto views = views::simclr({.size = 4096});  // 20 TB a view
+    for (const int workers : {0, 1, 3}) {
+        const data::Loader loader(images, views.pipelines, {.batch_size = 100'000, .workers = workers});
+        const auto pass = loader.pass(0, 1);
+        CHECK_THROWS_AS(pass->next(), c10::Error);
+    }
 }

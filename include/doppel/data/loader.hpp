@@ -173,6 +173,7 @@ public:
             ready_.wait(lock, [this] {
                 return (window_.empty() && opened_ >= last_) || (!window_.empty() && window_.front()->left == 0);
             });
+            if (window_.empty() && error_) std::rethrow_exception(error_);
             if (window_.empty()) return std::nullopt;
         }
         const auto slot = std::move(window_.front());
@@ -204,7 +205,14 @@ private:
         for (auto& slot : window_)
             if (slot->claimed < slot->count) return slot.get();
         if (opened_ >= last_ || static_cast<int>(window_.size()) >= loader_.options_.prefetch) return nullptr;
-        open_next();
+        try {
+            open_next();
+        } catch (...) {  // no memory for the batch: told by next(), after the batches before it
+            error_ = std::current_exception();
+            last_ = opened_;
+            ready_.notify_one();
+            return nullptr;
+        }
         return window_.back().get();
     }
 
@@ -235,6 +243,7 @@ private:
     std::deque<std::unique_ptr<Slot>> window_;  // in order of their steps
     std::shared_ptr<const std::vector<std::int64_t>> order_;
     std::int64_t order_epoch_ = -1, opened_, last_;
+    std::exception_ptr error_;  // a batch that could not be opened; there is none after it
     bool stop_ = false;
     std::vector<std::thread> threads_;
 };

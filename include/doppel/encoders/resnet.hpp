@@ -153,7 +153,11 @@ struct ResNet {
         return 8 * std::max<std::int64_t>(1, std::llround(8 * width));
     }
 
-    std::int64_t feature_dim() const { return base() * (detail::layout_of(depth).bottleneck ? 32 : 8); }
+    /// Returns the numbers of blocks of the four stages.
+    std::array<std::int64_t, 4> blocks() const { return detail::layout_of(depth).blocks; }
+    /// Returns whether the blocks are bottlenecks.
+    bool has_bottlenecks() const { return detail::layout_of(depth).bottleneck; }
+    std::int64_t feature_dim() const { return base() * (has_bottlenecks() ? 32 : 8); }
 
     /// Returns torchvision's name, with the width if it is not 1: "resnet18", "resnet50x2", "resnet18x0.25".
     std::string name() const {

@@ -16,12 +16,12 @@ namespace detail {
 
 /// torchvision's ResNet, with what differs from it replaced.
 inline std::string python_of(const encoders::ResNet& net) {
-    const auto [blocks, bottleneck] = encoders::detail::layout_of(net.depth);
+    const auto blocks = net.blocks();
     const std::int64_t base = net.base(), kernel = net.stem == Stem::imagenet ? 7 : 3, stride = net.stem == Stem::cifar ? 1 : 2;
     std::ostringstream text;
     text << "import torch, torchvision\nnet = torchvision.models.resnet" << net.depth << "()\n";
     if (base != 64) {
-        text << "block, net.inplanes = torchvision.models.resnet." << (bottleneck ? "Bottleneck" : "BasicBlock") << ", " << base
+        text << "block, net.inplanes = torchvision.models.resnet." << (net.has_bottlenecks() ? "Bottleneck" : "BasicBlock") << ", " << base
              << "\nnet.bn1 = torch.nn.BatchNorm2d(" << base << ")\n";
         for (std::size_t stage = 0; stage < 4; ++stage)
             text << "net.layer" << stage + 1 << " = net._make_layer(block, " << (base << stage) << ", " << blocks[stage]
