@@ -169,9 +169,9 @@ TEST_CASE("permutations are functions of seed, step and view; torch's generator 
 
 TEST_CASE("a batch that does not fall into equal groups is refused") {
     Method method{small_moco(tiny(), false, 4), {.seed = 1}};
-    CHECK(mentions(message_of([&] { method->forward(batch_of(6)); }), {"bn_groups = 4", "batch of 6", "equal parts"}));
+    CHECK(mentions(message_of([&] { method->forward(batch_of(6)); }), {"bn_groups (Recipe.layout, --bn-groups) = 4", "batch of 6", "equal parts"}));
     CHECK(mentions(message_of([&] { method->forward(batch_of(4)); }),
-                   {"bn_groups = 4", "batch of 4", "at least 2 images"}));
+                   {"bn_groups (Recipe.layout, --bn-groups) = 4", "batch of 4", "at least 2 images"}));
     CHECK(mentions(message_of([&] { Method{small_moco(tiny(), false, 0)}; }), {"bn_groups", "at least 1", "0"}));
 }
 
