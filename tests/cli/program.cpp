@@ -357,3 +357,14 @@ TEST_CASE("a run goes on with its own images: for a lost one another stands in, 
     CHECK(mentions(third.err, {path_in("train").string() + " has 11 bytes", "the same images"}));
     CHECK(read_text(out / "config.json") == config);
 }
+
+TEST_CASE("what the run is too short for is said before anything is measured") {
+    TemporaryFolder folder;
+    const auto ended = simclr(quick(folder / "run", {"--warmup", "5"}));
+    INFO(ended.err);
+    REQUIRE(ended.status == 0);
+    const auto warning = ended.err.find("warning: ");
+    CHECK(ended.err.find("warm") != std::string::npos);
+    CHECK(warning < ended.err.find("before training:"));
+    CHECK(ended.err.find("warning: ", warning + 1) == std::string::npos);  // once
+}

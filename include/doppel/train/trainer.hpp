@@ -14,6 +14,7 @@
 #include <doppel/train/result.hpp>
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -121,6 +122,11 @@ public:
     /// What deserves attention, oldest first: doubtful options, skipped steps, what callbacks add.
     const std::vector<std::string>& warnings() const { return warnings_; }
     void warn(std::string text) { warnings_.push_back(std::move(text)); }
+    /// Returns those that came since the last call, for whoever shows them.
+    std::vector<std::string> take_warnings() {
+        const auto from = warnings_.begin() + static_cast<std::ptrdiff_t>(std::exchange(warnings_taken_, warnings_.size()));
+        return {from, warnings_.end()};
+    }
 
     /// Adds a figure to the next line of the logs.
     void record(const std::string& name, double value) { recorded_[name] = value; }
@@ -156,6 +162,7 @@ private:
     Horizon horizon_;
     AnyMethod method_;
     std::vector<std::string> warnings_;
+    std::size_t warnings_taken_ = 0;
     optim::AnyOptimizer optimizer_;
     Generators generators_;
     Identity identity_;

@@ -122,7 +122,7 @@ private:
         }
     }
 
-    void say_plan() const {
+    void say_plan() {
         const auto& data = context.data;
         const auto classes = context.bank().classes().size();
         say("{}: {} images per step of {} px with {} ({:.1f} M parameters), {}, {}", context.title(), trainer.images_per_step(),
@@ -135,6 +135,8 @@ private:
             data.split_rule.empty() ? "" : " (" + data.split_rule + ")");
         for (const auto& line : data.notes) say("data: {}", line);
         for (const auto& line : not_measurable(context)) say("{}", line);
+        if (context.options.train.progress != train::ProgressMode::off)  // before the baselines, which may take minutes
+            for (const auto& warning : trainer.take_warnings()) say("warning: {}", warning);
         say("run folder: {}", context.out.string());
     }
 

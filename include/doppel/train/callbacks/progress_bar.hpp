@@ -45,14 +45,13 @@ public:
     }
 
 private:
-    void show_warnings(const Trainer& trainer) {
-        for (; shown_ < trainer.warnings().size(); ++shown_) progress_->note("warning: " + trainer.warnings()[shown_]);
+    void show_warnings(Trainer& trainer) {
+        for (const auto& warning : trainer.take_warnings()) progress_->note("warning: " + warning);
     }
 
     std::FILE* out_;
     std::optional<Progress> progress_;
     double loss_ = std::numeric_limits<double>::quiet_NaN();
-    std::size_t shown_ = 0;
 };
 static_assert(Callback<ProgressBar>);
 
