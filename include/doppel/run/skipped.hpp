@@ -6,6 +6,7 @@
 #include <doppel/core/error.hpp>
 #include <doppel/data/damaged_images.hpp>
 #include <doppel/data/open.hpp>
+#include <doppel/image/formats.hpp>
 #include <doppel/io/atomic_file.hpp>
 
 #include <nlohmann/json.hpp>
@@ -45,26 +46,43 @@ public:
         if (files.empty()) return;
         require(train != nullptr, files.front(), files.size() > 1 ? " (and " + std::to_string(files.size() - 1) + " more)" : "",
                 ": cannot be used, and --strict skips none");
-        if (files.size() == 1)
-            say("skipped what cannot be used: {}", files.front());
-        else
-            say("skipped {} files or folders that cannot be used: {}, …", files.size(), files.front());
+        std::vector<std::string> others = files;
+        for (const auto& info : image::formats) {  // one line for a format that this build lacks
+            if (info.readable) continue;
+            const auto why = image::why_unreadable(info.format);
+            const auto count = std::erase_if(others, [&](const std::string& file) { return file.ends_with(why); });
+            if (count > 0) say("skipped {} {} file{}: {}", count, info.name, count == 1 ? "" : "s", why);
+        }
+        if (others.size() == 1)
+            say("skipped what cannot be used: {}", others.front());
+        else if (!others.empty())
+            say("skipped {} files or folders that cannot be used: {}, …", others.size(), others.front());
     }
 
     std::size_t count() const {
         return files_.size() + (train ? train->list().size() + validation->list().size() + bank->list().size() : 0);
     }
 
-    /// Writes skipped.jsonl when there is something to list: a line each, sorted.
+    /// Returns the number of images that are used although the end of their file is damaged or missing.
+    std::size_t count_noted() const {
+        return train ? train->notes().size() + validation->notes().size() + bank->notes().size() : 0;
+    }
+
+    /// Writes skipped.jsonl when there is something to list: a line each, sorted; at the end the images that are used
+    /// although the end of their file is damaged or missing.
     void write(const std::filesystem::path& folder) const {
-        if (count() == 0) return;
+        if (count() + count_noted() == 0) return;
         std::string lines;
         const auto add = [&](nlohmann::ordered_json line) {
             lines += line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';
         };
         for (const auto& why : files_) add({{"reason", why}});
-        for (const auto& [split, damage] : {std::pair("train", train), std::pair("validation", validation), std::pair("bank", bank)})
+        const auto splits = {std::pair("train", train), std::pair("validation", validation), std::pair("bank", bank)};
+        for (const auto& [split, damage] : splits)
             for (const auto& [index, reason] : damage->list()) add({{"split", split}, {"image", index}, {"reason", reason}});
+        for (const auto& [split, damage] : splits)
+            for (const auto& [index, reason] : damage->notes())
+                add({{"split", split}, {"image", index}, {"reason", reason}, {"used", true}});
         io::write_atomically(folder / "skipped.jsonl", lines);
     }
 
