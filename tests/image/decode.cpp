@@ -71,7 +71,8 @@ TEST_CASE("a truncated file gives all its pixels or an error that names it, wher
             CAPTURE(size);
             const auto cut = std::span(fixture.file).first(size);
             const auto message = message_of([&] {
-                CHECK(image::decode(cut, name) == fixture.pixels);
+                const Image image = image::decode(cut, name);
+                CHECK(image == fixture.pixels);
             });
             if (message.empty()) continue;
             CHECK(message.starts_with("decode: " + name));
@@ -248,10 +249,10 @@ TEST_CASE("GIF, TIFF and animated WebP files that cannot be used are refused in 
 #endif
 #if DOPPEL_TIFF
     const auto with = [](std::uint8_t tag, std::uint8_t value) {  // of a little-endian file with the directory at byte 8
-        Bytes tiff = fixtures().at("tiff_rgb_16_bit").file;
+        Bytes tiff = fixtures().at("tiff_gray_16_bit_intel").file;
         for (std::size_t at = 10; at < 10 + 12 * std::size_t{tiff[8]}; at += 12)
             if (tiff[at] == tag) {
-                tiff[at] = tag == 3 ? 254 : tag;
+                if (tag == 3) tiff[at] = 254, tiff[at + 1] = 0;  // another tag in its place
                 tiff[at + 8] = value;
             }
         return message_of([&] { image::decode(tiff, "a.tif"); });

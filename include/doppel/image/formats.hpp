@@ -80,8 +80,8 @@ inline std::optional<Format> format_of(std::span<const std::uint8_t> bytes) {
     if (has("RIFF") && has("WEBP", 8)) return Format::webp;
     if (has("GIF87a") || has("GIF89a")) return Format::gif;
     if (has("BM"))  // two letters say little: the size of the second header must be one that BMP has
-        for (const char size : {12, 40, 52, 56, 64, 108, 124})
-            if (has({&size, 1}, 14) && has(std::string_view("\0\0\0", 3), 15)) return Format::bmp;
+        for (const char size : {'\x0C', '\x28', '\x34', '\x38', '\x40', '\x6C', '\x7C'})
+            if (has({&size, 1}, 14) && has({"\0\0\0", 3}, 15)) return Format::bmp;
     if (has("P2") || has("P3") || has("P5") || has("P6")) {  // a number follows, or a comment
         const auto next = start.find_first_not_of(" \t\r\n\v\f", 2);
         if (next != start.npos && next > 2 && std::string_view("#0123456789").find(start[next]) != start.npos)

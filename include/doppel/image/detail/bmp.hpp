@@ -24,9 +24,11 @@ public:
     BmpDecoder(std::span<const std::uint8_t> bytes, std::string_view name) : bytes_(bytes), name_(name) {
         const std::size_t pixels_at = number(10, 4), header = number(14, 4);
         const bool core = header == 12;  // OS/2's first header has sizes of 16 bits
-        const auto is_signed = [&](std::size_t at) { return static_cast<std::int32_t>(number(at, 4)); };
-        width_ = core ? number(18, 2) : is_signed(18);
-        height_ = core ? number(20, 2) : is_signed(22);
+        const auto side = [&](std::size_t at, std::size_t at_in_core) -> std::int64_t {
+            return core ? std::int64_t{number(at_in_core, 2)} : static_cast<std::int32_t>(number(at, 4));
+        };
+        width_ = side(18, 18);
+        height_ = side(22, 20);
         bits_ = number(core ? 24 : 28, 2);
         compression_ = core ? 0 : number(30, 4);
         from_top_ = height_ < 0;
@@ -86,10 +88,11 @@ private:
 
     void copy_row(const std::uint8_t* in, std::uint8_t* out) const {
         if (bits_ <= 8) {
-            const std::size_t per_byte = 8 / bits_, mask = (std::size_t{1} << bits_) - 1;
+            const std::size_t per_byte = 8 / bits_;
+            const unsigned mask = (1u << bits_) - 1;
             for (std::size_t x = 0; x < static_cast<std::size_t>(width_); ++x) {
                 const std::size_t shift = (per_byte - 1 - x % per_byte) * bits_;
-                out = palette_.put(static_cast<std::uint8_t>(in[x / per_byte] >> shift & mask), out);
+                out = palette_.put(static_cast<std::uint8_t>(unsigned{in[x / per_byte]} >> shift & mask), out);
             }
         } else {
             const std::size_t step = bits_ / 8;

@@ -29,7 +29,7 @@ public:
         TIFFOpenOptionsSetErrorHandlerExtR(options, keep_first, this);
         TIFFOpenOptionsSetWarningHandlerExtR(options, ignore, nullptr);
         TIFFOpenOptionsSetMaxSingleMemAlloc(options, most_pixels * 8);
-        tiff_ = TIFFClientOpenExt("", "rm", this, read, write, seek, close, size, nullptr, nullptr, options);
+        tiff_ = TIFFClientOpenExt("", "r", this, read, write, seek, close, size, map, unmap, options);
         TIFFOpenOptionsFree(options);
         if (!tiff_) give_up();
     }
@@ -116,6 +116,12 @@ private:
     }
     static int close(thandle_t) { return 0; }
     static toff_t size(thandle_t handle) { return self(handle).bytes_.size(); }
+    static int map(thandle_t handle, void** start, toff_t* count) {  // libtiff only reads there
+        *start = const_cast<std::uint8_t*>(self(handle).bytes_.data());
+        *count = self(handle).bytes_.size();
+        return 1;
+    }
+    static void unmap(thandle_t, void*, toff_t) {}
     static int keep_first(TIFF*, void* handle, const char*, const char* format, std::va_list values) {
         auto& message = self(handle).message_;
         if (message[0] == '\0') std::vsnprintf(message, sizeof message, format, values);
