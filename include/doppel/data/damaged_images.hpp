@@ -22,8 +22,8 @@ struct Damage {
 };
 
 /// A registry of the damaged images of one data set, which loaders and threads may share, and of the images that are
-/// whole although their file is not (Image::note). `on_first` is called once per damaged image, by the thread that finds
-/// it.
+/// used although the end of their file is missing (Image::note). `on_first` is called once per damaged image, by the
+/// thread that finds it.
 ///
 ///     auto damage = std::make_shared<data::DamagedImages>();
 ///     data::Loader loader(photos, views.pipelines, {.damage = damage});   // skips damaged images
@@ -49,7 +49,7 @@ public:
         const std::lock_guard lock(mutex_);
         notes_.emplace(index, what);
     }
-    /// Returns the images whose file is not whole, in order of their indices.
+    /// Returns the images of note(), in order of their indices.
     std::vector<Damage> notes() const { return listed(notes_); }
 
 private:

@@ -84,7 +84,7 @@ inline Image decode(std::span<const std::uint8_t> bytes, std::string_view name) 
         default: break;
     }
     throw DamagedImage("decode: " + std::string(name) + ": a " + std::string(info_of(*format).name) + " file, but " +
-                       why_unreadable(*format));
+                       why_unreadable(info_of(*format)));
 }
 
 /// Reads and decodes a file. Throws UnreadableImage, with the path, if the file cannot be read.

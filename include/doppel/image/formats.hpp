@@ -106,8 +106,7 @@ inline const std::string readable_formats = [] {
 }();
 
 /// Returns why this build does not decode a format, and what to do; "" if it does.
-inline std::string why_unreadable(Format format) {
-    const auto& info = info_of(format);
+inline std::string why_unreadable(const FormatInfo& info) {
     if (info.readable) return "";
     return "this build has no " + std::string(info.name) + " support: install " + std::string(info.library) +
            " and rebuild";

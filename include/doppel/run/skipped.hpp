@@ -9,17 +9,39 @@
 #include <doppel/image/formats.hpp>
 #include <doppel/io/atomic_file.hpp>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <atomic>
 #include <cstddef>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace doppel::run {
+
+namespace detail {
+
+/// Returns what to say of skipped files: a line for each format that the build lacks, and one for the others.
+inline std::vector<std::string> lines_of(std::vector<std::string> files, std::span<const image::FormatInfo> formats) {
+    std::vector<std::string> lines;
+    for (const auto& info : formats) {
+        if (info.readable) continue;
+        const auto why = image::why_unreadable(info);
+        const auto count = std::erase_if(files, [&](const std::string& file) { return file.ends_with(": " + why); });
+        if (count > 0) lines.push_back(fmt::format("skipped {} {} file{}: {}", count, info.name, count == 1 ? "" : "s", why));
+    }
+    if (files.size() == 1)
+        lines.push_back("skipped what cannot be used: " + files.front());
+    else if (!files.empty())
+        lines.push_back(fmt::format("skipped {} files or folders that cannot be used: {}, …", files.size(), files.front()));
+    return lines;
+}
+
+}  // namespace detail
 
 /// Collects what is skipped of a run's images: files and folders that cannot be used, and images that turn out to be
 /// damaged. With `strict` each of them ends the run.
@@ -46,17 +68,7 @@ public:
         if (files.empty()) return;
         require(train != nullptr, files.front(), files.size() > 1 ? " (and " + std::to_string(files.size() - 1) + " more)" : "",
                 ": cannot be used, and --strict skips none");
-        std::vector<std::string> others = files;
-        for (const auto& info : image::formats) {  // one line for a format that this build lacks
-            if (info.readable) continue;
-            const auto why = image::why_unreadable(info.format);
-            const auto count = std::erase_if(others, [&](const std::string& file) { return file.ends_with(why); });
-            if (count > 0) say("skipped {} {} file{}: {}", count, info.name, count == 1 ? "" : "s", why);
-        }
-        if (others.size() == 1)
-            say("skipped what cannot be used: {}", others.front());
-        else if (!others.empty())
-            say("skipped {} files or folders that cannot be used: {}, …", others.size(), others.front());
+        for (const auto& line : detail::lines_of(files, image::formats)) say("{}", line);
     }
 
     std::size_t count() const {

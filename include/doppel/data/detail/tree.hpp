@@ -156,7 +156,7 @@ private:
         if (image::is_other_image_extension(extension)) {
             const auto* info = image::format_of_extension(extension);
             survey.skipped.push_back(file.string() + ": " +
-                                     (info ? image::why_unreadable(info->format)
+                                     (info ? image::why_unreadable(*info)
                                            : "unsupported image format, expected a " + image::readable_formats + " file"));
         } else if (image::is_readable_extension(extension) || (!file_kind(extension) && has_image(file))) {
             tree.images.push_back(file.native());
@@ -172,7 +172,7 @@ private:
         try {
             const auto format = image::format_of(image::detail::read_start(file, image::magic_bytes, who_));
             if (!format || image::info_of(*format).readable) return format.has_value();
-            survey.skipped.push_back(file.string() + ": " + image::why_unreadable(*format));
+            survey.skipped.push_back(file.string() + ": " + image::why_unreadable(image::info_of(*format)));
             return false;
         } catch (const Error& problem) {
             survey.skipped.emplace_back(problem.what());
