@@ -3,7 +3,7 @@
 //
 //     train                                        list of the methods
 //     train simclr                                 the embedded images
-//     train byol --data photos --size 128          class folders, or a flat folder, of JPEG, PNG or WebP files
+//     train byol --data photos --size 128          class folders, or a flat folder, of images
 //     train byol --help                            its options, with the defaults for small images
 #include <doppel/cli.hpp>
 #include <doppel/methods/registry.hpp>

@@ -50,6 +50,24 @@ TEST_CASE("a file that vanishes is stood in for by the next one") {
     CHECK_THROWS_AS(photos.image(1), UnreadableImage);
 }
 
+#if DOPPEL_PNG
+TEST_CASE("an image whose file lacks its end is used, and noted once") {
+    TemporaryFolder folder;
+    for (int i = 0; i < 2; ++i) image::write_png(folder / (std::to_string(i) + ".png"), Image(4 + i, 4, 3));
+    const auto whole = read_bytes(folder / "1.png");
+    write_bytes(folder / "1.png", {reinterpret_cast<const char*>(whole.data()), whole.size() - 12});
+    const data::Dataset photos = data::ImageFolder(folder.path());
+    data::DamagedImages damage;
+    for (int time = 0; time < 2; ++time)
+        for (std::int64_t i = 0; i < 2; ++i) CHECK(data::next_valid_image(photos, i, &damage).index == i);
+    CHECK(damage.list().empty());
+    REQUIRE(damage.notes().size() == 1);
+    CHECK(damage.notes().front().index == 1);
+    CHECK(mentions(damage.notes().front().reason, {"1.png", "PNG without an intact end", "all rows are there"}));
+    CHECK(data::next_valid_image(photos, 1, nullptr).image == Image(5, 4, 3));
+}
+#endif
+
 TEST_CASE("a folder's fingerprint changes with names, sizes and order, not with the folder's place") {
     TemporaryFolder folder;
     const auto fill = [](const fs::path& root, int first) {

@@ -20,6 +20,12 @@ inline std::size_t big_endian(Bytes bytes, std::size_t at, std::size_t count) {
     return value;
 }
 
+inline std::size_t little_endian(Bytes bytes, std::size_t at, std::size_t count) {
+    std::size_t value = 0;
+    while (count-- > 0) value = value << 8 | bytes[at + count];
+    return value;
+}
+
 /// decode() keeps the contract: the same image each time, or the Error that loaders may step over.
 inline void decodes(Bytes bytes) {
     reads("decode: the input: ", [&] {

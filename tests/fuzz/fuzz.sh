@@ -60,8 +60,9 @@ most_bytes() {
     case $1 in
         number) echo 48 ;;
         exif) echo 256 ;;
+        file_kind) echo 520 ;;
         cifar) echo 6400 ;;  # two records and the names
-        jpeg | png | webp) echo 3000 ;;
+        jpeg | png | webp | gif | bmp | ppm | tiff) echo 3000 ;;
         *) echo 2000 ;;
     esac
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Makes the fuzzers' seeds: small files of every kind that a reader knows, and the inputs of past findings.
-JPEG and WebP files are those that Pillow wrote into ../reference/images.txt, some with other EXIF blocks; the rest is
-made here. Python's standard library is enough.
+Images are those of ../reference/images.txt, some with other EXIF blocks or damaged; the rest is made here. Python's
+standard library is enough.
 
 Usage: python make_corpus.py FOLDER     writes FOLDER/TARGET/NAME and FOLDER/TARGET.dict
 """
@@ -145,6 +145,40 @@ seed("webp", "wrong_canvas", extended(0, lossy, width=20))
 seed("webp", "cut", images["webp_lossless"][:-100])
 dictionary("webp", b"RIFF", b"WEBP", b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"EXIF", b"ICCP", b"ANIM", b"ANMF",
            b"\x9d\x01\x2a")
+
+
+# ---- formats that Pillow wrote whole: their words ----
+part = images["webp_animated_part"]
+frame = part.index(b"ANMF") + 8
+seed("webp", "animated_cut", part[:-30])
+seed("webp", "animated_outside", part[:frame] + b"\5" + part[frame + 1:])
+seed("gif", "no_trailer", images["gif_palette"][:-1])
+seed("gif", "cut", images["gif_palette"][:-20])
+dictionary("gif", b"GIF87a", b"GIF89a", b"!\xf9\x04", b"!\xfe", b"!\xff\x0bNETSCAPE2.0", b",\0\0\0\0", b"\0;")
+bmp = images["bmp_24"]
+seed("bmp", "cut", bmp[:-9])
+seed("bmp", "huge", bmp[:18] + struct.pack("<ii", 2**30, -2**31) + bmp[26:])
+seed("bmp", "compressed", bmp[:30] + b"\4" + bmp[31:])
+seed("bmp", "far_pixels", bmp[:10] + b"\xff" * 4 + bmp[14:])
+rle = images["bmp_rle8"]
+seed("bmp", "rle_moves", rle[:-8] + b"\0\2\xff\xff\0\2\0\3\4\5\0\1")
+seed("bmp", "rle_long_row", rle[:-8] + b"\xff\1\xff\2\0\1")
+seed("bmp", "rle_no_end", rle[:-2])
+dictionary("bmp", b"BM", *(struct.pack("<I", size) for size in (12, 40, 52, 56, 64, 108, 124)), b"\0\0", b"\0\1", b"\0\2")
+for name, text in {"comments": b"P2 #a\n2#b\n2 # c # d\n7#e\n0 7# f\n7\n0", "short": b"P6 2 2 255 abc", "zero": b"P5 2 0 255 ",
+                   "wide": b"P5 99999999999 1 255 a", "deep": b"P5 1 1 65536 ab", "above": b"P5 2 1 3 \1\4"}.items():
+    seed("ppm", name, text)
+dictionary("ppm", b"P2", b"P3", b"P5", b"P6", b"255", b"65535", b"#", b"\n")
+tif = images["tiff_gray_16_bit_tiles"]
+seed("tiff", "cut", tif[:-100])
+seed("tiff", "no_directory", tif[:8])
+seed("tiff", "loop", images["tiff_motorola"][:8] + b"\0\0\0\0\0\x08")
+dictionary("tiff", b"II*\0", b"MM\0*", b"II+\0\x08\0\0\0", *(struct.pack("<HH", tag, kind) for kind in (3, 4) for tag in
+           (254, 256, 257, 258, 259, 262, 273, 274, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 338, 339, 530)))
+for name, start in {"text": b"a,b\n1,2\n", "html": b"\xef\xbb\xbf <!DOCTYPE html>", "tar": bytes(257) + b"ustar", "zip": b"PK\3\4",
+                    "heic": b"\0\0\0\x18ftypheic", "avi": b"RIFF\0\0\0\0AVI ", "bmp": bmp[:32], "raw": b"II*\0\x10\0\0\0CR"}.items():
+    seed("file_kind", name, start)
+dictionary("file_kind", b"ustar", b"ftyp", b"RIFF", b"WEBP", b"BM", b"P5", b"DICM", b"<html", b"<svg", b"\xff\xfe")
 
 
 # ---- IDX ----

@@ -35,11 +35,11 @@ TEST_CASE("wrong input is refused in one line, with a status below 128 and no ru
     };
     refused({"--data", (folder / "nothing").string()}, {"--data", "nothing"});
     fs::create_directories(folder / "empty");
-    refused({"--data", (folder / "empty").string()}, {"no JPEG, PNG or WebP image", "empty"});
+    refused({"--data", (folder / "empty").string()}, {" image in ", "empty"});
     write_bytes(folder / "texts" / "a.txt", "no picture");
-    refused({"--data", (folder / "texts").string()}, {"no JPEG, PNG or WebP image", "texts"});
+    refused({"--data", (folder / "texts").string()}, {" image in ", "texts"});
     write_bytes(folder / "named" / "a.jpg", "no picture");
-    refused({"--data", (folder / "named").string()}, {"no JPEG, PNG or WebP image", "a.jpg", "not an image"});
+    refused({"--data", (folder / "named").string()}, {" image in ", "a.jpg", "not an image"});
     save_images(folder / "one", 1);
     refused({"--data", (folder / "one").string()}, {"one", "one image", "at least two"});
     save_images(folder / "few", 12);
@@ -86,6 +86,8 @@ TEST_CASE("damaged images are skipped, replaced by a rule, counted and listed; -
     // A whole file cut in half, a text, and an empty file, all with an image's name.
     const auto whole = read_text(photos / "a" / "103.png");
     write_bytes(photos / "a" / "103.png", whole.substr(0, whole.size() / 2));
+    const auto other = read_text(photos / "b" / "105.png");
+    write_bytes(photos / "b" / "105.png", other.substr(0, other.size() - 5));  // used
     write_bytes(photos / "b" / "text.jpg", "a text");
     write_bytes(photos / "b" / "zero.png", "");
     const std::vector<std::string> data{"--data", photos.string()};
@@ -96,10 +98,11 @@ TEST_CASE("damaged images are skipped, replaced by a rule, counted and listed; -
     const auto one = run(small_run(folder / "one", with({"--workers", "1"})));
     INFO(one.text);
     REQUIRE(one.status == 0);
-    CHECK(mentions(one.text, {"103.png", "text.jpg", "3 damaged or unreadable image files were skipped", "skipped.jsonl"}));
+    CHECK(mentions(one.text, {"103.png", "text.jpg", "3 damaged or unreadable", "skipped.jsonl",
+                              "1 image files lack their end but have all rows, and were used"}));
     const std::string list = read_text(folder / "one" / "skipped.jsonl");
-    CHECK(std::count(list.begin(), list.end(), '\n') == 3);
-    CHECK(mentions(list, {"103.png", "text.jpg", "zero.png", "no bytes", "\"split\":\"train\""}));
+    CHECK(std::count(list.begin(), list.end(), '\n') == 4);
+    CHECK(mentions(list, {"103.png", "text.jpg", "zero.png", "no bytes", "\"split\":\"train\"", "105.png", "\"used\":true"}));
     // The epoch is the same with several workers.
     const auto three = run(small_run(folder / "three", with({"--workers", "3"})));
     REQUIRE(three.status == 0);

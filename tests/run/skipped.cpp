@@ -32,3 +32,35 @@ TEST_CASE("with --strict the first file that cannot be used ends the run") {
     strict.add_files({});
     says([&] { strict.add_files({"a.txt", "b.txt"}); }, {"a.txt (and 1 more)", "cannot be used", "--strict"});
 }
+
+TEST_CASE("skipped files of a format that the build lacks are counted in one line") {
+    auto formats = image::formats;
+    for (auto& info : formats) info.readable = info.format != image::Format::tiff && info.format != image::Format::gif;
+    const auto why = [&](image::Format format) {
+        return ": " + image::why_unreadable(formats.at(static_cast<std::size_t>(format)));
+    };
+    const auto tiff = why(image::Format::tiff), gif = why(image::Format::gif);
+    CHECK(tiff == ": this build has no TIFF support: install libtiff 4.5 or later and rebuild");
+    const auto lines = run::detail::lines_of({"a.tif" + tiff, "b.heic: unsupported", "c.tif" + tiff, "d.gif" + gif}, formats);
+    REQUIRE(lines.size() == 3);
+    CHECK(lines[0] == "skipped 1 GIF file" + gif);
+    CHECK(lines[1] == "skipped 2 TIFF files" + tiff);
+    CHECK(lines[2] == "skipped what cannot be used: b.heic: unsupported");
+    CHECK(run::detail::lines_of({}, formats).empty());
+}
+
+TEST_CASE("images whose file lacks its end are listed as used, and not counted as skipped") {
+    const TemporaryFolder folder;
+    run::Skipped skipped(false);
+    skipped.bank->note(7, "decode: 7.jpg: JPEG without its end marker; all rows are there");
+    CHECK(skipped.count() == 0);
+    CHECK(skipped.count_noted() == 1);
+    skipped.write(folder.path());
+    const auto lines = io::read_json_lines(folder / "skipped.jsonl");
+    REQUIRE(lines.size() == 1);
+    CHECK(lines[0]["split"] == "bank");
+    CHECK(lines[0]["image"] == 7);
+    CHECK(lines[0]["reason"] == "decode: 7.jpg: JPEG without its end marker; all rows are there");
+    CHECK(lines[0]["used"] == true);
+    CHECK(run::Skipped(true).count_noted() == 0);
+}

@@ -21,8 +21,9 @@ struct Damage {
     std::string reason;
 };
 
-/// A registry of the damaged images of one data set, which loaders and threads may share. `on_first` is called once per
-/// image, by the thread that finds it.
+/// A registry of the damaged images of one data set, which loaders and threads may share, and of the images that are
+/// used although the end of their file is missing (Image::note). `on_first` is called once per damaged image, by the
+/// thread that finds it.
 ///
 ///     auto damage = std::make_shared<data::DamagedImages>();
 ///     data::Loader loader(photos, views.pipelines, {.damage = damage});   // skips damaged images
@@ -41,16 +42,28 @@ public:
         return reasons_.contains(index);
     }
     /// Returns the damaged images in order of their indices.
-    std::vector<Damage> list() const {
+    std::vector<Damage> list() const { return listed(reasons_); }
+
+    /// Adds an image that is used, with what is wrong with its file.
+    void note(std::int64_t index, const std::string& what) {
+        const std::lock_guard lock(mutex_);
+        notes_.emplace(index, what);
+    }
+    /// Returns the images of note(), in order of their indices.
+    std::vector<Damage> notes() const { return listed(notes_); }
+
+private:
+    using Reasons = std::map<std::int64_t, std::string>;
+
+    std::vector<Damage> listed(const Reasons& reasons) const {
         const std::lock_guard lock(mutex_);
         std::vector<Damage> all;
-        for (const auto& [index, reason] : reasons_) all.push_back({index, reason});
+        for (const auto& [index, reason] : reasons) all.push_back({index, reason});
         return all;
     }
 
-private:
     mutable std::mutex mutex_;
-    std::map<std::int64_t, std::string> reasons_;
+    Reasons reasons_, notes_;
     std::function<void(const Damage&)> on_first_;
 };
 
@@ -66,13 +79,17 @@ struct DecodedImage {
 /// Throws Error if no image of the data set can be decoded.
 inline DecodedImage next_valid_image(const Dataset& images, std::int64_t i, DamagedImages* damage) {
     if (!damage) return {images.image(i), i};
+    const auto noted = [&](Image image, std::int64_t at) -> DecodedImage {
+        if (!image.note.empty()) damage->note(at, image.note);
+        return {std::move(image), at};
+    };
     const std::int64_t size = images.size();
     for (std::int64_t tried = 0, at = i; tried < size; ++tried, at = (at + 1) % size) {
         if (damage->contains(at)) continue;
         try {
             try {
-                return {images.image(at), at};
-            } catch (const UnreadableImage&) { return {images.image(at), at}; }  // a read may fail once
+                return noted(images.image(at), at);
+            } catch (const UnreadableImage&) { return noted(images.image(at), at); }  // a read may fail once
         } catch (const DamagedImage& problem) { damage->record(at, problem.what()); }
     }
     const auto all = damage->list();

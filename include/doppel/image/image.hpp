@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace doppel {
@@ -12,6 +13,7 @@ namespace doppel {
 struct Image {
     int width = 0, height = 0, channels = 0;
     std::vector<std::uint8_t> pixels;
+    std::string note{};  ///< of a decoder: what is wrong with the file, although all pixels are there; mostly empty
 
     Image() = default;
     /// Black pixels.
@@ -24,7 +26,10 @@ struct Image {
     std::uint8_t* at(int x, int y) { return pixels.data() + offset(x, y); }
     const std::uint8_t* at(int x, int y) const { return pixels.data() + offset(x, y); }
 
-    bool operator==(const Image&) const = default;
+    /// Compares the pixels.
+    bool operator==(const Image& other) const {
+        return width == other.width && height == other.height && channels == other.channels && pixels == other.pixels;
+    }
 
 private:
     std::size_t offset(int x, int y) const {

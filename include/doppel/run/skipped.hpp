@@ -6,19 +6,42 @@
 #include <doppel/core/error.hpp>
 #include <doppel/data/damaged_images.hpp>
 #include <doppel/data/open.hpp>
+#include <doppel/image/formats.hpp>
 #include <doppel/io/atomic_file.hpp>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <atomic>
 #include <cstddef>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace doppel::run {
+
+namespace detail {
+
+/// Returns what to say of skipped files: a line for each format that the build lacks, and one for the others.
+inline std::vector<std::string> lines_of(std::vector<std::string> files, std::span<const image::FormatInfo> formats) {
+    std::vector<std::string> lines;
+    for (const auto& info : formats) {
+        if (info.readable) continue;
+        const auto why = image::why_unreadable(info);
+        const auto count = std::erase_if(files, [&](const std::string& file) { return file.ends_with(": " + why); });
+        if (count > 0) lines.push_back(fmt::format("skipped {} {} file{}: {}", count, info.name, count == 1 ? "" : "s", why));
+    }
+    if (files.size() == 1)
+        lines.push_back("skipped what cannot be used: " + files.front());
+    else if (!files.empty())
+        lines.push_back(fmt::format("skipped {} files or folders that cannot be used: {}, …", files.size(), files.front()));
+    return lines;
+}
+
+}  // namespace detail
 
 /// Collects what is skipped of a run's images: files and folders that cannot be used, and images that turn out to be
 /// damaged. With `strict` each of them ends the run.
@@ -45,26 +68,33 @@ public:
         if (files.empty()) return;
         require(train != nullptr, files.front(), files.size() > 1 ? " (and " + std::to_string(files.size() - 1) + " more)" : "",
                 ": cannot be used, and --strict skips none");
-        if (files.size() == 1)
-            say("skipped what cannot be used: {}", files.front());
-        else
-            say("skipped {} files or folders that cannot be used: {}, …", files.size(), files.front());
+        for (const auto& line : detail::lines_of(files, image::formats)) say("{}", line);
     }
 
     std::size_t count() const {
         return files_.size() + (train ? train->list().size() + validation->list().size() + bank->list().size() : 0);
     }
 
-    /// Writes skipped.jsonl when there is something to list: a line each, sorted.
+    /// Returns the number of images that are used although the end of their file is damaged or missing.
+    std::size_t count_noted() const {
+        return train ? train->notes().size() + validation->notes().size() + bank->notes().size() : 0;
+    }
+
+    /// Writes skipped.jsonl when there is something to list: a line each, sorted; at the end the images that are used
+    /// although the end of their file is damaged or missing.
     void write(const std::filesystem::path& folder) const {
-        if (count() == 0) return;
+        if (count() + count_noted() == 0) return;
         std::string lines;
         const auto add = [&](nlohmann::ordered_json line) {
             lines += line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';
         };
         for (const auto& why : files_) add({{"reason", why}});
-        for (const auto& [split, damage] : {std::pair("train", train), std::pair("validation", validation), std::pair("bank", bank)})
+        const auto splits = {std::pair("train", train), std::pair("validation", validation), std::pair("bank", bank)};
+        for (const auto& [split, damage] : splits)
             for (const auto& [index, reason] : damage->list()) add({{"split", split}, {"image", index}, {"reason", reason}});
+        for (const auto& [split, damage] : splits)
+            for (const auto& [index, reason] : damage->notes())
+                add({{"split", split}, {"image", index}, {"reason", reason}, {"used", true}});
         io::write_atomically(folder / "skipped.jsonl", lines);
     }
 

@@ -39,5 +39,7 @@ int main() {
     if (reads("\xFF\xD8\xFF")) formats += " JPEG";
     if (reads("\x89PNG\r\n\x1A\n")) formats += " PNG";
     if (reads("RIFF0000WEBP")) formats += " WEBP";
+    if (reads("GIF89a")) formats += " GIF";
+    if (reads({"II*\0", 4})) formats += " TIFF";
     std::printf("mine: doppel %s, formats%s\n", doppel::version, formats.c_str());
 }

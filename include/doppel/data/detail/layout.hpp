@@ -14,6 +14,7 @@
 #include <doppel/data/image_folder.hpp>
 #include <doppel/data/progress.hpp>
 #include <doppel/data/split.hpp>
+#include <doppel/image/formats.hpp>
 
 #include <algorithm>
 #include <cstddef>

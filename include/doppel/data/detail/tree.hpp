@@ -9,6 +9,7 @@
 #include <doppel/image/decode.hpp>
 #include <doppel/image/detail/file.hpp>
 #include <doppel/image/extensions.hpp>
+#include <doppel/image/formats.hpp>
 
 #include <algorithm>
 #include <array>
@@ -153,8 +154,10 @@ private:
     void add_file(Tree& tree, const std::filesystem::path& file, bool linked) {
         const auto extension = image::extension_of(file);
         if (image::is_other_image_extension(extension)) {
-            survey.skipped.push_back(file.string() + ": unsupported image format, expected a " +
-                                     std::string(image::readable_formats) + " file");
+            const auto* info = image::format_of_extension(extension);
+            survey.skipped.push_back(file.string() + ": " +
+                                     (info ? image::why_unreadable(*info)
+                                           : "unsupported image format, expected a " + image::readable_formats + " file"));
         } else if (image::is_readable_extension(extension) || (!file_kind(extension) && has_image(file))) {
             tree.images.push_back(file.native());
             if (linked) linked_.insert(file.native());
@@ -167,7 +170,10 @@ private:
 
     bool has_image(const std::filesystem::path& file) {
         try {
-            return image::looks_like_image(image::detail::read_start(file, image::magic_bytes, who_));
+            const auto format = image::format_of(image::detail::read_start(file, image::magic_bytes, who_));
+            if (!format || image::info_of(*format).readable) return format.has_value();
+            survey.skipped.push_back(file.string() + ": " + image::why_unreadable(image::info_of(*format)));
+            return false;
         } catch (const Error& problem) {
             survey.skipped.emplace_back(problem.what());
             return false;

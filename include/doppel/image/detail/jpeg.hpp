@@ -7,12 +7,14 @@
 #include <doppel/image/detail/exif.hpp>
 #include <doppel/image/image.hpp>
 
+#include <algorithm>
 #include <csetjmp>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -27,6 +29,8 @@ struct JpegErrors {
     jpeg_error_mgr manager{};
     std::jmp_buf back{};
     char message[JMSG_LENGTH_MAX] = {};
+    bool may_end = false;  ///< whether a file that ends is no error: what it lacks shows itself
+    bool ended = false;    ///< whether it did
 
     JpegErrors() {
         jpeg_std_error(&manager);
@@ -59,7 +63,11 @@ private:
                               || code == JWRN_BOGUS_ICC
 #endif
             ;
-        if (level < 0 && !harmless) leave(codec);
+        auto& self = *static_cast<JpegErrors*>(codec->client_data);
+        if (code == JWRN_JPEG_EOF && self.may_end)  // libjpeg takes it as the end marker
+            self.ended = true;
+        else if (level < 0 && !harmless)
+            leave(codec);
     }
 };
 
@@ -83,7 +91,8 @@ public:
     JpegDecoder(const JpegDecoder&) = delete;
     JpegDecoder& operator=(const JpegDecoder&) = delete;
 
-    Image decode(std::span<const std::uint8_t> bytes, std::string_view name) {
+    /// Of a file that ends before its end marker, decodes the image if all of it is there, and says so in `note`.
+    Image decode(std::span<const std::uint8_t> bytes, std::string_view name, std::string& note) {
         const auto give_up = [&] { fail("decode: ", name, ": damaged or unsupported JPEG: ", errors_.message); };
         if (!errors_.completes([&] {
                 jpeg_create_decompress(&codec_);
@@ -100,6 +109,8 @@ public:
         Image image = canvas(name, codec_.image_width, codec_.image_height, components == 1 ? 1 : 3);
         std::vector<std::uint8_t> inks(components == 4 ? static_cast<std::size_t>(image.width) * 4 : 0);
         const int turned = orientation_marked();
+        bool complete = false;
+        errors_.may_end = true;  // within the image, missing bits are another warning
         if (!errors_.completes([&] {
                 jpeg_start_decompress(&codec_);
                 while (codec_.output_scanline < codec_.output_height) {
@@ -108,13 +119,28 @@ public:
                     jpeg_read_scanlines(&codec_, &into, 1);
                     if (!inks.empty()) cmyk_to_rgb(inks.data(), row, image.width);
                 }
+                complete = scans_are_complete();  // while libjpeg knows
                 jpeg_finish_decompress(&codec_);
             }))
             give_up();
+        if (errors_.ended) {
+            require(complete, "decode: ", name, ": damaged or unsupported JPEG: the file ends before its last scan");
+            note = "JPEG without its end marker";
+        }
         return oriented(std::move(image), turned);
     }
 
 private:
+    /// Returns whether a file without an end marker has all scans. A file of several scans gives all rows after the
+    /// first one; only a progressive file says how many bits are missing.
+    bool scans_are_complete() {
+        if (jpeg_has_multiple_scans(&codec_) == FALSE) return true;
+        if (codec_.progressive_mode == FALSE || !codec_.coef_bits) return false;
+        for (int c = 0; c < codec_.num_components; ++c)
+            if (std::any_of(codec_.coef_bits[c], codec_.coef_bits[c] + DCTSIZE2, [](int bits) { return bits != 0; }))
+                return false;
+        return true;
+    }
     /// Reads the orientation from the markers, which libjpeg frees when decoding ends.
     int orientation_marked() const {
         for (auto* marker = codec_.marker_list; marker; marker = marker->next)
@@ -127,8 +153,8 @@ private:
     jpeg_decompress_struct codec_{};
 };
 
-inline Image decode_jpeg(std::span<const std::uint8_t> bytes, std::string_view name) {
-    return JpegDecoder().decode(bytes, name);
+inline Image decode_jpeg(std::span<const std::uint8_t> bytes, std::string_view name, std::string& note) {
+    return JpegDecoder().decode(bytes, name, note);
 }
 
 class JpegEncoder {

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -28,9 +29,10 @@ public:
     PngDecoder(const PngDecoder&) = delete;
     PngDecoder& operator=(const PngDecoder&) = delete;
 
-    Image decode(std::string_view name) {
+    /// Decodes also where what follows the pixels is damaged or missing, and says so in `note`.
+    Image decode(std::string_view name, std::string& note) {
         const auto give_up = [&] { fail("decode: ", name, ": damaged or unsupported PNG: ", message_); };
-        require(chunks_are_complete(), "decode: ", name, ": damaged or unsupported PNG: the file ends too early");
+        require(drop_incomplete_chunk(), "decode: ", name, ": damaged or unsupported PNG: the file ends too early");
         if (!completes([&] {
                 png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, leave, [](png_structp, png_const_charp) {});
                 info_ = png_ ? png_create_info_struct(png_) : nullptr;
@@ -46,7 +48,6 @@ public:
         Image image = canvas(name, png_get_image_width(png_, info_), png_get_image_height(png_, info_), channels);
         std::vector<png_bytep> rows(static_cast<std::size_t>(image.height));
         for (std::size_t y = 0; y < rows.size(); ++y) rows[y] = image.at(0, static_cast<int>(y));
-        int turned = 1;
         if (!completes([&] {
                 png_set_palette_to_rgb(png_);
                 png_set_expand_gray_1_2_4_to_8(png_);
@@ -57,27 +58,37 @@ public:
                 if (png_get_rowbytes(png_, info_) * rows.size() != image.pixels.size())
                     png_error(png_, "rows of unexpected length");
                 png_read_image(png_, rows.data());
-                png_read_end(png_, info_);
-#ifdef PNG_eXIf_SUPPORTED
-                png_uint_32 size = 0;
-                png_bytep exif = nullptr;
-                if (png_get_eXIf_1(png_, info_, &size, &exif)) turned = orientation({exif, size});
-#endif
             }))
             give_up();
+        if (!completes([&] { png_read_end(png_, info_); }))
+            note = std::string("PNG without an intact end: ") + message_;
+        int turned = 1;
+#ifdef PNG_eXIf_SUPPORTED
+        png_uint_32 size = 0;
+        png_bytep exif = nullptr;
+        if (png_get_eXIf_1(png_, info_, &size, &exif)) turned = orientation({exif, size});
+#endif
         return oriented(std::move(image), turned);
     }
 
 private:
-    /// Returns false if a chunk (length, name, data, checksum) is longer than the file. libpng would first allocate and
-    /// clear the claimed length, up to 2 GiB.
-    bool chunks_are_complete() const {
-        for (std::size_t at = 8; at + 8 <= bytes_.size();) {
+    /// Ends the bytes before a chunk (length, name, data, checksum) that is longer than the file: libpng would first
+    /// allocate and clear the claimed length, up to 2 GiB. Returns false if pixels are missing with it.
+    bool drop_incomplete_chunk() {
+        bool pixels = false;
+        for (std::size_t at = 8; at < bytes_.size();) {
             const std::uint8_t* chunk = bytes_.data() + at;
-            const std::size_t length = png_get_uint_32(chunk), left = bytes_.size() - at;
-            if (left < 12 || length > left - 12) return false;
-            if (std::equal(chunk + 4, chunk + 8, "IEND")) break;
-            at += 12 + length;
+            const std::size_t left = bytes_.size() - at;
+            const auto is = [&](std::string_view name) {
+                return left >= 8 && std::equal(name.begin(), name.end(), chunk + 4);
+            };
+            if (left < 12 || png_get_uint_32(chunk) > left - 12) {
+                bytes_ = bytes_.first(at);
+                return pixels && !is("IDAT");
+            }
+            if (is("IEND")) break;
+            pixels = pixels || is("IDAT");
+            at += 12 + png_get_uint_32(chunk);
         }
         return true;
     }
@@ -108,8 +119,8 @@ private:
     char message_[200] = {};
 };
 
-inline Image decode_png(std::span<const std::uint8_t> bytes, std::string_view name) {
-    return PngDecoder(bytes).decode(name);
+inline Image decode_png(std::span<const std::uint8_t> bytes, std::string_view name, std::string& note) {
+    return PngDecoder(bytes).decode(name, note);
 }
 
 }  // namespace doppel::image::detail

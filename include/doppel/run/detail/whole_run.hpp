@@ -238,6 +238,9 @@ private:
         if (training.skipped > 0) say("{} steps were skipped, because loss or gradients were not finite", training.skipped);
         if (context.skipped->count() > 0)
             say("{} damaged or unreadable files were skipped: {}", context.skipped->count(), (folder / "skipped.jsonl").string());
+        if (context.skipped->count_noted() > 0)
+            say("{} image files lack their end but have all rows, and were used: {}", context.skipped->count_noted(),
+                (folder / "skipped.jsonl").string());
         if (end.contains("knn_top1") && end.contains("knn_top1_random"))
             say("k-NN (k = {}): {:.1f} %   untrained encoder {:.1f} %   raw pixels {:.1f} %", context.options.k,
                 100 * end.at("knn_top1"), 100 * end.at("knn_top1_random"), 100 * end.at("knn_top1_pixels"));
