@@ -79,12 +79,12 @@ def bmp(bits, rows, header=40, compression=0, colors=(), masks=(), from_top=Fals
 
 
 def run_lengths(rows, bits):
-    """RLE8 or RLE4: runs of equal numbers, the first four pixels of a row as they are."""
+    """RLE8 or RLE4: runs of equal numbers, the first five pixels of a row as they are, filled up to even."""
     packed = []
     for row in rows:
-        row, out = row.tolist(), b"\0\4"
-        out += bytes(row[:4]) if bits == 8 else bytes([row[0] << 4 | row[1], row[2] << 4 | row[3]])
-        at = 4
+        row, out = row.tolist(), b"\0\5"
+        out += bytes(row[:5] + [0] if bits == 8 else [row[0] << 4 | row[1], row[2] << 4 | row[3], row[4] << 4, 0])
+        at = 5
         while at < len(row):
             end = at
             while end < len(row) and row[end] == row[at]:

@@ -32,7 +32,7 @@ public:
     /// Decodes also where what follows the pixels is damaged or missing, and says so in `note`.
     Image decode(std::string_view name, std::string& note) {
         const auto give_up = [&] { fail("decode: ", name, ": damaged or unsupported PNG: ", message_); };
-        require(drop_incomplete_chunk(), "decode: ", name, ": damaged or unsupported PNG: the file ends too early");
+        drop_incomplete_chunk();
         if (!completes([&] {
                 png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, leave, [](png_structp, png_const_charp) {});
                 info_ = png_ ? png_create_info_struct(png_) : nullptr;
@@ -73,24 +73,18 @@ public:
 
 private:
     /// Ends the bytes before a chunk (length, name, data, checksum) that is longer than the file: libpng would first
-    /// allocate and clear the claimed length, up to 2 GiB. Returns false if pixels are missing with it.
-    bool drop_incomplete_chunk() {
-        bool pixels = false;
+    /// allocate and clear the claimed length, up to 2 GiB.
+    void drop_incomplete_chunk() {
+        constexpr std::string_view end = "IEND";
         for (std::size_t at = 8; at < bytes_.size();) {
-            const std::uint8_t* chunk = bytes_.data() + at;
-            const std::size_t left = bytes_.size() - at;
-            const auto is = [&](std::string_view name) {
-                return left >= 8 && std::equal(name.begin(), name.end(), chunk + 4);
-            };
-            if (left < 12 || png_get_uint_32(chunk) > left - 12) {
+            const auto chunk = bytes_.subspan(at);
+            if (chunk.size() < 12 || png_get_uint_32(chunk.data()) > chunk.size() - 12) {
                 bytes_ = bytes_.first(at);
-                return pixels && !is("IDAT");
+                return;
             }
-            if (is("IEND")) break;
-            pixels = pixels || is("IDAT");
-            at += 12 + png_get_uint_32(chunk);
+            if (std::equal(end.begin(), end.end(), chunk.begin() + 4)) return;
+            at += 12 + png_get_uint_32(chunk.data());
         }
-        return true;
     }
     /// Runs `action`; returns false, with message_ set, if libpng failed. The longjmp skips destructors, so `action`
     /// must own nothing; objects with destructors belong to the caller.
