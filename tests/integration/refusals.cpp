@@ -99,7 +99,7 @@ TEST_CASE("damaged images are skipped, replaced by a rule, counted and listed; -
     INFO(one.text);
     REQUIRE(one.status == 0);
     CHECK(mentions(one.text, {"103.png", "text.jpg", "3 damaged or unreadable", "skipped.jsonl",
-                              "1 image files lack their end but have all rows, and were used"}));
+                              "image files that lack their end but have all rows, and were used: 1 "}));
     const std::string list = read_text(folder / "one" / "skipped.jsonl");
     CHECK(std::count(list.begin(), list.end(), '\n') == 4);
     CHECK(mentions(list, {"103.png", "text.jpg", "zero.png", "no bytes", "\"split\":\"train\"", "105.png", "\"used\":true"}));

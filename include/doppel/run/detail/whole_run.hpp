@@ -237,9 +237,9 @@ private:
             training.images_per_second);
         if (training.skipped > 0) say("{} steps were skipped, because loss or gradients were not finite", training.skipped);
         if (context.skipped->count() > 0)
-            say("{} damaged or unreadable files were skipped: {}", context.skipped->count(), (folder / "skipped.jsonl").string());
+            say("damaged or unreadable files that were skipped: {} ({})", context.skipped->count(), (folder / "skipped.jsonl").string());
         if (context.skipped->count_noted() > 0)
-            say("{} image files lack their end but have all rows, and were used: {}", context.skipped->count_noted(),
+            say("image files that lack their end but have all rows, and were used: {} ({})", context.skipped->count_noted(),
                 (folder / "skipped.jsonl").string());
         if (end.contains("knn_top1") && end.contains("knn_top1_random"))
             say("k-NN (k = {}): {:.1f} %   untrained encoder {:.1f} %   raw pixels {:.1f} %", context.options.k,
