@@ -98,7 +98,7 @@ TEST_CASE("damaged images are skipped, replaced by a rule, counted and listed; -
     const auto one = run(small_run(folder / "one", with({"--workers", "1"})));
     INFO(one.text);
     REQUIRE(one.status == 0);
-    CHECK(mentions(one.text, {"103.png", "text.jpg", "3 damaged or unreadable", "skipped.jsonl",
+    CHECK(mentions(one.text, {"103.png", "text.jpg", "files that were skipped: 3 ", "skipped.jsonl",
                               "image files that lack their end but have all rows, and were used: 1 "}));
     const std::string list = read_text(folder / "one" / "skipped.jsonl");
     CHECK(std::count(list.begin(), list.end(), '\n') == 4);
