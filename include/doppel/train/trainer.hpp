@@ -122,7 +122,7 @@ public:
     /// What deserves attention, oldest first: doubtful options, skipped steps, what callbacks add.
     const std::vector<std::string>& warnings() const { return warnings_; }
     void warn(std::string text) { warnings_.push_back(std::move(text)); }
-    /// Returns those that came since the last call, for whoever shows them.
+    /// Returns those that came since the last call, for a display.
     std::vector<std::string> take_warnings() {
         const auto from = warnings_.begin() + static_cast<std::ptrdiff_t>(std::exchange(warnings_taken_, warnings_.size()));
         return {from, warnings_.end()};
