@@ -9,10 +9,10 @@
 
 namespace doppel::run {
 
-/// Writes one line to stderr.
+/// Writes one line to stderr; a closed terminal or pipe is no error.
 template <class... Args>
 void say(fmt::format_string<Args...> format, Args&&... args) {
-    fmt::print(stderr, "{}\n", fmt::format(format, std::forward<Args>(args)...));
+    std::fputs((fmt::format(format, std::forward<Args>(args)...) + "\n").c_str(), stderr);
     std::fflush(stderr);
 }
 

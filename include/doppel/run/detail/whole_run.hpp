@@ -142,9 +142,13 @@ private:
 
     void measure_baselines() {
         if (!context.labeled) return;
-        RunResult outcome;
-        attempt(outcome, "baselines", [&] { baselines_ = baselines(context); });
-        failures_ = outcome.failures;
+        if (context.options.strict) {
+            baselines_ = baselines(context);  // a damaged image ends the run, before it trains
+        } else {
+            RunResult outcome;
+            attempt(outcome, "baselines", [&] { baselines_ = baselines(context); });
+            failures_ = outcome.failures;
+        }
         if (baselines_.empty()) return;
         say("before training: k-NN {:.1f} % on raw pixels, {:.1f} % with the untrained encoder",
             100 * baselines_.at("knn_top1_pixels"), 100 * baselines_.at("knn_top1_random"));
