@@ -217,10 +217,10 @@ TEST_CASE("without a place to note it a damaged image ends the pass; other error
 
 #if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)  // which abort at such a size
 TEST_CASE("a batch for which there is no memory is an exception of next(), whatever the workers") {
-    const data::Dataset images(data::Embedded({.size = 16, .count = 100'000}));
-    const auto views = views::simclr({.size = 4096});  // 20 TB a view
+    const data::Dataset images(data::Embedded({.size = 16, .count = 1'000'000}));
+    const auto views = views::simclr({.size = 4096});  // 200 TB a view: more than there are addresses
     for (const int workers : {0, 1, 3}) {
-        const data::Loader loader(images, views.pipelines, {.batch_size = 100'000, .workers = workers});
+        const data::Loader loader(images, views.pipelines, {.batch_size = 1'000'000, .workers = workers});
         const auto pass = loader.pass(0, 1);
         CHECK_THROWS_AS(pass->next(), c10::Error);
     }
