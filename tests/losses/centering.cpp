@@ -20,7 +20,8 @@ TEST_CASE("the target's temperature rises from epoch to epoch as numpy.linspace 
         }
     }
     Dino loss{.target_temperature = {.from = 0.04, .to = 0.07, .epochs = 3}};
-    CHECK(loss.begin({.samples = 10, .steps = 10, .steps_per_epoch = 5}).empty());
+    CHECK(loss.begin({.samples = 10, .steps = 15, .steps_per_epoch = 5}).empty());
+    CHECK(mentions(loss.begin({.samples = 10, .steps = 10, .steps_per_epoch = 5}), {"Dino", "over 3 epochs", "run of 10 steps", "never reaches 0.07"}));
     CHECK(mentions(loss.begin({.samples = 10, .steps = 10}), {"Dino", "temperature", "epoch"}));
     loss.target_temperature.to = 0.04;
     CHECK(loss.begin({.samples = 10, .steps = 10}).empty());

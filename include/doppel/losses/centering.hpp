@@ -10,6 +10,8 @@
 #include <doppel/losses/sinkhorn.hpp>
 
 #include <cstdint>
+#include <sstream>
+#include <string>
 #include <string_view>
 
 namespace doppel::losses {
@@ -32,6 +34,17 @@ struct TargetTemperature {
         const std::int64_t e = at.epoch();
         if (e >= epochs) return to;
         return epochs == 1 ? from : from + (to - from) * static_cast<double>(e) / static_cast<double>(epochs - 1);
+    }
+    /// Returns a warning if the temperature should rise, but the length of an epoch is unknown or the run is too short.
+    std::string begin(std::string_view who, const Horizon& horizon) const {
+        if (epochs == 0 || from == to) return "";
+        std::ostringstream text;
+        if (horizon.steps_per_epoch <= 0)
+            text << who << ": the target's temperature stays at its initial value, since the steps per epoch are not known";
+        else if (horizon.steps_per_epoch * epochs > horizon.steps)
+            text << who << ": the target's temperature rises over " << epochs << " epochs, longer than the run of " << horizon.steps
+                 << " steps, and never reaches " << to;
+        return text.str();
     }
     void check(std::string_view who) const {
         detail::require_temperature(who, from);

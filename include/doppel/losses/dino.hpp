@@ -31,7 +31,8 @@ namespace doppel::losses {
 ///     L = 1/(G(V − 1)) Σ_t Σ_{o≠t} −1/B Σ_b Σ_k p_tbk log q_obk,   q = softmax(s / τ),
 ///     p = softmax((t − c) / τ_t)  or  sinkhorn(t, ε = τ_t) over the rows of all global views together
 ///
-/// No gradient flows into p. τ_t depends on the epoch (TargetTemperature); begin() warns if its length is unknown.
+/// No gradient flows into p. τ_t depends on the epoch (TargetTemperature); begin() warns if its length is unknown or
+/// the run is too short for it.
 /// c [1, K] is state (`loss.center`), initially zero: the loss reads c₋, commit() writes β c₋ + (1 − β) mean(t), the
 /// mean over all rows of all global views. Several forward passes before one commit() read the same c₋; each is an
 /// update. Centering::sinkhorn does not use or update it.
@@ -68,13 +69,8 @@ struct Dino {
         visit("center", center);
     }
 
-    /// Returns a warning if the temperature should rise but the length of an epoch is unknown.
-    std::string begin(const Horizon& horizon) const {
-        if (target_temperature.epochs == 0 || target_temperature.from == target_temperature.to ||
-            horizon.steps_per_epoch > 0)
-            return "";
-        return "Dino: the target's temperature stays at its initial value, since the steps per epoch are not known";
-    }
+    /// Returns a warning if the target's temperature cannot rise as it should.
+    std::string begin(const Horizon& horizon) const { return target_temperature.begin("Dino", horizon); }
 
     Tensor operator()(const Outputs& out) {
         check();
