@@ -4,7 +4,7 @@
 
 #include <doppel/encoders/by_name.hpp>
 
-#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <sstream>
 #include <string>
