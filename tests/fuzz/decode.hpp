@@ -2,9 +2,15 @@
 // What the targets of the image formats share.
 #pragma once
 
+#include <doppel/image/crop.hpp>
 #include <doppel/image/decode.hpp>
+#include <doppel/image/region.hpp>
 
 #include "fuzz.hpp"
+
+#include <cstdint>
+#include <numeric>
+#include <string>
 
 namespace doppel::fuzz {
 
@@ -26,16 +32,42 @@ inline std::size_t little_endian(Bytes bytes, std::size_t at, std::size_t count)
     return value;
 }
 
-/// decode() keeps the contract: the same image each time, or the Error that loaders may step over.
+/// A region of the image, another one for other bytes.
+inline image::Rect some_part(Bytes bytes, const Shape& all) {
+    const auto seed = std::accumulate(bytes.begin(), bytes.end(), std::uint64_t{bytes.size()});
+    const auto below = [&](std::uint64_t step, int n) { return static_cast<int>(seed * step / 7 % static_cast<std::uint64_t>(n)); };
+    image::Rect part{.width = 1 + below(31, all.width), .height = 1 + below(17, all.height)};
+    part.left = below(13, all.width - part.width + 1), part.top = below(29, all.height - part.height + 1);
+    return part;
+}
+
+/// decode() keeps the contract: the same image each time, or the Error that loaders may step over. A region has the pixels
+/// of the whole image, and the same error.
 inline void decodes(Bytes bytes) {
+    const auto shape = image::shape_of(bytes);
     reads("decode: the input: ", [&] {
         try {
             const Image image = image::decode(bytes, "the input");
             expect(image::looks_like_image(bytes), "an image that does not look like one");
             expect_whole(image);
             expect(image::decode(bytes, "again") == image, "another image the second time");
+            expect(!shape || *shape == image.shape(), "another size than the header's");
+            const auto part = some_part(bytes, image.shape());
+            Image region;
+            image::decode_region(bytes, "again", part, region);
+            expect(region == image::crop(image, part), "a region with other pixels");
+            image::decode_region(bytes, "again", part, region, {.trusted = true});
+            expect(region == image::crop(image, part), "a region of a trusted file with other pixels");
         } catch (const Error& problem) {
             if (!dynamic_cast<const DamagedImage*>(&problem)) finding("an Error, but no DamagedImage", problem.what());
+            if (shape) {
+                Image region;
+                std::string same;
+                try {
+                    image::decode_region(bytes, "the input", some_part(bytes, *shape), region);
+                } catch (const DamagedImage& other) { same = other.what(); }
+                expect(same == problem.what(), "a region that is damaged otherwise than the whole image");
+            }
             throw;
         }
     });

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <doppel/core/error.hpp>
+#include <doppel/image/crop.hpp>
 #include <doppel/image/detail/bmp.hpp>
+#include <doppel/image/detail/cut.hpp>
 #include <doppel/image/detail/file.hpp>
 #include <doppel/image/detail/ppm.hpp>
 #include <doppel/image/formats.hpp>
@@ -33,6 +35,76 @@
 
 namespace doppel::image {
 
+namespace detail {
+
+/// Runs `decode`, whose errors become those of a damaged image, and takes over its note.
+template <class Decode>
+void guarded(std::string_view name, Image& into, const Decode& decode) {
+    std::string note;
+    try {
+        decode(note);
+    } catch (const Error& problem) {
+        throw DamagedImage(problem.what());
+    } catch (const std::bad_alloc&) { throw DamagedImage("decode: " + std::string(name) + ": no memory is left"); }
+    if (!note.empty())
+        into.note = doppel::detail::one_line("decode: " + std::string(name) + ": " + note + "; all rows are there");
+}
+
+/// Decodes `part` of an image, or all of it if that is null.
+inline void decode_part(std::span<const std::uint8_t> bytes, std::string_view name, const Rect* part,
+                        [[maybe_unused]] bool trusted, Image& into) {
+    const auto decode_by = [&](const auto& decoder, auto&... more) {
+        guarded(name, into, [&](std::string& note) {
+            if constexpr (requires { decoder(bytes, name, into, note); })
+                decoder(bytes, name, into, note);
+            else
+                into = decoder(bytes, name, more...);
+        });
+        if (part) cut("decode_region", into, *part);
+    };
+    const auto format = format_of(bytes);
+    if (!format)
+        throw DamagedImage("decode: " + std::string(name) + (bytes.empty() ? ": no bytes" : ": not an image") +
+                           ", expected a " + readable_formats + " file");
+    switch (*format) {
+#if DOPPEL_JPEG
+        case Format::jpeg: {
+            JpegDecoder decoder;
+            guarded(name, into, [&](std::string&) { decoder.open(bytes, name); });
+#if DOPPEL_JPEG_REGIONS
+            if (part && decoder.has_regions()) {
+                require_inside("decode_region", decoder.shape(), *part);
+                guarded(name, into, [&](std::string& note) { decoder.region(*part, trusted, into, note); });
+                return;
+            }
+#endif
+            guarded(name, into, [&](std::string& note) { decoder.whole(into, note); });
+            if (part) cut("decode_region", into, *part);
+            return;
+        }
+#endif
+#if DOPPEL_PNG
+        case Format::png: return decode_by(decode_png);
+#endif
+#if DOPPEL_WEBP
+        case Format::webp: return decode_by(decode_webp);
+#endif
+#if DOPPEL_GIF
+        case Format::gif: return decode_by(decode_gif);
+#endif
+#if DOPPEL_TIFF
+        case Format::tiff: return decode_by(decode_tiff);
+#endif
+        case Format::bmp: return decode_by(decode_bmp);
+        case Format::ppm: return decode_by(decode_ppm);
+        default: break;
+    }
+    throw DamagedImage("decode: " + std::string(name) + ": a " + std::string(info_of(*format).name) + " file, but " +
+                       why_unreadable(info_of(*format)));
+}
+
+}  // namespace detail
+
 /// Decodes the bytes of an image file; the format is detected from the content. `name` is for messages.
 ///
 /// Returns one channel if the file is gray, three otherwise. Keeps the stored values: drops alpha without compositing
@@ -47,44 +119,15 @@ namespace doppel::image {
 ///
 ///     Image photo = image::decode(bytes, "upload 7");
 inline Image decode(std::span<const std::uint8_t> bytes, std::string_view name) {
-    std::string note;
-    const auto decode_with = [&](const auto& decoder, auto&... more) {
-        try {
-            Image image = decoder(bytes, name, more...);
-            if (!note.empty())
-                image.note = doppel::detail::one_line("decode: " + std::string(name) + ": " + note +
-                                                      "; all rows are there");
-            return image;
-        } catch (const Error& problem) {
-            throw DamagedImage(problem.what());
-        } catch (const std::bad_alloc&) { throw DamagedImage("decode: " + std::string(name) + ": no memory is left"); }
-    };
-    const auto format = format_of(bytes);
-    if (!format)
-        throw DamagedImage("decode: " + std::string(name) + (bytes.empty() ? ": no bytes" : ": not an image") +
-                           ", expected a " + readable_formats + " file");
-    switch (*format) {
-#if DOPPEL_JPEG
-        case Format::jpeg: return decode_with(detail::decode_jpeg, note);
-#endif
-#if DOPPEL_PNG
-        case Format::png: return decode_with(detail::decode_png, note);
-#endif
-#if DOPPEL_WEBP
-        case Format::webp: return decode_with(detail::decode_webp);
-#endif
-#if DOPPEL_GIF
-        case Format::gif: return decode_with(detail::decode_gif);
-#endif
-#if DOPPEL_TIFF
-        case Format::tiff: return decode_with(detail::decode_tiff);
-#endif
-        case Format::bmp: return decode_with(detail::decode_bmp);
-        case Format::ppm: return decode_with(detail::decode_ppm);
-        default: break;
-    }
-    throw DamagedImage("decode: " + std::string(name) + ": a " + std::string(info_of(*format).name) + " file, but " +
-                       why_unreadable(info_of(*format)));
+    Image image;
+    detail::decode_part(bytes, name, nullptr, false, image);
+    return image;
+}
+
+/// Decodes into an image whose memory is used again where it suffices (JPEG and PNG). After an error its pixels are
+/// undefined.
+inline void decode_into(std::span<const std::uint8_t> bytes, std::string_view name, Image& into) {
+    detail::decode_part(bytes, name, nullptr, false, into);
 }
 
 /// Reads and decodes a file. Throws UnreadableImage, with the path, if the file cannot be read.

@@ -9,6 +9,12 @@
 
 namespace doppel {
 
+/// The size of an image.
+struct Shape {
+    int width = 0, height = 0, channels = 0;
+    bool operator==(const Shape&) const = default;
+};
+
 /// 8-bit pixels [height, width, channels]; channels is 1 (gray) or 3 (RGB, as stored: no color management).
 struct Image {
     int width = 0, height = 0, channels = 0;
@@ -21,6 +27,15 @@ struct Image {
         : width(columns), height(rows), channels(planes),
           pixels(static_cast<std::size_t>(columns) * static_cast<std::size_t>(rows) *
                  static_cast<std::size_t>(planes)) {}
+
+    /// Takes another size and forgets the note; the memory is kept, and what the pixels are is undefined.
+    void reshape(int columns, int rows, int planes) {
+        width = columns, height = rows, channels = planes;
+        pixels.resize(static_cast<std::size_t>(columns) * static_cast<std::size_t>(rows) *
+                      static_cast<std::size_t>(planes));
+        note.clear();
+    }
+    Shape shape() const { return {width, height, channels}; }
 
     /// First channel of the pixel in column x, row y.
     std::uint8_t* at(int x, int y) { return pixels.data() + offset(x, y); }

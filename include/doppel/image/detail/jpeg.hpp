@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doppel/core/error.hpp>
+#include <doppel/image/crop.hpp>
 #include <doppel/image/detail/canvas.hpp>
 #include <doppel/image/detail/exif.hpp>
 #include <doppel/image/image.hpp>
@@ -81,6 +82,14 @@ inline void cmyk_to_rgb(const std::uint8_t* cmyk, std::uint8_t* rgb, int width) 
         }
 }
 
+// The columns and rows of a region: libjpeg-turbo 2.1 and later give the very pixels of whole decoding.
+#if defined(LIBJPEG_TURBO_VERSION_NUMBER) && LIBJPEG_TURBO_VERSION_NUMBER >= 2001000
+#define DOPPEL_JPEG_REGIONS 1
+#else
+#define DOPPEL_JPEG_REGIONS 0
+#endif
+
+/// Decodes one file: open(), then whole() or region().
 class JpegDecoder {
 public:
     JpegDecoder() {
@@ -91,9 +100,9 @@ public:
     JpegDecoder(const JpegDecoder&) = delete;
     JpegDecoder& operator=(const JpegDecoder&) = delete;
 
-    /// Of a file that ends before its end marker, decodes the image if all of it is there, and says so in `note`.
-    Image decode(std::span<const std::uint8_t> bytes, std::string_view name, std::string& note) {
-        const auto give_up = [&] { fail("decode: ", name, ": damaged or unsupported JPEG: ", errors_.message); };
+    /// Reads the header.
+    void open(std::span<const std::uint8_t> bytes, std::string_view name) {
+        name_ = name;
         if (!errors_.completes([&] {
                 jpeg_create_decompress(&codec_);
                 jpeg_mem_src(&codec_, const_cast<unsigned char*>(bytes.data()),
@@ -106,31 +115,105 @@ public:
         require(components == 1 || components == 3 || components == 4, "decode: ", name, ": JPEG with ", components,
                 " components, expected 1, 3 or 4");
         codec_.out_color_space = components == 1 ? JCS_GRAYSCALE : components == 3 ? JCS_RGB : JCS_CMYK;
-        Image image = canvas(name, codec_.image_width, codec_.image_height, components == 1 ? 1 : 3);
-        std::vector<std::uint8_t> inks(components == 4 ? static_cast<std::size_t>(image.width) * 4 : 0);
-        const int turned = orientation_marked();
+        check_size(name, codec_.image_width, codec_.image_height);
+        turned_ = orientation_marked();
+    }
+    /// Returns the upright image's size.
+    Shape shape() const {
+        const int width = static_cast<int>(codec_.image_width), height = static_cast<int>(codec_.image_height);
+        const bool swap = turned_ >= 5;
+        return {swap ? height : width, swap ? width : height, codec_.num_components == 1 ? 1 : 3};
+    }
+    /// Returns whether region() can be used: upright, of one sequential scan, with color at half or full resolution.
+    bool has_regions() {
+        return DOPPEL_JPEG_REGIONS && turned_ <= 1 && codec_.num_components <= 3 && codec_.data_precision == 8 &&
+               codec_.arith_code == FALSE && jpeg_has_multiple_scans(&codec_) == FALSE &&
+               codec_.max_h_samp_factor <= 2 && codec_.max_v_samp_factor <= 2;
+    }
+
+    /// Of a file that ends before its end marker, decodes the image if all of it is there, and says so in `note`.
+    void whole(Image& into, std::string& note) {
+        const int components = codec_.num_components;
+        into.reshape(static_cast<int>(codec_.image_width), static_cast<int>(codec_.image_height),
+                     components == 1 ? 1 : 3);
+        const auto bytes = static_cast<std::size_t>(into.width) * static_cast<std::size_t>(into.channels);
+        run(note, [&] {
+            jpeg_start_decompress(&codec_);
+            JSAMPROW row = row_buffer();
+            for (std::uint8_t* out = into.pixels.data(); codec_.output_scanline < codec_.output_height; out += bytes) {
+                jpeg_read_scanlines(&codec_, &row, 1);
+                if (components == 4)
+                    cmyk_to_rgb(row, out, into.width);
+                else
+                    std::copy_n(row, bytes, out);
+            }
+        });
+        if (turned_ > 1) into = oriented(std::move(into), turned_);
+    }
+
+#if DOPPEL_JPEG_REGIONS
+    /// Decodes `part`, which lies inside the image. The data below it are read to the end, so that damage there is found,
+    /// unless the file is `trusted`.
+    void region(const Rect& part, bool trusted, Image& into, std::string& note) {
+        const int channels = codec_.num_components;
+        into.reshape(part.width, part.height, channels);
+        const auto all = codec_.image_width, rows = codec_.image_height;
+        // Smooth upsampling reads the neighbors of a pixel, and a row of one pixel is upsampled otherwise.
+        const auto left = static_cast<JDIMENSION>(std::max(part.left - 2, 0));
+        const auto right = std::min(static_cast<JDIMENSION>(part.left + part.width) + 2, all);
+        const auto last = static_cast<JDIMENSION>(part.top + part.height);
+        const auto bytes = static_cast<std::size_t>(part.width) * static_cast<std::size_t>(channels);
+        const auto decode = [&] {
+            jpeg_start_decompress(&codec_);
+            JDIMENSION first = left, width = right - left;
+            if (width < all) jpeg_crop_scanline(&codec_, &first, &width);
+            JSAMPROW row = row_buffer();
+            const auto cut = static_cast<std::size_t>(static_cast<JDIMENSION>(part.left) - first) *
+                             static_cast<std::size_t>(channels);
+            if (part.top > 0) jpeg_skip_scanlines(&codec_, static_cast<JDIMENSION>(part.top));
+            for (std::uint8_t* out = into.pixels.data(); codec_.output_scanline < last; out += bytes) {
+                jpeg_read_scanlines(&codec_, &row, 1);
+                std::copy_n(row + cut, bytes, out);
+            }
+            if (trusted || last == rows) return;
+            // libjpeg reads nothing more when the last row is skipped.
+            if (last + 1 < rows) jpeg_skip_scanlines(&codec_, rows - last - 1);
+            jpeg_read_scanlines(&codec_, &row, 1);
+        };
+        if (!trusted) {
+            run(note, decode);
+        } else {
+            errors_.may_end = true;
+            if (!errors_.completes(decode)) give_up();
+        }
+    }
+#endif
+
+private:
+    [[noreturn]] void give_up() const {
+        fail("decode: ", name_, ": damaged or unsupported JPEG: ", errors_.message);
+    }
+    /// Returns room for a row, which libjpeg frees. It is not aligned: libjpeg-turbo writes aligned rows past the cache,
+    /// and reading them back would take a fifth of the time of decoding.
+    JSAMPROW row_buffer() {
+        const auto samples = codec_.output_width * static_cast<JDIMENSION>(codec_.output_components);
+        return 1 + *codec_.mem->alloc_sarray(reinterpret_cast<j_common_ptr>(&codec_), JPOOL_IMAGE, 1 + samples, 1);
+    }
+    /// Decodes and reads the end of the file.
+    template <class Decode>
+    void run(std::string& note, const Decode& decode) {
         bool complete = false;
         errors_.may_end = true;  // within the image, missing bits are another warning
         if (!errors_.completes([&] {
-                jpeg_start_decompress(&codec_);
-                while (codec_.output_scanline < codec_.output_height) {
-                    std::uint8_t* row = image.at(0, static_cast<int>(codec_.output_scanline));
-                    JSAMPROW into = inks.empty() ? row : inks.data();
-                    jpeg_read_scanlines(&codec_, &into, 1);
-                    if (!inks.empty()) cmyk_to_rgb(inks.data(), row, image.width);
-                }
+                decode();
                 complete = scans_are_complete();  // while libjpeg knows
                 jpeg_finish_decompress(&codec_);
             }))
             give_up();
-        if (errors_.ended) {
-            require(complete, "decode: ", name, ": damaged or unsupported JPEG: the file ends before its last scan");
-            note = "JPEG without its end marker";
-        }
-        return oriented(std::move(image), turned);
+        if (!errors_.ended) return;
+        require(complete, "decode: ", name_, ": damaged or unsupported JPEG: the file ends before its last scan");
+        note = "JPEG without its end marker";
     }
-
-private:
     /// Returns whether a file without an end marker has all scans. A file of several scans gives all rows after the
     /// first one; only a progressive file says how many bits are missing.
     bool scans_are_complete() {
@@ -151,11 +234,9 @@ private:
 
     JpegErrors errors_;
     jpeg_decompress_struct codec_{};
+    std::string_view name_;
+    int turned_ = 1;
 };
-
-inline Image decode_jpeg(std::span<const std::uint8_t> bytes, std::string_view name, std::string& note) {
-    return JpegDecoder().decode(bytes, name, note);
-}
 
 class JpegEncoder {
 public:

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,7 +31,7 @@ public:
     PngDecoder& operator=(const PngDecoder&) = delete;
 
     /// Decodes also where what follows the pixels is damaged or missing, and says so in `note`.
-    Image decode(std::string_view name, std::string& note) {
+    void decode(std::string_view name, Image& into, std::string& note) {
         const auto give_up = [&] { fail("decode: ", name, ": damaged or unsupported PNG: ", message_); };
         drop_incomplete_chunk();
         if (!completes([&] {
@@ -45,9 +46,11 @@ public:
         require(info_ != nullptr, "decode: ", name,
                 ": cannot initialize libpng: its version differs from compile time, or no memory is left");
         const int channels = (png_get_color_type(png_, info_) & PNG_COLOR_MASK_COLOR) != 0 ? 3 : 1;
-        Image image = canvas(name, png_get_image_width(png_, info_), png_get_image_height(png_, info_), channels);
-        std::vector<png_bytep> rows(static_cast<std::size_t>(image.height));
-        for (std::size_t y = 0; y < rows.size(); ++y) rows[y] = image.at(0, static_cast<int>(y));
+        const std::int64_t width = png_get_image_width(png_, info_), height = png_get_image_height(png_, info_);
+        check_size(name, width, height);
+        into.reshape(static_cast<int>(width), static_cast<int>(height), channels);
+        std::vector<png_bytep> rows(static_cast<std::size_t>(into.height));
+        for (std::size_t y = 0; y < rows.size(); ++y) rows[y] = into.at(0, static_cast<int>(y));
         if (!completes([&] {
                 png_set_palette_to_rgb(png_);
                 png_set_expand_gray_1_2_4_to_8(png_);
@@ -55,7 +58,7 @@ public:
                 png_set_strip_alpha(png_);
                 png_set_interlace_handling(png_);
                 png_read_update_info(png_, info_);
-                if (png_get_rowbytes(png_, info_) * rows.size() != image.pixels.size())
+                if (png_get_rowbytes(png_, info_) * rows.size() != into.pixels.size())
                     png_error(png_, "rows of unexpected length");
                 png_read_image(png_, rows.data());
             }))
@@ -68,7 +71,7 @@ public:
         png_bytep exif = nullptr;
         if (png_get_eXIf_1(png_, info_, &size, &exif)) turned = orientation({exif, size});
 #endif
-        return oriented(std::move(image), turned);
+        if (turned > 1) into = oriented(std::move(into), turned);
     }
 
 private:
@@ -113,8 +116,26 @@ private:
     char message_[200] = {};
 };
 
-inline Image decode_png(std::span<const std::uint8_t> bytes, std::string_view name, std::string& note) {
-    return PngDecoder(bytes).decode(name, note);
+/// Reads the size of the upright image; nothing if the file may have an orientation or a chunk is truncated.
+inline std::optional<Shape> png_shape(std::span<const std::uint8_t> bytes) {
+    constexpr std::size_t header = 8 + 25;  // signature; length, IHDR, width, height, bits, color …, checksum
+    if (bytes.size() < header || png_get_uint_32(&bytes[8]) != 13) return std::nullopt;
+    const std::uint32_t width = png_get_uint_32(&bytes[16]), height = png_get_uint_32(&bytes[20]);
+    if (width == 0 || height == 0 || width > most_pixels / height) return std::nullopt;
+    for (std::size_t at = header; at < bytes.size();) {
+        const auto chunk = bytes.subspan(at);
+        if (chunk.size() < 12 || png_get_uint_32(chunk.data()) > chunk.size() - 12) return std::nullopt;
+        const std::string_view name(reinterpret_cast<const char*>(&chunk[4]), 4);
+        if (name == "eXIf") return std::nullopt;
+        if (name == "IEND") break;
+        at += 12 + png_get_uint_32(chunk.data());
+    }
+    const bool color = (bytes[25] & PNG_COLOR_MASK_COLOR) != 0;
+    return Shape{static_cast<int>(width), static_cast<int>(height), color ? 3 : 1};
+}
+
+inline void decode_png(std::span<const std::uint8_t> bytes, std::string_view name, Image& into, std::string& note) {
+    PngDecoder(bytes).decode(name, into, note);
 }
 
 }  // namespace doppel::image::detail

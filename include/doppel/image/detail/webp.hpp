@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -30,6 +31,14 @@ inline std::span<const std::uint8_t> webp_chunk(std::span<const std::uint8_t> by
         at += 8 + size + size % 2;
     }
     return {};
+}
+
+/// Reads the size of the upright image; nothing if the header is damaged.
+inline std::optional<Shape> webp_shape(std::span<const std::uint8_t> bytes) {
+    WebPBitstreamFeatures features;
+    if (WebPGetFeatures(bytes.data(), bytes.size(), &features) != VP8_STATUS_OK) return std::nullopt;
+    const bool swap = orientation(webp_chunk(bytes, "EXIF")) >= 5;
+    return Shape{swap ? features.height : features.width, swap ? features.width : features.height, 3};
 }
 
 /// Of an animation, decodes the first picture; what it leaves free is black.

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cuts an image to a region where it is in memory.
+#pragma once
+
+#include <doppel/image/crop.hpp>
+#include <doppel/image/image.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+namespace doppel::image::detail {
+
+inline void require_inside(const char* who, const Shape& all, const Rect& part) {
+    Image frame;
+    frame.width = all.width, frame.height = all.height;
+    require_inside(who, frame, part);
+}
+
+/// Cuts the image to `part` and keeps its note.
+inline void cut(const char* who, Image& image, const Rect& part) {
+    require_inside(who, image, part);
+    const auto row = std::ptrdiff_t{part.width} * image.channels;
+    std::uint8_t* out = image.pixels.data();
+    for (int y = 0; y < part.height; ++y, out += row) std::copy_n(image.at(part.left, part.top + y), row, out);
+    image.pixels.resize(static_cast<std::size_t>(row) * static_cast<std::size_t>(part.height));
+    image.width = part.width, image.height = part.height;
+}
+
+}  // namespace doppel::image::detail
