@@ -62,6 +62,78 @@ TEST_CASE("render gives the image before normalization") {
         for (std::size_t i = 0; i < 256; ++i) CHECK(out[256 * c + i] * 255 == Approx(image.pixels[3 * i + c]).margin(1e-3));
 }
 
+TEST_CASE("planes have the pixels of render(), whatever the operations, size, channels and vector instructions") {
+    using namespace augment;
+    const auto darker = [](Image& image, random::Stream& draw) { image::brightness(image, draw.uniform(0.5, 1)); };
+    const auto narrower = [](Image& image, random::Stream&) { image = image::crop(image, {1, 0, image.width - 1, image.height}); };
+    const ColorJitter strong{.brightness = 0.8, .contrast = 0.8, .saturation = 0.8, .hue = 0.5, .p = 0.9};
+    for (const int size : {1, 5, 16, 33, 70, 97}) {
+        const RandomResizedCrop crop{.size = size, .filter = size % 2 ? image::Filter::bicubic : image::Filter::bilinear};
+        const std::vector<std::vector<AnyOperation>> lists{
+            {crop, HorizontalFlip{}, strong, Grayscale{}, GaussianBlur{}, Solarize{.p = 0.5}},
+            {crop, Grayscale{}, strong, GaussianBlur{.p = 1, .kind = image::Blur::boxes}, HorizontalFlip{}},
+            {crop, HorizontalFlip{}, darker, HorizontalFlip{}, strong},
+            {Grayscale{.p = 0.5}, HorizontalFlip{}, crop},
+            {Resize{.size = size + 1}, CenterCrop{.size = size}, Solarize{.p = 0.5}},
+            {CenterCrop{.size = size}, strong},
+            {Resize{.size = size}, CenterCrop{.size = size + 3}, narrower, crop},
+        };
+        for (const char* name : {"source/busy", "source/gray"})
+            for (const int channels : {3, 1})
+                for (const auto& operations : lists) {
+                    const Pipeline pipeline({.size = size, .operations = operations, .channels = channels});
+                    for (std::uint64_t i = 0; i < 6; ++i) {
+                        const Image reference = pipeline.render(expected(name), address(0, i, 0));
+                        std::vector<std::uint8_t> wanted(pipeline.values()), got(pipeline.values());
+                        image::to_planes(reference, {wanted.data(), size, size, channels});
+                        for (const auto simd : image::all_simd) {
+                            if (!image::has_simd(simd)) continue;
+                            pipeline(expected(name), address(0, i, 0), got, simd);
+                            INFO(name << ", " << image::name_of(simd) << ", " << pipeline.describe());
+                            CHECK(got == wanted);
+                        }
+                    }
+                }
+    }
+}
+
+TEST_CASE("a pipeline that begins with a random crop needs that part of an image, and no more") {
+    const Image& busy = expected("source/busy");
+    const Pipeline pipeline = small();
+    for (std::uint64_t i = 0; i < 20; ++i) {
+        const auto part = pipeline.needs(busy.width, busy.height, address(0, i, 0));
+        const Image decoded = image::crop(busy, part);
+        std::vector<std::uint8_t> whole(pipeline.values()), cut(pipeline.values());
+        pipeline(busy, address(0, i, 0), whole);
+        pipeline(augment::Source(decoded, part, busy.width, busy.height), address(0, i, 0), cut);
+        CHECK(cut == whole);
+    }
+    const Pipeline resized({.size = 4, .operations = {augment::Resize{.size = 4}, augment::CenterCrop{.size = 4}}});
+    CHECK(resized.needs(24, 17, address(0, 0, 0)) == image::Rect{0, 0, 24, 17});
+    std::vector<std::uint8_t> out(48);
+    says([&] { resized(augment::Source(busy, {0, 0, 24, 17}, 48, 17), address(0, 0, 0), out); }, {"part of an image", "random crop"});
+}
+
+TEST_CASE("drawn() names each operation with what it drew") {
+    const auto mine = [](Image&, random::Stream&) {};
+    const Pipeline pipeline({.size = 8,
+                             .operations = {augment::RandomResizedCrop{.size = 8}, augment::HorizontalFlip{.p = 1},
+                                            augment::ColorJitter{.saturation = 0, .p = 1}, mine, augment::GaussianBlur{.p = 1},
+                                            augment::Solarize{.p = 0}}});
+    const Image& busy = expected("source/busy");
+    const auto part = pipeline.needs(busy.width, busy.height, address(0, 1, 0));
+    const auto lines = pipeline.drawn(busy, address(0, 1, 0));
+    REQUIRE(lines.size() == 6);
+    CHECK(lines[0] == "random_resized_crop: " + std::to_string(part.width) + "x" + std::to_string(part.height) + " at (" +
+                          std::to_string(part.left) + ", " + std::to_string(part.top) + ")");
+    CHECK(lines[1] == "horizontal_flip: yes");
+    CHECK(mentions(lines[2], {"color_jitter: ", "brightness ", "contrast ", "hue "}));
+    CHECK(lines[2].find("saturation") == std::string::npos);
+    CHECK(lines[3] == "custom");
+    CHECK(mentions(lines[4], {"gaussian_blur: sigma "}));
+    CHECK(lines[5] == "solarize: no");
+}
+
 TEST_CASE("operations act in the order they stand in") {
     const auto half = [](Image& image, random::Stream&) { image::brightness(image, 0.5); };
     const Pipeline solar_last({.size = 1, .operations = {half, augment::Solarize{.p = 1}}, .channels = 1});

@@ -59,7 +59,7 @@ TEST_CASE("hue rounds whole steps down where Pillow's float arithmetic does") {
 }
 
 TEST_CASE("grayscale, its one-channel form and solarize equal Pillow") {
-    CHECK(changed(expected("source/busy"), image::grayscale) == expected("grayscale"));
+    CHECK(changed(expected("source/busy"), [](Image& image) { image::grayscale(image); }) == expected("grayscale"));
     CHECK(image::with_channels(expected("source/busy"), 1) == expected("source/gray"));
     for (const int threshold : {128, 100, 256})
         CHECK(changed(expected("source/busy"), [&](Image& image) { image::solarize(image, threshold); }) ==
@@ -84,7 +84,7 @@ TEST_CASE("one-channel images keep their pixels under saturation, hue and graysc
     const Image& gray = expected("source/gray");
     CHECK(changed(gray, [](Image& image) { image::saturation(image, 0.3); }) == gray);
     CHECK(changed(gray, [](Image& image) { image::hue(image, 0.3); }) == gray);
-    CHECK(changed(gray, image::grayscale) == gray);
+    CHECK(changed(gray, [](Image& image) { image::grayscale(image); }) == gray);
 }
 
 TEST_CASE("color functions accept an image without pixels") {

@@ -56,22 +56,12 @@ public:
                                 static_cast<float>(by.std[c]);
     }
 
-    /// Writes planes [channels, height, width] to `out`, which must have exactly that size.
-    void operator()(const Image& image, std::span<float> out) const {
-        require(out.size() == image.pixels.size(), "Normalize: the image has ", image.pixels.size(),
-                " values, got space for ", out.size());
-        const std::size_t channels = static_cast<std::size_t>(image.channels), pixels = out.size() / channels;
-        const std::uint8_t* in = image.pixels.data();
-        if (channels == 1) {
-            for (std::size_t i = 0; i < pixels; ++i) out[i] = values_[0][in[i]];
-            return;
-        }
-        float *red = out.data(), *green = red + pixels, *blue = green + pixels;
-        for (std::size_t i = 0; i < pixels; ++i, in += 3) {
-            red[i] = values_[0][in[0]];
-            green[i] = values_[1][in[1]];
-            blue[i] = values_[2][in[2]];
-        }
+    /// Writes planes [channels, …] of 8 bits as floats to `out`, which must have exactly that size.
+    void operator()(std::span<const std::uint8_t> planes, int channels, std::span<float> out) const {
+        require(out.size() == planes.size(), "Normalize: the image has ", planes.size(), " values, got space for ", out.size());
+        const std::size_t pixels = out.size() / static_cast<std::size_t>(channels);
+        for (std::size_t c = 0, i = 0; i < out.size(); ++c)
+            for (const std::size_t end = i + pixels; i < end; ++i) out[i] = values_[c][planes[i]];
     }
 
 private:

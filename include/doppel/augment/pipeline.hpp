@@ -2,15 +2,22 @@
 // A view pipeline: operations in order, then normalization.
 #pragma once
 
+#include <doppel/augment/detail/engine.hpp>
+#include <doppel/augment/detail/told.hpp>
 #include <doppel/augment/normalize.hpp>
 #include <doppel/augment/operation.hpp>
+#include <doppel/augment/random_resized_crop.hpp>
+#include <doppel/augment/source.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/random.hpp>
 #include <doppel/image/channels.hpp>
+#include <doppel/image/crop.hpp>
 #include <doppel/image/image.hpp>
+#include <doppel/image/simd.hpp>
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -51,7 +58,7 @@ public:
     }
     Normalize normalize() const { return state().options.normalize; }
 
-    /// Returns the 8-bit image before normalization.
+    /// Returns the 8-bit image before normalization, made by one operation after the other: the reference for what follows.
     Image render(const Image& source, random::Stream draw) const {
         const auto& [size, operations, normalize, channels] = state().options;
         Image result;
@@ -63,16 +70,40 @@ public:
                 result = operations[i].made_from(source, draw);
             else
                 operations[i](result, draw);
-        if (result.width != size || result.height != size || result.channels != channels)
-            fail("Pipeline: the operations must end in a ", size, "x", size, "x", channels, " image, got ",
-                 result.width, "x", result.height, "x", result.channels, " from ", describe());
+        require_size(result.width, result.height, result.channels);
         return result;
     }
 
+    /// Writes 8-bit planes [channels, size, size] to `out`, which must have exactly that size: the pixels of render(), made
+    /// on planes with the vector instructions of `simd`, which the processor must have. Between two calls a thread keeps
+    /// its memory; a custom operation works on an Image in the middle.
+    void operator()(const Source& source, random::Stream draw, std::span<std::uint8_t> out,
+                    image::Simd simd = image::best_simd()) const {
+        make(source, draw, out, simd, nullptr);
+    }
+
     /// Writes normalized planes [channels, size, size] to `out`, which must have exactly that size.
-    void operator()(const Image& source, random::Stream draw, std::span<float> out) const {
-        require(out.size() == values(), "Pipeline: needs space for ", values(), " values, got ", out.size());
-        state().table(render(source, draw), out);
+    void operator()(const Source& source, random::Stream draw, std::span<float> out) const {
+        require_room(out.size());
+        auto& planes = detail::scratch().view;
+        planes.resize(values());
+        make(source, draw, planes, image::best_simd(), nullptr);
+        state().table(planes, channels(), out);
+    }
+
+    /// Returns the part of a width × height image that the view needs, for the same stream.
+    image::Rect needs(int width, int height, random::Stream draw) const {
+        if (!operations().empty())
+            if (const auto* crop = operations().front().as<RandomResizedCrop>()) return crop->draw(draw, width, height);
+        return {0, 0, width, height};
+    }
+
+    /// Returns what each operation draws for that view, one line each: "random_resized_crop: 120x98 at (31, 12)".
+    std::vector<std::string> drawn(const Source& source, random::Stream draw) const {
+        detail::Told told;
+        std::vector<std::uint8_t> planes(values());
+        make(source, draw, planes, image::best_simd(), &told);
+        return std::move(told).lines();
     }
 
     /// Returns the operations in order.
@@ -119,13 +150,32 @@ private:
         return Pipeline(std::move(changed));
     }
 
+    void make(const Source& source, random::Stream& draw, std::span<std::uint8_t> out, image::Simd simd,
+              detail::Told* told) const {
+        require_room(out.size());
+        const auto view = detail::Run(state().stages, size(), channels(), out.data(), simd, told)(source, draw);
+        require_size(view.width, view.height, view.channels);
+        if (view.data != out.data()) std::copy_n(view.data, out.size(), out.data());
+    }
+    void require_room(std::size_t room) const {
+        require(room == values(), "Pipeline: needs space for ", values(), " values, got ", room);
+    }
+    void require_size(int width, int height, int planes) const {
+        if (width == size() && height == size() && planes == channels()) return;
+        fail("Pipeline: the operations must end in a ", size(), "x", size(), "x", channels(), " image, got ", width, "x", height,
+             "x", planes, " from ", describe());
+    }
+
     struct State {
         explicit State(PipelineOptions given) : options(std::move(given)), table(options.normalize) {
             detail::require_size("Pipeline", options.size);
             require(options.channels == 1 || options.channels == 3, "Pipeline: channels must be 1 or 3, got ",
                     options.channels);
+            for (const AnyOperation& operation : options.operations)
+                stages.push_back(detail::stage_of(operation, static_cast<detail::Stage*>(nullptr)));
         }
         PipelineOptions options;
+        std::vector<detail::Stage> stages;
         NormalizeTable table;
     };
     const State& state() const {

@@ -23,12 +23,16 @@ struct Resize {
     image::Filter filter = image::Filter::bilinear;
 
     void check() const { detail::require_size("Resize", size); }
-    Image apply(const Image& source) const {
+    /// Returns the size of the result.
+    std::pair<int, int> result_of(const Image& source) const {
         const int shorter = std::min(source.width, source.height), longer = std::max(source.width, source.height);
         require(shorter > 0, "Resize: the image has no pixels");
         const int other = static_cast<int>(static_cast<double>(std::int64_t{size} * longer) / shorter);
-        return source.width <= source.height ? image::resize(source, size, other, filter)
-                                             : image::resize(source, other, size, filter);
+        return source.width <= source.height ? std::pair(size, other) : std::pair(other, size);
+    }
+    Image apply(const Image& source) const {
+        const auto [width, height] = result_of(source);
+        return image::resize(source, width, height, filter);
     }
     Image made_from(const Image& source, random::Stream&) const { return apply(source); }
     void operator()(Image& image, random::Stream&) const { image = apply(image); }

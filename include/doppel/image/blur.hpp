@@ -37,19 +37,18 @@ inline int reflected(int i, int n) {
 
 inline constexpr int gaussian_bits = 14;  // fixed-point weights; 8.7-bit sums between the two passes: all in 16 bits
 
-/// Returns the symmetric weights of Blur::gaussian, [2⌈4σ⌉ + 1], sum exactly 2^14.
-inline std::vector<std::int16_t> gaussian_weights(double sigma) {
+/// Sets the symmetric weights of Blur::gaussian, [2⌈4σ⌉ + 1], sum exactly 2^14.
+inline void set_gaussian_weights(std::vector<std::int16_t>& weights, double sigma) {
     const int radius = static_cast<int>(std::ceil(4 * sigma));
-    std::vector<double> exact;
+    const auto bell = [=](int x) { return std::exp(-0.5 * (x / sigma) * (x / sigma)); };
     double sum = 0;
-    for (int x = -radius; x <= radius; ++x) sum += exact.emplace_back(std::exp(-0.5 * (x / sigma) * (x / sigma)));
-    std::vector<std::int16_t> weights;
+    for (int x = -radius; x <= radius; ++x) sum += bell(x);
+    weights.clear();
     int rest = 1 << gaussian_bits;
-    for (const double w : exact)
-        rest -= weights.emplace_back(static_cast<std::int16_t>(std::lround(w / sum * (1 << gaussian_bits))));
+    for (int x = -radius; x <= radius; ++x)
+        rest -= weights.emplace_back(static_cast<std::int16_t>(std::lround(bell(x) / sum * (1 << gaussian_bits))));
     auto& middle = weights[static_cast<std::size_t>(radius)];
     middle = static_cast<std::int16_t>(middle + rest);
-    return weights;
 }
 
 /// out[x] = (Σ_t weights[t] · lines(t)[x]) / 2^shift, rounded, for x < n; blocks of constant width are vectorized.
@@ -73,7 +72,8 @@ void weigh(const std::vector<std::int16_t>& weights, Lines lines, int n, int shi
 }
 
 inline void blur_gaussian(Image& image, double sigma) {
-    const auto weights = gaussian_weights(sigma);
+    std::vector<std::int16_t> weights;
+    set_gaussian_weights(weights, sigma);
     const int taps = static_cast<int>(weights.size()), radius = taps / 2;
     const int channels = image.channels, bytes = image.width * channels;
     std::vector<std::uint8_t> row(static_cast<std::size_t>((image.width + 2 * radius) * channels));

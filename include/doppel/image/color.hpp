@@ -16,9 +16,11 @@ namespace doppel::image {
 
 namespace detail {
 
-/// Pillow's blend: `degenerate` at factor 0, `value` at 1; in float, clamped to [0, 255], rounded down.
-inline std::uint8_t blend(int degenerate, int value, float factor) {
-    const float mixed = static_cast<float>(degenerate) + factor * static_cast<float>(value - degenerate);
+/// Pillow's blend: `degenerate` at factor 0, `value` at 1; in float, clamped to [0, 255], rounded down. The product is
+/// rounded before it is added: a bound that it never reaches keeps the compiler from fusing the two.
+[[gnu::always_inline]] inline std::uint8_t blend(int degenerate, int value, float factor) {
+    const float product = factor * static_cast<float>(value - degenerate);
+    const float mixed = static_cast<float>(degenerate) + (product > -1e30F ? product : -1e30F);
     const float above = mixed > 0.0F ? mixed : 0.0F;
     return static_cast<std::uint8_t>(static_cast<int>(above < 255.0F ? above : 255.0F));
 }
@@ -52,7 +54,7 @@ inline constexpr auto by_six_times = [] {
 }();
 
 /// Returns Pillow's hue byte where the exact hue is an integer: Pillow's float arithmetic may fall just below it.
-inline int integer_hue(int r, int g, int b, int value, int chroma) {
+constexpr int integer_hue(int r, int g, int b, int value, int chroma) {
     const auto lack = [&](int channel) { return static_cast<float>(value - channel) / static_cast<float>(chroma); };
     const float rc = lack(r), gc = lack(g), bc = lack(b);
     const float sixths = r == value ? bc - gc : static_cast<float>(g == value ? 2.0 + rc - bc : 4.0 + gc - rc);

@@ -33,6 +33,9 @@ inline void require_inside(const char* who, const Image& source, const Rect& par
 
 }  // namespace detail
 
+/// Returns the offset of a central part that leaves `spare` pixels; half a pixel is rounded to even, as in torchvision.
+inline int centered(int spare) { return spare > 0 ? spare / 2 + (spare % 2 && spare / 2 % 2) : 0; }
+
 /// Returns the pixels of `part`, which must lie inside the image.
 inline Image crop(const Image& source, const Rect& part) {
     detail::require_pixels("crop", source);
@@ -45,12 +48,11 @@ inline Image crop(const Image& source, const Rect& part) {
 }
 
 /// Returns the central width × height pixels, padded with black if the image is smaller. Equal to torchvision's
-/// center_crop: offsets of half a pixel are rounded to even.
+/// center_crop.
 inline Image center_crop(const Image& source, int width, int height) {
     detail::require_pixels("center_crop", source);
     require(width > 0 && height > 0, "center_crop: the size must be at least 1x1, got ", width, "x", height);
-    const auto offset = [](int spare) { return spare > 0 ? spare / 2 + (spare % 2 && spare / 2 % 2) : 0; };
-    const Rect part{offset(source.width - width), offset(source.height - height), std::min(width, source.width),
+    const Rect part{centered(source.width - width), centered(source.height - height), std::min(width, source.width),
                     std::min(height, source.height)};
     if (part.width == width && part.height == height) return crop(source, part);
     Image result(width, height, source.channels);

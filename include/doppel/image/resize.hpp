@@ -65,19 +65,21 @@ struct Taps {
     int stride = 0;                     // weights per position
     std::vector<Span> spans;            // [out]
     std::vector<std::int32_t> weights;  // [out, stride], fixed point, sum 2^22 up to rounding
+    std::vector<double> exact;          // [stride], while they are computed
 };
 
-/// Computes the taps of one axis. Shrinking widens the kernel by the scale (antialias); positions outside the image
-/// have no weight.
-inline Taps taps(Filter filter, int in, float from, float to, int out) {
+/// Computes the taps of one axis for the output positions [first_out, first_out + positions) of `out`; reuses the memory
+/// of `result`. Shrinking widens the kernel by the scale (antialias); positions outside the image have no weight.
+inline void set_taps(Taps& result, Filter filter, int in, float from, float to, int out, int first_out, int positions) {
     const double scale = static_cast<double>(to - from) / out, widening = std::max(scale, 1.0);
     const double support = (filter == Filter::bilinear ? 1.0 : 2.0) * widening, narrowing = 1 / widening;
-    Taps result;
     result.stride = static_cast<int>(std::ceil(support)) * 2 + 1;
-    result.spans.reserve(static_cast<std::size_t>(out));
-    result.weights.resize(static_cast<std::size_t>(out) * static_cast<std::size_t>(result.stride));
-    std::vector<double> exact(static_cast<std::size_t>(result.stride));
-    for (int position = 0; position < out; ++position) {
+    result.spans.clear();
+    result.weights.resize(static_cast<std::size_t>(positions) * static_cast<std::size_t>(result.stride));
+    result.exact.resize(static_cast<std::size_t>(result.stride));
+    auto& exact = result.exact;
+    for (int n = 0; n < positions; ++n) {
+        const int position = first_out + n;
         const double center = from + (position + 0.5) * scale;
         const int first = std::max(static_cast<int>(center - support + 0.5), 0);
         const int count = std::min(static_cast<int>(center + support + 0.5), in) - first;
@@ -85,13 +87,17 @@ inline Taps taps(Filter filter, int in, float from, float to, int out) {
         for (int i = 0; i < count; ++i)
             sum += exact[static_cast<std::size_t>(i)] = weight(filter, (first + i - center + 0.5) * narrowing);
         const double unit = sum != 0 ? 1 / sum : 0;
-        std::int32_t* fixed = result.weights.data() + std::ptrdiff_t{position} * result.stride;
+        std::int32_t* fixed = result.weights.data() + std::ptrdiff_t{n} * result.stride;
         for (int i = 0; i < count; ++i) {
             const double w = exact[static_cast<std::size_t>(i)] * unit * (1 << weight_bits);
             fixed[i] = static_cast<std::int32_t>(w < 0 ? w - 0.5 : w + 0.5);
         }
         result.spans.push_back({first, count});
     }
+}
+inline Taps taps(Filter filter, int in, float from, float to, int out) {
+    Taps result;
+    set_taps(result, filter, in, from, to, out, 0, out);
     return result;
 }
 

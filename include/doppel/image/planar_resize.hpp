@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// Resizes interleaved pixels to planes: the same bits as image::resize, several times faster.
+#pragma once
+
+#include <doppel/image/detail/transpose.hpp>
+#include <doppel/image/detail/vectors.hpp>
+#include <doppel/image/planes.hpp>
+#include <doppel/image/resize.hpp>
+#include <doppel/image/simd.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+namespace doppel::image {
+
+namespace detail {
+
+/// Weights of two neighboring inputs, split in upper and lower bits, for multiply_pairs(): w = high · 2^11 + low.
+struct WeightPair {
+    std::uint32_t high, low;
+};
+inline constexpr int low_bits = 11;
+
+/// The taps of an axis as pairs; a span of an odd number of inputs ends with a weight of 0.
+struct PairedTaps {
+    Taps taps;
+    std::vector<WeightPair> pairs;  // [positions, pair_stride]
+    int pair_stride = 0;
+
+    void set() {
+        pair_stride = (taps.stride + 1) / 2;
+        pairs.resize(taps.spans.size() * static_cast<std::size_t>(pair_stride));
+        WeightPair* out = pairs.data();
+        const std::int32_t* weights = taps.weights.data();
+        for (const auto span : taps.spans) {
+            for (int i = 0; i < span.count; i += 2) {
+                const std::int32_t a = weights[i], b = i + 1 < span.count ? weights[i + 1] : 0;
+                const auto joined = [](std::int32_t one, std::int32_t other) {
+                    return (static_cast<std::uint32_t>(one) & 0xFFFF) | static_cast<std::uint32_t>(other) << 16;
+                };
+                constexpr std::int32_t low = (1 << low_bits) - 1;
+                out[i / 2] = {joined(a >> low_bits, b >> low_bits), joined(a & low, b & low)};
+            }
+            out += pair_stride;
+            weights += taps.stride;
+        }
+    }
+};
+
+}  // namespace detail
+
+/// Memory of a planar resize, reused from image to image.
+struct ResizeBuffers {
+    detail::PairedTaps across, down;
+    std::vector<std::uint8_t> columns;  // some rows of the source, transposed [bytes of a row, rows]
+    std::vector<std::uint8_t> resized;  // the same rows, resized along x [width rounded up, channels, rows]
+    std::vector<std::uint8_t> between;  // all rows, resized along x [channels, rows, width rounded up]
+};
+
+namespace detail {
+
+/// out[lane] = Σ_i weight[i] · in[i · step + lane] for N lanes, as bytes. Reads one more input if their number is odd.
+template <int N>
+[[gnu::always_inline]] inline void weigh(const std::uint8_t* in, std::ptrdiff_t step, const WeightPair* pairs, int count,
+                                         std::uint8_t* out) {
+    using V = Wide<N>;
+    typename V::Ints high[4] = {}, low[4] = {};
+    const typename V::Bytes zero = {};
+    for (int i = 0; i < count; i += 2, ++pairs, in += 2 * step) {
+        typename V::Bytes a, b, mixed[2], wide[4];
+        load(a, in);
+        load(b, in + step);
+        interleave<false>(a, b, mixed[0]);
+        interleave<true>(a, b, mixed[1]);
+        interleave<false>(mixed[0], zero, wide[0]);
+        interleave<true>(mixed[0], zero, wide[1]);
+        interleave<false>(mixed[1], zero, wide[2]);
+        interleave<true>(mixed[1], zero, wide[3]);
+        const auto upper = reinterpret_cast<typename V::Words>(typename V::Ints{} + static_cast<std::int32_t>(pairs->high));
+        const auto lower = reinterpret_cast<typename V::Words>(typename V::Ints{} + static_cast<std::int32_t>(pairs->low));
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; ++k) {
+            typename V::Ints product;
+            multiply_pairs<N>(reinterpret_cast<typename V::Words>(wide[k]), upper, product);
+            high[k] += product;
+            multiply_pairs<N>(reinterpret_cast<typename V::Words>(wide[k]), lower, product);
+            low[k] += product;
+        }
+    }
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) high[k] = ((high[k] << low_bits) + low[k] + (1 << (weight_bits - 1))) >> weight_bits;
+    typename V::Words words[2];
+    typename V::Bytes bytes;
+    narrow<N>(high[0], high[1], words[0]);
+    narrow<N>(high[2], high[3], words[1]);
+    narrow<N>(words[0], words[1], bytes);
+    store(bytes, out);
+}
+
+/// Columns of N rows → resized columns, for each channel.
+template <int N>
+[[gnu::always_inline]] inline void resize_columns(const PairedTaps& by, int channels, const std::uint8_t* in, std::uint8_t* out) {
+    const std::ptrdiff_t step = std::ptrdiff_t{channels} * N;
+    const WeightPair* pairs = by.pairs.data();
+    for (const auto span : by.taps.spans) {
+        const std::uint8_t* from = in + span.first * step;
+        for (int c = 0; c < channels; ++c, from += N, out += N) weigh<N>(from, step, pairs, span.count, out);
+        pairs += by.pair_stride;
+    }
+}
+
+/// Rows [y, y + N) of the source, at most `rows` of them there → `between`, resized along x.
+template <int N>
+[[gnu::always_inline]] inline void resize_block(const Pixels& source, int first, int y, int rows, ResizeBuffers& use) {
+    const int channels = source.channels, bytes = source.width * channels;
+    const int width = static_cast<int>(use.across.taps.spans.size()), stride = rounded_up(width, widest);
+    std::uint8_t *const columns = use.columns.data(), *const resized = use.resized.data();
+    for (int part = 0; part < N; part += tile) {
+        const std::uint8_t* in[tile];
+        for (int i = 0; i < tile; ++i) in[i] = source.data + (first + std::min(y + part + i, rows - 1)) * source.stride;
+        if (bytes < tile)
+            for (int x = 0; x < bytes; ++x)
+                for (int i = 0; i < tile; ++i) columns[x * N + part + i] = in[i][x];
+        else
+            for (int x = 0; x < bytes; x += tile) {
+                const int from = std::min(x, bytes - tile);  // the last tile overlaps the one before
+                transpose_tile(in, from, columns + std::ptrdiff_t{from} * N + part, N);
+            }
+    }
+    resize_columns<N>(use.across, channels, columns, resized);
+    for (int c = 0; c < channels; ++c)
+        for (int part = 0; part < N && y + part < rows; part += tile) {
+            std::uint8_t* const plane = use.between.data() + (std::ptrdiff_t{c} * rounded_up(rows, widest) + y + part) * stride;
+            for (int x = 0; x < width; x += tile) {
+                const std::uint8_t* turned[tile];
+                for (int i = 0; i < tile; ++i) turned[i] = resized + (std::ptrdiff_t{x + i} * channels + c) * N + part;
+                transpose_tile(turned, 0, plane + x, stride);
+            }
+        }
+}
+
+template <int Widest>
+[[gnu::always_inline]] inline void resize_across(const Pixels* source, int first, int rows, ResizeBuffers* use) {
+    for (int y = 0; y < rows;) {
+        if (Widest == 64 && rows - y > 32) {
+            resize_block<Widest>(*source, first, y, rows, *use);
+            y += 64;
+        } else {
+            constexpr int narrower = Widest < 32 ? Widest : 32;
+            resize_block<narrower>(*source, first, y, rows, *use);
+            y += narrower;
+        }
+    }
+}
+
+/// `between` → the planes, resized along y; row 0 of `between` is row `origin` of what the taps refer to.
+template <int Widest>
+[[gnu::always_inline]] inline void resize_down(const ResizeBuffers* use, int origin, int rows, Planes to) {
+    constexpr int narrower = Widest < 32 ? Widest : 32;
+    const std::ptrdiff_t stride = rounded_up(to.width, widest);
+    for (int c = 0; c < to.channels; ++c) {
+        const std::uint8_t* const plane = use->between.data() + std::ptrdiff_t{c} * rounded_up(rows, widest) * stride;
+        const WeightPair* pairs = use->down.pairs.data();
+        for (int y = 0; y < to.height; ++y, pairs += use->down.pair_stride) {
+            const auto span = use->down.taps.spans[static_cast<std::size_t>(y)];
+            const std::uint8_t* in = plane + (span.first - origin) * stride;
+            std::uint8_t* out = to.row(c, y);
+            int x = 0;
+            for (; x + Widest <= to.width; x += Widest) weigh<Widest>(in + x, stride, pairs, span.count, out + x);
+            for (; x + narrower <= to.width; x += narrower) weigh<narrower>(in + x, stride, pairs, span.count, out + x);
+            if (x < to.width) {
+                std::uint8_t rest[widest];
+                weigh<narrower>(in + x, stride, pairs, span.count, rest);
+                std::memcpy(out + x, rest, static_cast<std::size_t>(to.width - x));
+            }
+        }
+    }
+}
+
+}  // namespace detail
+
+/// The window of a resize that is wanted: columns [left, left + planes' width) and rows [top, …) of width × height.
+struct Window {
+    int width = 0, height = 0, left = 0, top = 0;
+};
+
+/// Resizes `part` of the image to window.width × window.height, mirrored left to right if `flipped`, and writes the window to
+/// `to`, which has the image's channels. Reads no pixels outside `part`.
+/// Throws Error for an empty image or size, and for a part that is not inside the image.
+inline void resize_to_planes(const Image& image, const Rect& part, Filter filter, const Window& window, bool flipped,
+                             const Planes& to, ResizeBuffers& use, Simd level) {
+    detail::require_pixels("resize_to_planes", image);
+    detail::require_inside("resize_to_planes", image, part);
+    require(to.width > 0 && to.height > 0 && window.width >= window.left + to.width && window.height >= window.top + to.height &&
+                to.channels == image.channels,
+            "resize_to_planes: got ", to.width, "x", to.height, "x", to.channels, " planes for a window at (", window.left, ", ",
+            window.top, ") of ", window.width, "x", window.height, "x", image.channels);
+    const detail::Pixels source = detail::part_of(image, part);
+    auto &across = use.across.taps, &down = use.down.taps;
+    detail::set_taps(across, filter, source.width, 0, static_cast<float>(source.width), window.width,
+             flipped ? window.width - window.left - to.width : window.left, to.width);
+    detail::set_taps(down, filter, source.height, 0, static_cast<float>(source.height), window.height, window.top, to.height);
+    if (flipped) {
+        std::reverse(across.spans.begin(), across.spans.end());
+        const auto step = static_cast<std::ptrdiff_t>(across.stride);
+        for (std::ptrdiff_t a = 0, b = to.width - 1; a < b; ++a, --b)
+            std::swap_ranges(across.weights.begin() + a * step, across.weights.begin() + (a + 1) * step,
+                             across.weights.begin() + b * step);
+    }
+    use.across.set();
+    use.down.set();
+    const int first = down.spans.front().first, rows = down.spans.back().first + down.spans.back().count - first;
+    const auto room = [](std::vector<std::uint8_t>& bytes, std::int64_t n) {
+        if (bytes.size() < static_cast<std::size_t>(n)) bytes.resize(static_cast<std::size_t>(n));
+    };
+    const std::int64_t channels = to.channels, stride = detail::rounded_up(to.width, detail::widest);
+    room(use.columns, (source.width + 1) * channels * detail::widest);
+    room(use.resized, stride * channels * detail::widest);
+    room(use.between, channels * detail::rounded_up(rows, detail::widest) * stride + stride);
+    detail::run_on<detail::resize_across<16>, detail::resize_across<32>, detail::resize_across<64>>(level, &source, first, rows, &use);
+    detail::run_on<detail::resize_down<16>, detail::resize_down<32>, detail::resize_down<64>>(level, static_cast<const ResizeBuffers*>(&use), first, rows, to);
+}
+
+}  // namespace doppel::image
