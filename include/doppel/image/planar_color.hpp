@@ -63,23 +63,20 @@ inline float bounded_factor(double factor) { return static_cast<float>(std::min(
 
 [[gnu::always_inline]] inline void blend_kernel(std::uint8_t* bytes, std::size_t n, int degenerate, float factor) {
     const std::int32_t zero = hidden_zero();
-    each_block(bytes, n, [=](std::uint8_t* block) __attribute__((always_inline)) {
-#pragma GCC ivdep
+    each_block(bytes, n, [=](std::uint8_t* __restrict block) __attribute__((always_inline)) {
         for (std::size_t i = 0; i < color_lanes; ++i) block[i] = blended(degenerate, block[i], factor, zero);
     });
 }
 
 [[gnu::always_inline]] inline void solarize_kernel(std::uint8_t* bytes, std::size_t n, int threshold) {
-    each_block(bytes, n, [=](std::uint8_t* block) __attribute__((always_inline)) {
-#pragma GCC ivdep
+    each_block(bytes, n, [=](std::uint8_t* __restrict block) __attribute__((always_inline)) {
         for (std::size_t i = 0; i < color_lanes; ++i)
             block[i] = static_cast<std::uint8_t>(block[i] >= threshold ? 255 - block[i] : block[i]);
     });
 }
 
 [[gnu::always_inline]] inline void gray_kernel(Planes image) {
-    each_color_block(image, [](std::uint8_t* r, std::uint8_t* g, std::uint8_t* b) __attribute__((always_inline)) {
-#pragma GCC ivdep
+    each_color_block(image, [](std::uint8_t* __restrict r, std::uint8_t* __restrict g, std::uint8_t* __restrict b) __attribute__((always_inline)) {
         for (std::size_t i = 0; i < color_lanes; ++i)
             r[i] = g[i] = b[i] = static_cast<std::uint8_t>(luma_of(r[i], g[i], b[i]));
     });
@@ -87,8 +84,7 @@ inline float bounded_factor(double factor) { return static_cast<float>(std::min(
 
 [[gnu::always_inline]] inline void saturation_kernel(Planes image, float factor) {
     const std::int32_t zero = hidden_zero();
-    each_color_block(image, [=](std::uint8_t* r, std::uint8_t* g, std::uint8_t* b) __attribute__((always_inline)) {
-#pragma GCC ivdep
+    each_color_block(image, [=](std::uint8_t* __restrict r, std::uint8_t* __restrict g, std::uint8_t* __restrict b) __attribute__((always_inline)) {
         for (std::size_t i = 0; i < color_lanes; ++i) {
             const std::int32_t gray = luma_of(r[i], g[i], b[i]);
             r[i] = blended(gray, r[i], factor, zero);
@@ -104,7 +100,6 @@ inline float bounded_factor(double factor) { return static_cast<float>(std::min(
     const std::size_t n = image.area();
     const auto add = [&](const std::uint8_t* r, const std::uint8_t* g, const std::uint8_t* b) __attribute__((always_inline)) {
         std::uint32_t part = 0;
-#pragma GCC ivdep
         for (std::size_t i = 0; i < color_lanes; ++i) part += static_cast<std::uint32_t>(luma_of(r[i], g[i], b[i]));
         total += part;
     };
@@ -148,8 +143,7 @@ inline constexpr HueShortfall hue_shortfall = [] {
 
 /// turn_hue() without branches.
 [[gnu::always_inline]] inline void hue_kernel(Planes image, std::int32_t turn) {
-    each_color_block(image, [=](std::uint8_t* reds, std::uint8_t* greens, std::uint8_t* blues) __attribute__((always_inline)) {
-#pragma GCC ivdep
+    each_color_block(image, [=](std::uint8_t* __restrict reds, std::uint8_t* __restrict greens, std::uint8_t* __restrict blues) __attribute__((always_inline)) {
         for (std::size_t i = 0; i < color_lanes; ++i) {
             const std::int32_t r = reds[i], g = greens[i], b = blues[i];
             const std::int32_t high = r > g ? r : g, low = r < g ? r : g;

@@ -83,6 +83,11 @@ public:
     }
 
 private:
+    template <class Drawn>
+    void tell(std::size_t stage, const Drawn& drawn) const {
+        if (told_) std::visit([&](const auto& operation) { told_->add(operation, drawn); }, stages_[stage]);
+    }
+
     static bool on_planes(const Stage& stage) { return stage.index() >= 1 && stage.index() <= 5; }
 
     /// Points to planes of that size: `out`, or memory of the thread.
@@ -245,11 +250,6 @@ private:
                 image.width, "x", image.height, "x", image.channels, ", expected ", channels_, " channels");
         view_ = planes(image.width, image.height);
         image::to_planes(image, view_);
-    }
-
-    template <class Drawn>
-    void tell(std::size_t stage, const Drawn& drawn) const {
-        if (told_) std::visit([&](const auto& operation) { told_->add(operation, drawn); }, stages_[stage]);
     }
 
     const std::vector<Stage>& stages_;

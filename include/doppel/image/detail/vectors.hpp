@@ -40,8 +40,28 @@ template <bool Upper, class Vector>
     with(std::make_integer_sequence<int, all>());
 }
 
-// The compiler makes none of these instructions from plain code, and their intrinsics cannot stand in a function that is
-// compiled for several targets; hence by name.
+/// Narrows a and b, bounded by [least, most], and joins them in the order that interleave() took them apart.
+template <class Narrower, class Wider>
+[[gnu::always_inline]] inline void narrowed_in_order(const Wider& a, const Wider& b, std::int16_t least, std::int16_t most,
+                                                     Narrower& out) {
+    const Wider bottom = Wider{} + least, top = Wider{} + most;
+    const Wider low_a = a < bottom ? bottom : a, low_b = b < bottom ? bottom : b;
+    const auto lower = reinterpret_cast<Narrower>(low_a > top ? top : low_a), upper = reinterpret_cast<Narrower>(low_b > top ? top : low_b);
+    constexpr int all = static_cast<int>(sizeof(Narrower) / sizeof(out[0])), part = 16 / static_cast<int>(sizeof(out[0]));
+    const auto join = [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
+        out = __builtin_shufflevector(
+            lower, upper, (i / part * part + i % (part / 2) * 2 + (i % part < part / 2 ? 0 : all))...);  // little-endian
+    };
+    join(std::make_integer_sequence<int, all>());
+}
+
+// GCC makes none of the following instructions from such code, and their intrinsics cannot stand in a function that is
+// compiled for several targets; hence by name. Clang makes them, and takes no names of instructions that the target lacks.
+#if defined(__x86_64__) && !defined(__clang__)
+inline constexpr bool by_name = true;
+#else
+inline constexpr bool by_name = false;
+#endif
 #if defined(__AVX__)
 inline constexpr bool three_operands = true;
 #else
@@ -52,45 +72,39 @@ inline constexpr bool three_operands = false;
 template <int N>
 [[gnu::always_inline]] inline void multiply_pairs(const typename Wide<N>::Words& a, const typename Wide<N>::Words& b,
                                                   typename Wide<N>::Ints& out) {
-#if defined(__x86_64__)
-    if constexpr (N > 16 || three_operands)
+    if constexpr (!by_name) {
+        const auto pairs_a = reinterpret_cast<typename Wide<N>::Ints>(a), pairs_b = reinterpret_cast<typename Wide<N>::Ints>(b);
+        out = ((pairs_a << 16) >> 16) * ((pairs_b << 16) >> 16) + (pairs_a >> 16) * (pairs_b >> 16);  // little-endian
+    }
+#if defined(__x86_64__) && !defined(__clang__)
+    else if constexpr (N > 16 || three_operands)
         asm("vpmaddwd %2, %1, %0" : "=v"(out) : "v"(a), "vm"(b));
     else
         asm("pmaddwd %2, %0" : "=x"(out) : "0"(a), "x"(b));
-#else
-    for (int i = 0; i < N / 4; ++i) out[i] = a[2 * i] * b[2 * i] + a[2 * i + 1] * b[2 * i + 1];
 #endif
 }
 
-/// Narrows two vectors to one of half as wide elements, bounded by those, in the order that interleave() took them apart.
+/// Narrows two vectors to one of elements half as wide, bounded by those, in the order that interleave() took them apart.
 template <int N>
 [[gnu::always_inline]] inline void narrow(const typename Wide<N>::Ints& a, const typename Wide<N>::Ints& b,
                                           typename Wide<N>::Words& out) {
-#if defined(__x86_64__)
-    if constexpr (N > 16 || three_operands)
+    if constexpr (!by_name) narrowed_in_order(a, b, -32768, 32767, out);
+#if defined(__x86_64__) && !defined(__clang__)
+    else if constexpr (N > 16 || three_operands)
         asm("vpackssdw %2, %1, %0" : "=v"(out) : "v"(a), "vm"(b));
     else
         asm("packssdw %2, %0" : "=x"(out) : "0"(a), "x"(b));
-#else
-    for (int i = 0; i < N / 2; ++i) {
-        const std::int32_t value = i % 8 < 4 ? a[i / 8 * 4 + i % 4] : b[i / 8 * 4 + i % 4];
-        out[i] = static_cast<std::int16_t>(value < -32768 ? -32768 : value > 32767 ? 32767 : value);
-    }
 #endif
 }
 template <int N>
 [[gnu::always_inline]] inline void narrow(const typename Wide<N>::Words& a, const typename Wide<N>::Words& b,
                                           typename Wide<N>::Bytes& out) {
-#if defined(__x86_64__)
-    if constexpr (N > 16 || three_operands)
+    if constexpr (!by_name) narrowed_in_order(a, b, 0, 255, out);
+#if defined(__x86_64__) && !defined(__clang__)
+    else if constexpr (N > 16 || three_operands)
         asm("vpackuswb %2, %1, %0" : "=v"(out) : "v"(a), "vm"(b));
     else
         asm("packuswb %2, %0" : "=x"(out) : "0"(a), "x"(b));
-#else
-    for (int i = 0; i < N; ++i) {
-        const std::int16_t value = i % 16 < 8 ? a[i / 16 * 8 + i % 8] : b[i / 16 * 8 + i % 8];
-        out[i] = static_cast<std::uint8_t>(value < 0 ? 0 : value > 255 ? 255 : value);
-    }
 #endif
 }
 
