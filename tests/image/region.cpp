@@ -7,7 +7,6 @@
 #include "support/support.hpp"
 
 #include <algorithm>
-#include <map>
 #include <random>
 #include <string>
 
@@ -17,72 +16,18 @@ using test::mentions;
 using test::message_of;
 using Bytes = std::vector<std::uint8_t>;
 
-namespace {
-
-/// Edges and noise: neighbors differ in every channel.
-Image busy(int width, int height, int channels) {
-    std::minstd_rand random(static_cast<unsigned>(width * 1000 + height));
-    Image image(width, height, channels);
-    for (int y = 0; y < height; ++y)
-        for (int x = 0; x < width; ++x)
-            for (int c = 0; c < channels; ++c)
-                image.at(x, y)[c] = static_cast<std::uint8_t>((x / 5 + y / 7 + c) % 3 * 90 + static_cast<int>(random() % 70));
-    return image;
-}
-
-Rect random_part(std::minstd_rand& random, int width, int height) {
-    const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
-    Rect part{.width = 1 + below(width), .height = 1 + below(height)};
-    part.left = below(width - part.width + 1), part.top = below(height - part.height + 1);
-    return part;
-}
-
-#if DOPPEL_JPEG
-const std::map<std::string, Bytes>& jpegs() {
-    static const auto all = [] {
-        std::map<std::string, Bytes> files;
-        const auto add = [&](const std::string& name, const Image& image, const test::JpegLayout& layout) {
-            files[name] = test::jpeg_of(image, layout);
-        };
-        const Image color = busy(83, 61, 3), even = busy(96, 64, 3), gray = busy(83, 61, 1);
-        for (const auto& [across, down] : {std::pair(1, 1), std::pair(2, 1), std::pair(1, 2), std::pair(2, 2), std::pair(4, 1)}) {
-            const std::string name = "sampled " + std::to_string(across) + "x" + std::to_string(down);
-            add(name, color, {.across = across, .down = down});
-            add(name + ", whole blocks", even, {.across = across, .down = down});
-            add(name + ", a restart marker per row", color, {.across = across, .down = down, .restart_rows = 1});
-            add(name + ", restart markers", color, {.across = across, .down = down, .restart_blocks = 3});
-        }
-        add("gray", gray, {});
-        add("gray, restart markers", gray, {.restart_blocks = 2});
-        add("optimized", color, {.optimized = true});
-        add("progressive", color, {.progressive = true});
-        add("a scan each", color, {.one_scan_each = true});
-        add("arithmetic", color, {.arithmetic = true});
-        add("CMYK", color, {.cmyk = true});
-        for (const int width : {1, 2, 3, 15, 17}) add("narrow " + std::to_string(width), busy(width, 40, 3), {});
-        for (const int height : {1, 2, 3, 15, 17}) add("low " + std::to_string(height), busy(40, height, 3), {});
-        for (int turned = 1; turned <= 8; ++turned)
-            add("orientation " + std::to_string(turned), busy(37, 25, 3), {.orientation = turned});
-        return files;
-    }();
-    return all;
-}
-#endif
-
-}  // namespace
-
 TEST_CASE("a region of a JPEG has the very pixels of the whole image") {
 #if DOPPEL_JPEG
     std::minstd_rand random(1);
     Image into;
     int regions = 0;
-    for (const auto& [name, file] : jpegs()) {
+    for (const auto& [name, file] : test::jpeg_kinds()) {
         CAPTURE(name);
         const Image whole = image::decode(file, name);
         std::vector<Rect> parts{{0, 0, whole.width, whole.height}};
         for (const int left : {0, whole.width - 1})
             for (const int top : {0, whole.height - 1}) parts.push_back({left, top, 1, 1});
-        for (int i = 0; i < 20; ++i) parts.push_back(random_part(random, whole.width, whole.height));
+        for (int i = 0; i < 20; ++i) parts.push_back(test::random_part(random, whole.width, whole.height));
         for (const Rect& part : parts) {
             CAPTURE(part.left, part.top, part.width, part.height);
             const Image expected = image::crop(whole, part);
@@ -102,7 +47,7 @@ TEST_CASE("every row and every column of a JPEG begins a region of the very pixe
 #if DOPPEL_JPEG
     Image into;
     for (const auto* name : {"sampled 1x1", "sampled 2x1", "sampled 1x2", "sampled 2x2", "gray"}) {
-        const auto& file = jpegs().at(name);
+        const auto& file = test::jpeg_kinds().at(name);
         const Image whole = image::decode(file, name);
         CAPTURE(name);
         for (int top = 0; top < whole.height; ++top) {
@@ -128,7 +73,7 @@ TEST_CASE("a region of any other format is that of the whole image") {
         CAPTURE(name);
         const Image whole = image::decode(file, name);
         for (int i = 0; i < 3; ++i) {
-            const Rect part = random_part(random, whole.width, whole.height);
+            const Rect part = test::random_part(random, whole.width, whole.height);
             Image into;
             image::decode_region(file, name, part, into);
             CHECK(into == image::crop(whole, part));
@@ -141,7 +86,7 @@ TEST_CASE("a damaged JPEG is damaged wherever the region is, with the same words
     std::minstd_rand random(3);
     int damaged = 0, notes = 0;
     for (const auto* name : {"sampled 1x1", "sampled 2x2", "sampled 2x2, restart markers", "gray", "progressive", "orientation 6"}) {
-        const auto& file = jpegs().at(name);
+        const auto& file = test::jpeg_kinds().at(name);
         const Bytes scan{0xFF, 0xDA};
         const auto header = static_cast<std::size_t>(std::search(file.begin(), file.end(), scan.begin(), scan.end()) - file.begin());
         for (int trial = 0; trial < 60; ++trial) {
@@ -169,7 +114,7 @@ TEST_CASE("a damaged JPEG is damaged wherever the region is, with the same words
     CHECK(damaged > 60);
     CHECK(notes > 6);
     // Of a trusted file, nothing below the region is read.
-    Bytes cut = jpegs().at("sampled 2x2");
+    Bytes cut = test::jpeg_kinds().at("sampled 2x2");
     const Image whole = image::decode(cut, "a.jpg");
     cut.resize(cut.size() * 3 / 4);
     Image into;
@@ -197,19 +142,19 @@ TEST_CASE("a region outside the image is an error of the caller, not of the file
             CHECK_FALSE(skipped);
         }
     };
-    outside(image::encode_png(busy(40, 25, 3)));
+    outside(image::encode_png(test::busy(40, 25, 3)));
 #if DOPPEL_JPEG
-    outside(test::jpeg_of(busy(40, 25, 3)));
-    outside(test::jpeg_of(busy(25, 40, 3), {.orientation = 6}));
+    outside(test::jpeg_of(test::busy(40, 25, 3)));
+    outside(test::jpeg_of(test::busy(25, 40, 3), {.orientation = 6}));
 #endif
 }
 
 TEST_CASE("the memory of an image is used again") {
     const auto files = [] {
-        std::vector<Bytes> all{image::encode_png(busy(40, 25, 3)), image::encode_png(busy(20, 25, 1))};
+        std::vector<Bytes> all{image::encode_png(test::busy(40, 25, 3)), image::encode_png(test::busy(20, 25, 1))};
 #if DOPPEL_JPEG
-        all.push_back(test::jpeg_of(busy(30, 30, 3)));
-        all.push_back(test::jpeg_of(busy(31, 17, 1)));
+        all.push_back(test::jpeg_of(test::busy(30, 30, 3)));
+        all.push_back(test::jpeg_of(test::busy(31, 17, 1)));
 #endif
         return all;
     }();
@@ -240,12 +185,12 @@ TEST_CASE("shape_of reads the size of the upright image") {
         if (image::info_of(*image::format_of(file)).readable) check(words.at(0), file);
     }
 #if DOPPEL_JPEG
-    for (const auto& [name, file] : jpegs()) {
+    for (const auto& [name, file] : test::jpeg_kinds()) {
         check(name, file);
         CHECK(image::shape_of(file));
     }
-    CHECK(image::shape_of(jpegs().at("orientation 6")) == Shape{25, 37, 3});
-    CHECK_FALSE(image::shape_of(std::span(jpegs().at("gray")).first(100)));
+    CHECK(image::shape_of(test::jpeg_kinds().at("orientation 6")) == Shape{25, 37, 3});
+    CHECK_FALSE(image::shape_of(std::span(test::jpeg_kinds().at("gray")).first(100)));
 #endif
     CHECK(known > 30);
     CHECK_FALSE(image::shape_of(Bytes{}));

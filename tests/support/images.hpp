@@ -2,11 +2,13 @@
 // Pictures by formula, folders of them, and which formats this build reads.
 #pragma once
 
+#include <doppel/image/crop.hpp>
 #include <doppel/image/decode.hpp>
 #include <doppel/image/write_png.hpp>
 
 #include <cstdint>
 #include <filesystem>
+#include <random>
 #include <string>
 #include <string_view>
 
@@ -29,6 +31,25 @@ inline Image gradient(int width, int height, int channels) {
         for (int x = 0; x < width; ++x)
             for (int c = 0; c < channels; ++c) image.at(x, y)[c] = static_cast<std::uint8_t>(3 * x + 5 * y + 40 * c);
     return image;
+}
+
+/// Edges and noise: neighbors differ in every channel.
+inline Image busy(int width, int height, int channels) {
+    std::minstd_rand random(static_cast<unsigned>(width * 1000 + height));
+    Image image(width, height, channels);
+    for (int y = 0; y < height; ++y)
+        for (int x = 0; x < width; ++x)
+            for (int c = 0; c < channels; ++c)
+                image.at(x, y)[c] = static_cast<std::uint8_t>((x / 5 + y / 7 + c) % 3 * 90 + static_cast<int>(random() % 70));
+    return image;
+}
+
+/// A region that lies inside an image of that size.
+inline image::Rect random_part(std::minstd_rand& random, int width, int height) {
+    const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
+    image::Rect part{.width = 1 + below(width), .height = 1 + below(height)};
+    part.left = below(width - part.width + 1), part.top = below(height - part.height + 1);
+    return part;
 }
 
 /// Whether a file whose name begins with its format can be decoded here.

@@ -3,13 +3,19 @@
 #pragma once
 
 #if DOPPEL_JPEG
+#include <doppel/image/detail/exif.hpp>
 #include <doppel/image/image.hpp>
+
+#include "support/images.hpp"
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <jpeglib.h>
@@ -60,8 +66,7 @@ inline std::vector<std::uint8_t> jpeg_of(const Image& image, const JpegLayout& l
     }
     jpeg_start_compress(&codec, TRUE);
     if (layout.orientation > 0) {
-        std::array<std::uint8_t, 32> exif{'E', 'x', 'i', 'f', 0, 0, 'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1};
-        exif[24] = static_cast<std::uint8_t>(layout.orientation);
+        const auto exif = image::detail::exif_of(layout.orientation);
         jpeg_write_marker(&codec, JPEG_APP0 + 1, exif.data(), exif.size());
     }
     std::vector<std::uint8_t> inks(static_cast<std::size_t>(image.width) * 4);
@@ -81,6 +86,41 @@ inline std::vector<std::uint8_t> jpeg_of(const Image& image, const JpegLayout& l
     std::vector<std::uint8_t> bytes(out, out + size);
     std::free(out);
     return bytes;
+}
+
+/// A file of each kind, by name.
+inline const std::map<std::string, std::vector<std::uint8_t>>& jpeg_kinds() {
+    static const auto all = [] {
+        std::map<std::string, std::vector<std::uint8_t>> files;
+        const auto add = [&](const std::string& name, const Image& image, const JpegLayout& layout) {
+            files[name] = jpeg_of(image, layout);
+        };
+        const Image color = busy(83, 61, 3), even = busy(96, 64, 3), gray = busy(83, 61, 1);
+        for (const auto& [across, down] : {std::pair(1, 1), std::pair(2, 1), std::pair(1, 2), std::pair(2, 2), std::pair(4, 1)}) {
+            const std::string name = "sampled " + std::to_string(across) + "x" + std::to_string(down);
+            add(name, color, {.across = across, .down = down});
+            add(name + ", whole blocks", even, {.across = across, .down = down});
+            add(name + ", a restart marker per row", color, {.across = across, .down = down, .restart_rows = 1});
+            add(name + ", restart markers", color, {.across = across, .down = down, .restart_blocks = 3});
+        }
+        add("gray", gray, {});
+        add("gray, a restart marker per row", gray, {.restart_rows = 1});
+        add("gray, restart markers", gray, {.restart_blocks = 2});
+        add("optimized", color, {.optimized = true});
+        add("progressive", color, {.progressive = true});
+        add("a scan each", color, {.one_scan_each = true});
+        add("arithmetic", color, {.arithmetic = true});
+        add("CMYK", color, {.cmyk = true});
+        for (const int width : {1, 2, 3, 15, 17}) add("narrow " + std::to_string(width), busy(width, 40, 3), {});
+        for (const int height : {1, 2, 3, 15, 17}) add("low " + std::to_string(height), busy(40, height, 3), {});
+        for (int turned = 1; turned <= 8; ++turned) {
+            add("orientation " + std::to_string(turned), busy(37, 25, 3), {.orientation = turned});
+            add("gray, orientation " + std::to_string(turned), busy(37, 65, 1), {.restart_rows = 1, .orientation = turned});
+        }
+        add("tall", busy(40, 300, 3), {.restart_rows = 1});
+        return files;
+    }();
+    return all;
 }
 
 }  // namespace doppel::test

@@ -29,6 +29,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <new>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -53,12 +54,12 @@ void guarded(std::string_view name, Image& into, const Decode& decode) {
 /// Decodes `part` of an image, or all of it if that is null.
 inline void decode_part(std::span<const std::uint8_t> bytes, std::string_view name, const Rect* part,
                         [[maybe_unused]] bool trusted, Image& into) {
-    const auto decode_by = [&](const auto& decoder, auto&... more) {
+    const auto decode_by = [&](const auto& decoder) {
         guarded(name, into, [&](std::string& note) {
             if constexpr (requires { decoder(bytes, name, into, note); })
                 decoder(bytes, name, into, note);
             else
-                into = decoder(bytes, name, more...);
+                into = decoder(bytes, name);
         });
         if (part) cut("decode_region", into, *part);
     };
@@ -96,7 +97,13 @@ inline void decode_part(std::span<const std::uint8_t> bytes, std::string_view na
         case Format::tiff: return decode_by(decode_tiff);
 #endif
         case Format::bmp: return decode_by(decode_bmp);
-        case Format::ppm: return decode_by(decode_ppm);
+        case Format::ppm: {
+            std::optional<PpmHeader> header;
+            if (part) guarded(name, into, [&](std::string&) { header = ppm_header(bytes, name); });
+            if (!header || !header->is_plain()) return decode_by(decode_ppm);
+            require_inside("decode_region", header->shape, *part);
+            return copy_part(header->pixels.data(), header->shape, *part, into);
+        }
         default: break;
     }
     throw DamagedImage("decode: " + std::string(name) + ": a " + std::string(info_of(*format).name) + " file, but " +
@@ -124,7 +131,7 @@ inline Image decode(std::span<const std::uint8_t> bytes, std::string_view name) 
     return image;
 }
 
-/// Decodes into an image whose memory is used again where it suffices (JPEG and PNG). After an error its pixels are
+/// Decodes into an image whose memory is used again where it suffices (JPEG, PNG and PPM). After an error its pixels are
 /// undefined.
 inline void decode_into(std::span<const std::uint8_t> bytes, std::string_view name, Image& into) {
     detail::decode_part(bytes, name, nullptr, false, into);

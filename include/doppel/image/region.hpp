@@ -15,7 +15,7 @@
 
 namespace doppel::image {
 
-/// Reads the size that decode() gives from the headers of a JPEG, PNG or WebP file. Returns nothing where only decoding
+/// Reads the size that decode() gives from the headers of a JPEG, PNG, WebP or PPM file. Returns nothing where only decoding
 /// tells: other formats, damaged headers, PNG files with EXIF data, which may stand after the pixels.
 inline std::optional<Shape> shape_of([[maybe_unused]] std::span<const std::uint8_t> bytes) {
     const auto format = format_of(bytes);
@@ -35,6 +35,7 @@ inline std::optional<Shape> shape_of([[maybe_unused]] std::span<const std::uint8
 #if DOPPEL_WEBP
             case Format::webp: return detail::webp_shape(bytes);
 #endif
+            case Format::ppm: return detail::ppm_header(bytes, "").shape;
             default: break;
         }
     } catch (const Error&) {}
@@ -48,8 +49,9 @@ struct RegionOptions {
 };
 
 /// Decodes `part` of an image into `into`, whose memory is used again where it suffices: bit for bit
-/// crop(decode(bytes, name), part). Of a sequential JPEG, whose pixels stand upright, only the region is transformed; other
-/// files are decoded whole and cut. A region never takes longer than the whole image: reading the entropy-coded data of a
+/// crop(decode(bytes, name), part). Of a sequential JPEG only the region is transformed, and of a trusted one with a
+/// restart marker after each row of blocks (image::restartable_jpeg) only the region's rows are read; most other files are
+/// decoded whole and cut. A region never takes longer than the whole image: reading the entropy-coded data of a
 /// photograph takes 0.4 of the time, the pixels' share of the area the rest. Two regions of one image are cheaper as one
 /// region around both. Throws as decode() does, and Error for a part that is not inside the image; after an
 /// error the pixels are undefined.

@@ -17,6 +17,15 @@ inline void require_inside(const char* who, const Shape& all, const Rect& part) 
     require_inside(who, frame, part);
 }
 
+/// Copies `part` of the pixels of an image of that size.
+inline void copy_part(const std::uint8_t* pixels, const Shape& all, const Rect& part, Image& into) {
+    into.reshape(part.width, part.height, all.channels);
+    const auto row = std::ptrdiff_t{part.width} * all.channels, step = std::ptrdiff_t{all.width} * all.channels;
+    pixels += std::ptrdiff_t{part.top} * step + std::ptrdiff_t{part.left} * all.channels;
+    std::uint8_t* out = into.pixels.data();
+    for (int y = 0; y < part.height; ++y, pixels += step, out += row) std::copy_n(pixels, row, out);
+}
+
 /// Cuts the image to `part` and keeps its note.
 inline void cut(const char* who, Image& image, const Rect& part) {
     require_inside(who, image, part);

@@ -2,9 +2,11 @@
 // Reads and applies the orientation in an image's EXIF block.
 #pragma once
 
+#include <doppel/image/crop.hpp>
 #include <doppel/image/image.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -35,6 +37,23 @@ inline int orientation(std::span<const std::uint8_t> tiff) {
         return valid ? static_cast<int>(value) : 1;
     }
     return 1;
+}
+
+/// Returns an EXIF block, as JPEG has it, of the orientation alone.
+inline std::array<std::uint8_t, 32> exif_of(int orientation) {
+    return {'E', 'x', 'i', 'f', 0, 0, 'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, static_cast<std::uint8_t>(orientation)};
+}
+
+/// Returns where a region of the upright image is in the image as stored, which has this size.
+inline Rect as_stored(const Rect& part, int width, int height, int orientation) {
+    if (orientation <= 1 || orientation > 8) return part;
+    const bool swap = orientation >= 5;
+    const bool from_right = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+    const bool from_bottom = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+    Rect stored = swap ? Rect{part.top, part.left, part.height, part.width} : part;
+    if (from_right) stored.left = width - stored.left - stored.width;
+    if (from_bottom) stored.top = height - stored.top - stored.height;
+    return stored;
 }
 
 /// Returns the image upright. Orientations 2 to 8 mirror or rotate it; 5 to 8 swap width and height.

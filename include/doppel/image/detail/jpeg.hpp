@@ -6,6 +6,7 @@
 #include <doppel/image/crop.hpp>
 #include <doppel/image/detail/canvas.hpp>
 #include <doppel/image/detail/exif.hpp>
+#include <doppel/image/detail/jpeg_rows.hpp>
 #include <doppel/image/image.hpp>
 
 #include <algorithm>
@@ -82,6 +83,14 @@ inline void cmyk_to_rgb(const std::uint8_t* cmyk, std::uint8_t* rgb, int width) 
         }
 }
 
+/// Reads the orientation from the markers that were saved, which libjpeg frees when decoding ends.
+inline int orientation_marked(const jpeg_decompress_struct& codec) {
+    for (auto* marker = codec.marker_list; marker; marker = marker->next)
+        if (marker->data_length > 6 && marker->data[0] == 'E' && marker->data[1] == 'x')
+            return orientation({marker->data, marker->data_length});
+    return 1;
+}
+
 // The columns and rows of a region: libjpeg-turbo 2.1 and later give the very pixels of whole decoding.
 #if defined(LIBJPEG_TURBO_VERSION_NUMBER) && LIBJPEG_TURBO_VERSION_NUMBER >= 2001000
 #define DOPPEL_JPEG_REGIONS 1
@@ -102,21 +111,18 @@ public:
 
     /// Reads the header.
     void open(std::span<const std::uint8_t> bytes, std::string_view name) {
+        bytes_ = bytes;
         name_ = name;
         if (!errors_.completes([&] {
                 jpeg_create_decompress(&codec_);
-                jpeg_mem_src(&codec_, const_cast<unsigned char*>(bytes.data()),
-                             static_cast<unsigned long>(bytes.size()));
-                jpeg_save_markers(&codec_, JPEG_APP0 + 1, 0xFFFF);
-                jpeg_read_header(&codec_, TRUE);
+                read_header(bytes);
             }))
             give_up();
         const int components = codec_.num_components;
         require(components == 1 || components == 3 || components == 4, "decode: ", name, ": JPEG with ", components,
                 " components, expected 1, 3 or 4");
-        codec_.out_color_space = components == 1 ? JCS_GRAYSCALE : components == 3 ? JCS_RGB : JCS_CMYK;
         check_size(name, codec_.image_width, codec_.image_height);
-        turned_ = orientation_marked();
+        turned_ = orientation_marked(codec_);
     }
     /// Returns the upright image's size.
     Shape shape() const {
@@ -124,9 +130,9 @@ public:
         const bool swap = turned_ >= 5;
         return {swap ? height : width, swap ? width : height, codec_.num_components == 1 ? 1 : 3};
     }
-    /// Returns whether region() can be used: upright, of one sequential scan, with color at half or full resolution.
+    /// Returns whether region() can be used: one sequential scan, with color at half or full resolution.
     bool has_regions() {
-        return DOPPEL_JPEG_REGIONS && turned_ <= 1 && codec_.num_components <= 3 && codec_.data_precision == 8 &&
+        return DOPPEL_JPEG_REGIONS && codec_.num_components <= 3 && codec_.data_precision == 8 &&
                codec_.arith_code == FALSE && jpeg_has_multiple_scans(&codec_) == FALSE &&
                codec_.max_h_samp_factor <= 2 && codec_.max_v_samp_factor <= 2;
     }
@@ -152,15 +158,17 @@ public:
     }
 
 #if DOPPEL_JPEG_REGIONS
-    /// Decodes `part`, which lies inside the image. The data below it are read to the end, so that damage there is found,
-    /// unless the file is `trusted`.
-    void region(const Rect& part, bool trusted, Image& into, std::string& note) {
+    /// Decodes `seen`, which lies inside the upright image. The data below it are read to the end, so that damage there is
+    /// found, unless the file is `trusted`.
+    void region(const Rect& seen, bool trusted, Image& into, std::string& note) {
+        Rect part = as_stored(seen, static_cast<int>(codec_.image_width), static_cast<int>(codec_.image_height), turned_);
+        if (trusted) keep_rows(part);
         const int channels = codec_.num_components;
         into.reshape(part.width, part.height, channels);
         const auto all = codec_.image_width, rows = codec_.image_height;
-        // Smooth upsampling reads the neighbors of a pixel, and a row of one pixel is upsampled otherwise.
-        const auto left = static_cast<JDIMENSION>(std::max(part.left - 2, 0));
-        const auto right = std::min(static_cast<JDIMENSION>(part.left + part.width) + 2, all);
+        // A row of one pixel is upsampled otherwise.
+        const auto left = static_cast<JDIMENSION>(std::max(part.left - neighbors, 0));
+        const auto right = std::min(static_cast<JDIMENSION>(part.left + part.width + neighbors), all);
         const auto last = static_cast<JDIMENSION>(part.top + part.height);
         const auto bytes = static_cast<std::size_t>(part.width) * static_cast<std::size_t>(channels);
         const auto decode = [&] {
@@ -186,10 +194,41 @@ public:
             errors_.may_end = true;
             if (!errors_.completes(decode)) give_up();
         }
+        if (turned_ > 1) into = oriented(std::move(into), turned_);
     }
 #endif
 
 private:
+    static constexpr int neighbors = 2;  // pixels at each side that smooth upsampling reads
+
+    void read_header(std::span<const std::uint8_t> bytes) {
+        jpeg_mem_src(&codec_, const_cast<unsigned char*>(bytes.data()), static_cast<unsigned long>(bytes.size()));
+        jpeg_save_markers(&codec_, JPEG_APP0 + 1, 0xFFFF);
+        jpeg_read_header(&codec_, TRUE);
+        const int components = codec_.num_components;
+        codec_.out_color_space = components == 1 ? JCS_GRAYSCALE : components == 3 ? JCS_RGB : JCS_CMYK;
+    }
+    /// Of a file with a restart marker after each row of blocks, keeps the rows that `part` needs, and moves `part` there:
+    /// libjpeg reads nothing of the others.
+    void keep_rows(Rect& part) {
+        const bool gray = codec_.num_components == 1;
+        const int high = DCTSIZE * codec_.max_v_samp_factor, wide = DCTSIZE * (gray ? 1 : codec_.max_h_samp_factor);
+        const int width = static_cast<int>(codec_.image_width), height = static_cast<int>(codec_.image_height);
+        if (codec_.restart_interval != static_cast<unsigned>((width - 1) / wide + 1) || (gray && high != DCTSIZE)) return;
+        const int margin = high > DCTSIZE ? neighbors : 0;
+        const int first = std::max(part.top - margin, 0) / high;
+        const int end = (std::min(part.top + part.height + margin, height) - 1) / high + 1;
+        const int top = first * high, bottom = std::min(end * high, height);
+        if (bottom - top == height) return;
+        rows_ = jpeg_rows(bytes_, bytes_.size() - codec_.src->bytes_in_buffer, first, end, bottom - top);
+        if (rows_.empty()) return;
+        if (!errors_.completes([&] {
+                jpeg_abort_decompress(&codec_);
+                read_header(rows_);
+            }))
+            give_up();
+        part.top -= top;
+    }
     [[noreturn]] void give_up() const {
         fail("decode: ", name_, ": damaged or unsupported JPEG: ", errors_.message);
     }
@@ -224,18 +263,13 @@ private:
                 return false;
         return true;
     }
-    /// Reads the orientation from the markers, which libjpeg frees when decoding ends.
-    int orientation_marked() const {
-        for (auto* marker = codec_.marker_list; marker; marker = marker->next)
-            if (marker->data_length > 6 && marker->data[0] == 'E' && marker->data[1] == 'x')
-                return orientation({marker->data, marker->data_length});
-        return 1;
-    }
 
     JpegErrors errors_;
     jpeg_decompress_struct codec_{};
+    std::span<const std::uint8_t> bytes_;
     std::string_view name_;
     int turned_ = 1;
+    std::vector<std::uint8_t> rows_;
 };
 
 class JpegEncoder {

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace doppel::image::detail {
@@ -52,8 +53,20 @@ private:
     std::size_t at_ = 2;
 };
 
-/// Samples are scaled to 0 … 255 and rounded, whatever the largest value of the file is.
-inline Image decode_ppm(std::span<const std::uint8_t> bytes, std::string_view name) {
+/// The header of a PPM file, and its pixels if they are binary.
+struct PpmHeader {
+    Shape shape{};
+    std::uint32_t most = 0;  // the largest value
+    bool as_text = false;
+    std::span<const std::uint8_t> pixels{};
+    PpmText text;
+
+    /// Whether the pixels are those of the image.
+    bool is_plain() const { return !as_text && most == 255; }
+};
+
+/// Throws Error if the header is damaged or the file is too short for its size.
+inline PpmHeader ppm_header(std::span<const std::uint8_t> bytes, std::string_view name) {
     const bool color = bytes[1] == '3' || bytes[1] == '6', as_text = bytes[1] == '2' || bytes[1] == '3';
     PpmText text(bytes, name);
     const std::int64_t width = text.number("the width", INT32_MAX), height = text.number("the height", INT32_MAX);
@@ -66,20 +79,25 @@ inline Image decode_ppm(std::span<const std::uint8_t> bytes, std::string_view na
     // A sample of text has a digit and, but for the last, white space.
     const bool whole = as_text ? text.left() >= 2 * samples : pixels.size() >= size * samples;
     require(whole, "decode: ", name, ": damaged PPM: the file ends too early for ", width, " x ", height, " pixels");
-    Image image = canvas(name, width, height, color ? 3 : 1);
+    return {{static_cast<int>(width), static_cast<int>(height), color ? 3 : 1}, most, as_text, pixels, text};
+}
+
+/// Samples are scaled to 0 … 255 and rounded, whatever the largest value of the file is.
+inline void decode_ppm(std::span<const std::uint8_t> bytes, std::string_view name, Image& into, std::string&) {
+    auto [shape, most, as_text, pixels, text] = ppm_header(bytes, name);
+    into.reshape(shape.width, shape.height, shape.channels);
     const auto scaled = [&](std::uint32_t value) {
         require(value <= most, "decode: ", name, ": damaged PPM: a sample is above the largest value ", most);
         return static_cast<std::uint8_t>((value * 255 + most / 2) / most);
     };
     if (as_text)
-        for (auto& sample : image.pixels) sample = scaled(text.number("a sample", most));
+        for (auto& sample : into.pixels) sample = scaled(text.number("a sample", most));
     else if (most == 255)
-        std::copy_n(pixels.begin(), samples, image.pixels.begin());
+        std::copy_n(pixels.begin(), into.pixels.size(), into.pixels.begin());
     else
-        for (std::size_t i = 0; i < samples; ++i)
-            image.pixels[i] =
-                scaled(size == 1 ? pixels[i] : static_cast<std::uint32_t>(pixels[2 * i] << 8 | pixels[2 * i + 1]));
-    return image;
+        for (std::size_t i = 0; i < into.pixels.size(); ++i)
+            into.pixels[i] =
+                scaled(most <= 255 ? pixels[i] : static_cast<std::uint32_t>(pixels[2 * i] << 8 | pixels[2 * i + 1]));
 }
 
 }  // namespace doppel::image::detail
