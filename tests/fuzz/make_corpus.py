@@ -207,6 +207,35 @@ seed("idx", "gzip_stored", gzip.compress(images_file, 0, mtime=0) + SEPARATOR + 
 seed("idx", "gzip_zeros", gzip.compress(idx(1000, 10, 10, data=bytes(100000)), mtime=0))
 dictionary("idx", SEPARATOR, b"\0\0\x08\x03", b"\0\0\x08\x01", b"\0\0\x08\x02", b"\x1f\x8b\x08\0")
 
+# ---- packed files: images and index; the target adds checksum and sizes ----
+def text(value):
+    return struct.pack("<I", len(value)) + value
+
+
+def packed(parts, images=b"P5 2 1 255\nab", count=None):
+    """Each part as (name, classes, labels): all its images are the same bytes."""
+    index = struct.pack("<I", len(parts))
+    for name, classes, labels in parts:
+        index += text(name) + struct.pack("<I", len(classes)) + b"".join(map(text, classes))
+        index += struct.pack("<Q", len(labels) if count is None else count)
+        for label in labels:
+            index += struct.pack("<QQqIIII", 24, len(images), label, 2, 1, 1, zlib.crc32(images)) + text(b"a/b.pgm")
+    return images + SEPARATOR + index
+
+
+both = [(b"train", [b"cat", b"dog"], [0, 1, -1]), (b"validation", [], [-1])]
+seed("packed", "two_parts", packed(both))
+seed("packed", "empty", packed([(b"train", [], []), (b"validation", [], [])]))
+seed("packed", "one_part", packed(both[:1]))
+seed("packed", "label_two", packed([(b"train", [b"cat", b"dog"], [2]), both[1]]))
+seed("packed", "many", packed(both, count=2**62))
+seed("packed", "cut", packed(both)[:-5])
+seed("packed", "more", packed(both) + b"x")
+seed("packed", "other_checksum", b"P5 1 1 255\nabc" + packed(both)[13:])
+seed("packed", "whole", b"doppel packed\r\n\x1a" + struct.pack("<Q", 1) + bytes(24))
+seed("packed", "version_two", b"doppel packed\r\n\x1a" + struct.pack("<Q", 2) + bytes(24))
+dictionary("packed", SEPARATOR, text(b"train"), text(b"validation"), struct.pack("<Q", 24), b"\xff" * 8)
+
 # ---- CIFAR-10; the target fills the last record up ----
 meta = b"airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n"
 seed("cifar", "one", bytes([3]) + bytes(i * 5 % 256 for i in range(3072)))

@@ -12,6 +12,7 @@
 #include <doppel/data/detail/tree.hpp>
 #include <doppel/data/idx.hpp>
 #include <doppel/data/image_folder.hpp>
+#include <doppel/data/packed.hpp>
 #include <doppel/data/progress.hpp>
 #include <doppel/data/split.hpp>
 #include <doppel/image/formats.hpp>
@@ -250,6 +251,13 @@ inline Layout layout_of(const std::filesystem::path& path, const Reading& how = 
     require(status.type() != std::filesystem::file_type::not_found, "data: no such file or folder: ", path.string());
     require(std::filesystem::status_known(status), "data: cannot read ", path.string(), ": ", problem.message());
     Layout layout;
+    if (Packed::is_packed(path)) {
+        const auto [train, validation] = Packed::both(path);
+        if (train.size() > 0) layout.train = Part{path, Split::train, "the training images of " + path.filename().string()};
+        if (validation.size() > 0)
+            layout.validation = Part{path, Split::test, "the validation images of " + path.filename().string()};
+        return layout;
+    }
     if (!std::filesystem::is_directory(status)) {
         layout.train = Part{path, Split::train, path.filename().string()};
         return layout;
@@ -290,6 +298,7 @@ inline Loaded load_file(const std::filesystem::path& path) {
 /// Reads a split from a file, or a folder of CIFAR-10 binaries, IDX files, or images. Of binaries and IDX files it
 /// reads the part's split, or the other one if that is missing. `classes` are those of another part of the data set.
 inline Loaded load(Part& part, bool unlabeled = false, const std::vector<std::string>& classes = {}) {
+    if (Packed::is_packed(part.path)) return {Packed(part.path, part.split), "packed file"};
     if (!std::filesystem::is_directory(part.path)) return load_file(part.path);
     if (part.tree.total == 0)
         for (const Split split : {part.split, part.split == Split::train ? Split::test : Split::train}) {
