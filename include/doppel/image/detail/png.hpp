@@ -30,31 +30,40 @@ public:
     PngDecoder(const PngDecoder&) = delete;
     PngDecoder& operator=(const PngDecoder&) = delete;
 
-    /// Decodes also where what follows the pixels is damaged or missing, and says so in `note`.
-    void decode(std::string_view name, Image& into, std::string& note) {
-        const auto give_up = [&] { fail("decode: ", name, ": damaged or unsupported PNG: ", message_); };
+    /// Reads the header.
+    void open(std::string_view name) {
+        name_ = name;
         drop_incomplete_chunk();
         if (!completes([&] {
                 png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, leave, [](png_structp, png_const_charp) {});
                 info_ = png_ ? png_create_info_struct(png_) : nullptr;
                 if (!info_) return;
-                png_set_user_limits(png_, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // canvas() checks the limit
+                png_set_user_limits(png_, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // check_size() checks the limit
                 png_set_read_fn(png_, this, read);
                 png_read_info(png_, info_);
             }))
             give_up();
         require(info_ != nullptr, "decode: ", name,
                 ": cannot initialize libpng: its version differs from compile time, or no memory is left");
+        check_size(name, png_get_image_width(png_, info_), png_get_image_height(png_, info_));
+    }
+    bool has_16_bits() const { return png_get_bit_depth(png_, info_) == 16; }
+
+    /// Decodes also where what follows the pixels is damaged or missing, and says so in `note`. With `wide`, samples of 16
+    /// bits become two bytes, in the machine's order.
+    void decode(Image& into, std::string& note, bool wide = false) {
         const int channels = (png_get_color_type(png_, info_) & PNG_COLOR_MASK_COLOR) != 0 ? 3 : 1;
-        const std::int64_t width = png_get_image_width(png_, info_), height = png_get_image_height(png_, info_);
-        check_size(name, width, height);
-        into.reshape(static_cast<int>(width), static_cast<int>(height), channels);
+        into.reshape(static_cast<int>(png_get_image_width(png_, info_)), static_cast<int>(png_get_image_height(png_, info_)),
+                     wide ? 2 * channels : channels);
         std::vector<png_bytep> rows(static_cast<std::size_t>(into.height));
         for (std::size_t y = 0; y < rows.size(); ++y) rows[y] = into.at(0, static_cast<int>(y));
         if (!completes([&] {
                 png_set_palette_to_rgb(png_);
                 png_set_expand_gray_1_2_4_to_8(png_);
-                png_set_scale_16(png_);
+                if (wide)
+                    png_set_swap(png_);
+                else
+                    png_set_scale_16(png_);
                 png_set_strip_alpha(png_);
                 png_set_interlace_handling(png_);
                 png_read_update_info(png_, info_);
@@ -75,6 +84,7 @@ public:
     }
 
 private:
+    [[noreturn]] void give_up() const { fail("decode: ", name_, ": damaged or unsupported PNG: ", message_); }
     /// Ends the bytes before a chunk (length, name, data, checksum) that is longer than the file: libpng would first
     /// allocate and clear the claimed length, up to 2 GiB.
     void drop_incomplete_chunk() {
@@ -110,6 +120,7 @@ private:
     }
 
     std::span<const std::uint8_t> bytes_;
+    std::string_view name_;
     png_structp png_ = nullptr;
     png_infop info_ = nullptr;
     std::jmp_buf back_{};
@@ -135,7 +146,9 @@ inline std::optional<Shape> png_shape(std::span<const std::uint8_t> bytes) {
 }
 
 inline void decode_png(std::span<const std::uint8_t> bytes, std::string_view name, Image& into, std::string& note) {
-    PngDecoder(bytes).decode(name, into, note);
+    PngDecoder decoder(bytes);
+    decoder.open(name);
+    decoder.decode(into, note);
 }
 
 }  // namespace doppel::image::detail

@@ -84,14 +84,16 @@ inline PpmHeader ppm_header(std::span<const std::uint8_t> bytes, std::string_vie
 
 /// Samples are scaled to 0 … 255 and rounded, whatever the largest value of the file is.
 inline void decode_ppm(std::span<const std::uint8_t> bytes, std::string_view name, Image& into, std::string&) {
-    auto [shape, most, as_text, pixels, text] = ppm_header(bytes, name);
-    into.reshape(shape.width, shape.height, shape.channels);
+    PpmHeader header = ppm_header(bytes, name);
+    const std::uint32_t most = header.most;
+    const auto pixels = header.pixels;
+    into.reshape(header.shape.width, header.shape.height, header.shape.channels);
     const auto scaled = [&](std::uint32_t value) {
         require(value <= most, "decode: ", name, ": damaged PPM: a sample is above the largest value ", most);
         return static_cast<std::uint8_t>((value * 255 + most / 2) / most);
     };
-    if (as_text)
-        for (auto& sample : into.pixels) sample = scaled(text.number("a sample", most));
+    if (header.as_text)
+        for (auto& sample : into.pixels) sample = scaled(header.text.number("a sample", most));
     else if (most == 255)
         std::copy_n(pixels.begin(), into.pixels.size(), into.pixels.begin());
     else

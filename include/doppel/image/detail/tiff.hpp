@@ -40,19 +40,81 @@ public:
     TiffDecoder(const TiffDecoder&) = delete;
     TiffDecoder& operator=(const TiffDecoder&) = delete;
 
-    Image decode() {
-        std::uint32_t width = 0, height = 0, kind = 0;
-        std::uint16_t samples = 1, turned = 1;
-        TIFFGetField(tiff_, TIFFTAG_IMAGEWIDTH, &width);
-        TIFFGetField(tiff_, TIFFTAG_IMAGELENGTH, &height);
+    /// Reads the header.
+    void open() {
+        std::uint32_t kind = 0;
+        TIFFGetField(tiff_, TIFFTAG_IMAGEWIDTH, &width_);
+        TIFFGetField(tiff_, TIFFTAG_IMAGELENGTH, &height_);
         TIFFGetField(tiff_, TIFFTAG_SUBFILETYPE, &kind);
-        TIFFGetFieldDefaulted(tiff_, TIFFTAG_SAMPLESPERPIXEL, &samples);
-        TIFFGetField(tiff_, TIFFTAG_ORIENTATION, &turned);
-        check_size(name_, width, height);
-        require(samples >= 1 && samples <= 5, "decode: ", name_, ": TIFF with ", samples,
-                " samples per pixel, expected 1 to 5");
+        TIFFGetFieldDefaulted(tiff_, TIFFTAG_SAMPLESPERPIXEL, &samples_);
+        TIFFGetFieldDefaulted(tiff_, TIFFTAG_BITSPERSAMPLE, &bits_);
+        TIFFGetField(tiff_, TIFFTAG_PHOTOMETRIC, &photometric_);
+        TIFFGetField(tiff_, TIFFTAG_ORIENTATION, &turned_);
+        check_size(name_, width_, height_);
         require((kind & FILETYPE_REDUCEDIMAGE) == 0, "decode: ", name_,
                 ": the first picture of the TIFF file is a thumbnail, as in camera raw files: convert it to JPEG");
+    }
+    int samples() const { return samples_; }
+    int bits() const { return bits_; }
+    bool is_rgb() const { return photometric_ == PHOTOMETRIC_RGB; }
+    bool has_white_zero() const { return photometric_ == PHOTOMETRIC_MINISWHITE; }
+    /// Returns whether raw() gives what the image shows: whole numbers of 8 or 16 bits, gray, RGB or bands.
+    bool has_plain_samples() const {
+        std::uint16_t format = SAMPLEFORMAT_UINT;
+        TIFFGetFieldDefaulted(tiff_, TIFFTAG_SAMPLEFORMAT, &format);
+        return samples_ > 0 && (bits_ == 8 || bits_ == 16) && (format == SAMPLEFORMAT_UINT || format == SAMPLEFORMAT_VOID) &&
+               (photometric_ == PHOTOMETRIC_MINISBLACK || photometric_ == PHOTOMETRIC_MINISWHITE || photometric_ == PHOTOMETRIC_RGB);
+    }
+
+    /// Reads all samples of each pixel; those of 16 bits become two bytes, in the machine's order.
+    Image raw() {
+        const std::int64_t pixel = std::int64_t{samples_} * bits_ / 8;
+        require(std::int64_t{width_} * height_ <= 6 * most_pixels / pixel, "decode: ", name_, ": ", width_, " x ", height_, " x ",
+                samples_, " samples of ", bits_, " bits, expected at most ", 6 * most_pixels, " bytes");
+        Image image(static_cast<int>(width_), static_cast<int>(height_), static_cast<int>(pixel));
+        std::uint16_t planes = PLANARCONFIG_CONTIG;
+        TIFFGetFieldDefaulted(tiff_, TIFFTAG_PLANARCONFIG, &planes);
+        const bool separate = planes == PLANARCONFIG_SEPARATE && samples_ > 1, tiled = TIFFIsTiled(tiff_) != 0;
+        std::uint32_t across = width_, down = height_;
+        if (tiled) {
+            TIFFGetField(tiff_, TIFFTAG_TILEWIDTH, &across);
+            TIFFGetField(tiff_, TIFFTAG_TILELENGTH, &down);
+        } else {
+            TIFFGetFieldDefaulted(tiff_, TIFFTAG_ROWSPERSTRIP, &down);
+        }
+        require(across > 0 && down > 0, "decode: ", name_, ": damaged TIFF: its tiles have no pixels");
+        down = tiled ? down : std::min(down, height_);
+        const std::size_t part = separate ? bits_ / 8u : static_cast<std::size_t>(pixel);  // bytes of a pixel in a block
+        const auto size = static_cast<std::size_t>(std::max<tmsize_t>(tiled ? TIFFTileSize(tiff_) : TIFFStripSize(tiff_), 0));
+        require(size > 0 && size <= 8 * static_cast<std::size_t>(most_pixels) && size / part / across >= down, "decode: ", name_,
+                ": damaged TIFF: a block of ", size, " bytes");
+        std::vector<std::uint8_t> block(size);
+        message_[0] = '\0';  // what was wrong with other tags does no harm
+        for (std::uint16_t s = 0; s < (separate ? samples_ : 1); ++s)
+            for (std::uint32_t y = 0; y < height_; y += std::min(down, height_ - y))
+                for (std::uint32_t x = 0; x < width_; x += std::min(across, width_ - x)) {
+                    const std::uint32_t columns = std::min(across, width_ - x), rows = std::min(down, height_ - y);
+                    const auto needed = static_cast<tmsize_t>((std::size_t{rows - 1} * across + columns) * part);
+                    const auto got = tiled ? TIFFReadEncodedTile(tiff_, TIFFComputeTile(tiff_, x, y, 0, s), block.data(), static_cast<tmsize_t>(size))
+                                           : TIFFReadEncodedStrip(tiff_, TIFFComputeStrip(tiff_, y, s), block.data(), static_cast<tmsize_t>(size));
+                    if (got < needed || message_[0] != '\0') give_up();
+                    for (std::uint32_t r = 0; r < rows; ++r) {
+                        const std::uint8_t* from = block.data() + std::size_t{r} * across * part;
+                        std::uint8_t* to = image.at(static_cast<int>(x), static_cast<int>(y + r)) + s * part;
+                        if (!separate)
+                            std::copy_n(from, columns * part, to);
+                        else
+                            for (std::uint32_t c = 0; c < columns; ++c, from += part, to += pixel) std::copy_n(from, part, to);
+                    }
+                }
+        return oriented(std::move(image), turned_);
+    }
+
+    Image decode() {
+        const auto samples = samples_, turned = turned_;
+        const auto width = width_, height = height_;
+        require(samples >= 1 && samples <= 5, "decode: ", name_, ": TIFF with ", samples,
+                " samples per pixel, expected 1 to 5; --channels ", samples, " reads all of them");
 
         // libtiff is to leave colors as stored: not multiplied by alpha, not turned.
         std::uint16_t extras = 0, *kinds = nullptr;
@@ -134,13 +196,17 @@ private:
     std::size_t at_ = 0;
     char message_[1024] = {};  // the length that libtiff expects
     TIFF* tiff_ = nullptr;
+    std::uint32_t width_ = 0, height_ = 0;
+    std::uint16_t samples_ = 1, bits_ = 1, photometric_ = PHOTOMETRIC_MINISBLACK, turned_ = 1;
     TIFFRGBAImage converter_{};
     bool converts_ = false;
 };
 
 /// Reads gray, palette, RGB, CMYK and YCbCr of up to 16 bits, striped or tiled, with every compression of libtiff.
 inline Image decode_tiff(std::span<const std::uint8_t> bytes, std::string_view name) {
-    return TiffDecoder(bytes, name).decode();
+    TiffDecoder decoder(bytes, name);
+    decoder.open();
+    return decoder.decode();
 }
 
 }  // namespace doppel::image::detail
