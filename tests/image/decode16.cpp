@@ -63,7 +63,7 @@ TEST_CASE("a file of other samples is an error that says so, a damaged one is a 
     CHECK_THROWS_AS(image::decode16(Bytes{1, 2, 3}, "a"), DamagedImage);
     CHECK_THROWS_AS(image::read16("/no/such.png"), UnreadableImage);
     // --window leaves such files as they are.
-    CHECK(image::decode_samples(file, "a.png", {.window = image::Window{10, 20}}) == test::gradient(8, 8, 1));
+    CHECK(image::decode_samples(file, "a.png", {.window = image::SampleWindow{10, 20}}) == test::gradient(8, 8, 1));
     const std::string text = "P5 2 2 65535\nabcdefg";
     CHECK_THROWS_AS(image::decode16(Bytes(text.begin(), text.end()), "a.pgm"), DamagedImage);
 }
@@ -83,7 +83,7 @@ TEST_CASE("a TIFF file gives all of its bands where they are asked for") {
                         const Image image = image::decode_samples(file, "a.tif", {.bands = true});
                         REQUIRE(image.shape() == Shape{21, 19, samples});
                         bool same = true, windowed = true;
-                        const image::Window window{1000, 9000};
+                        const image::SampleWindow window{1000, 9000};
                         for (std::size_t i = 0; i < values.size(); ++i)
                             same = same && image.pixels[i] == (bits == 8 ? values[i] : (values[i] + 128) / 257);
                         CHECK(same);

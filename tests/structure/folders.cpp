@@ -19,6 +19,8 @@ struct Exception {
 };
 const std::vector<Exception> exceptions{
     {"image", "io/detail/file.hpp", "a descriptor that closes itself: used by two folders, of no use to users"},
+    {"data", "io/detail/file.hpp", "the same descriptor, for places of a file"},
+    {"data", "io/detail/crc.hpp", "checksums of what is no safetensors file: used by two folders, of no use to users"},
     {"data", "image/detail/file.hpp", "reads a file, or its start: used by two folders, of no use to users"},
 };
 

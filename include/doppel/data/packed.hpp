@@ -4,13 +4,13 @@
 
 #include <doppel/core/error.hpp>
 #include <doppel/data/dataset.hpp>
+#include <doppel/data/detail/mapped_file.hpp>
 #include <doppel/data/detail/packed_format.hpp>
 #include <doppel/data/split.hpp>
 #include <doppel/image/decode.hpp>
 #include <doppel/image/detail/file.hpp>
 #include <doppel/image/image.hpp>
 #include <doppel/io/detail/crc.hpp>
-#include <doppel/io/detail/mapped_file.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -161,7 +161,7 @@ private:
         }
 
         std::string name_;
-        io::detail::MappedFile mapped_;
+        detail::MappedFile mapped_;
         std::vector<Part> parts_;
     };
 

@@ -118,7 +118,7 @@ inline Image16 read16(const std::filesystem::path& path) {
 
 /// How decode_samples() reads what decode() converts.
 struct SampleOptions {
-    std::optional<Window> window{};  ///< of 16-bit samples; without it they are scaled to 0 … 255 as decode() does
+    std::optional<SampleWindow> window{};  ///< of 16-bit samples; without it they are scaled to 0 … 255 as decode() does
     bool bands = false;              ///< whether an image has all samples of a TIFF pixel as channels, 1 to 16
 };
 

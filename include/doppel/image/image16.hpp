@@ -26,9 +26,9 @@ struct Image16 {
 };
 
 /// The samples that become 0 and 255.
-struct Window {
+struct SampleWindow {
     int low = 0, high = 65535;
-    bool operator==(const Window&) const = default;
+    bool operator==(const SampleWindow&) const = default;
 
     /// Maps a sample linearly, rounded; samples outside become 0 or 255.
     std::uint8_t operator()(int sample) const {
@@ -38,8 +38,8 @@ struct Window {
 };
 
 /// Reads "LOW:HIGH". Returns nothing unless 0 <= LOW < HIGH <= 65535.
-inline std::optional<Window> window_of(std::string_view text) {
-    Window window;
+inline std::optional<SampleWindow> window_of(std::string_view text) {
+    SampleWindow window;
     const auto colon = text.find(':');
     if (colon == text.npos) return std::nullopt;
     const auto read = [](std::string_view digits, int& value) {
@@ -57,7 +57,7 @@ inline std::optional<Window> window_of(std::string_view text) {
 inline Image window(const Image16& image, int low, int high) {
     require(low < high, "window: low must be below high, got ", low, " and ", high);
     Image result(image.width, image.height, image.channels);
-    const Window map{low, high};
+    const SampleWindow map{low, high};
     std::transform(image.samples.begin(), image.samples.end(), result.pixels.begin(), map);
     return result;
 }

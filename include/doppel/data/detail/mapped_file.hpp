@@ -12,7 +12,7 @@
 
 #include <sys/mman.h>
 
-namespace doppel::io::detail {
+namespace doppel::data::detail {
 
 /// Maps a file into memory. It stays readable when the file is removed or replaced.
 class MappedFile {
@@ -48,10 +48,10 @@ public:
     }
 
 private:
-    Descriptor file_;
+    io::detail::Descriptor file_;
     int error_ = 0;
     std::size_t size_ = 0;
     const std::uint8_t* start_ = nullptr;
 };
 
-}  // namespace doppel::io::detail
+}  // namespace doppel::data::detail
