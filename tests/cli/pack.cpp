@@ -2,7 +2,7 @@
 #include <doppel/cli/pack.hpp>
 #include <doppel/data/packed.hpp>
 
-#include "support/capture.hpp"
+#include "support/ended.hpp"
 #include "support/images.hpp"
 #include "support/torch_support.hpp"
 
@@ -11,18 +11,7 @@ using namespace doppel::test;
 
 namespace {
 
-struct Ended {
-    int status;
-    std::string out, err;
-};
-Ended pack(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), "pack");
-    std::vector<char*> argv;
-    for (auto& argument : arguments) argv.push_back(argument.data());
-    Capture out(1), err(2);
-    const int status = cli::pack(static_cast<int>(argv.size()), argv.data());
-    return {status, out.text(), err.text()};
-}
+Ended pack(std::vector<std::string> arguments) { return ended(cli::pack, "pack", std::move(arguments)); }
 
 }  // namespace
 

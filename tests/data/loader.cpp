@@ -98,8 +98,8 @@ TEST_CASE("a batch carries the right labels and images") {
     for (std::int64_t row = 0; row < 8; ++row) {
         const auto i = batch->index[row].item<std::int64_t>();
         CHECK(batch->label[row].item<std::int64_t>() == source.label(i));
-        Tensor expected = at::empty({3, 16, 16});
-        views::simclr_small(16).eval(source.image(i), random::Stream({}), {expected.data_ptr<float>(), 768});
+        Tensor expected = at::empty({3, 16, 16}, at::kByte);
+        views::simclr_small(16).eval(source.image(i), random::Stream({}), std::span(expected.data_ptr<std::uint8_t>(), 768));
         CHECK(bit_equal(batch->views[0][row], expected));
     }
 }

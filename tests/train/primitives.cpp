@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <doppel/augment/normalize.hpp>
 #include <doppel/train/primitives.hpp>
 
 #include "support/torch_support.hpp"
@@ -29,6 +30,26 @@ TEST_CASE("to_device gives the batch in the memory format that is asked for") {
     Batch unlabeled = batch;
     unlabeled.label = Tensor();
     CHECK(!train::to_device(unlabeled, at::kCPU).label.defined());
+}
+
+TEST_CASE("to_device normalizes 8-bit views, each by its own mean and deviation, in either memory format") {
+    Batch batch = batch_of(2);
+    Tensor bytes = at::arange(2 * 3 * 5 * 7, at::kLong).mul(37).remainder(256).to(at::kByte).view({2, 3, 5, 7});
+    batch.views = {bytes, bytes};
+    batch.normalize = {{.mean = {0.1, 0.2, 0.3}, .std = {1, 0.5, 2}}, augment::imagenet_normalize};
+    for (const bool last : {false, true}) {
+        const Batch moved = train::to_device(batch, at::kCPU, last);
+        for (std::size_t v = 0; v < 2; ++v) {
+            CHECK(moved.views[v].is_contiguous(last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous));
+            const auto channels = [](const std::array<double, 3>& each) {
+                return at::tensor({each[0], each[1], each[2]}, at::kDouble).view({1, 3, 1, 1});
+            };
+            const Tensor expected = (bytes.to(at::kDouble) / 255 - channels(batch.normalize[v].mean)) / channels(batch.normalize[v].std);
+            CHECK(at::allclose(moved.views[v].to(at::kDouble), expected, 0, 1e-6));
+        }
+    }
+    batch.normalize.resize(1);
+    says([&] { train::to_device(batch, at::kCPU); }, {"to_device", "view 1", "8 bits", "normalize"});
 }
 
 TEST_CASE("all_finite looks at the loss and at every gradient") {

@@ -1,71 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Converts 8-bit images to normalized floats.
+// Means and deviations of data sets that the papers use.
 #pragma once
 
-#include <doppel/core/error.hpp>
-#include <doppel/image/image.hpp>
-
-#include <array>
-#include <cstddef>
-#include <cstdint>
-#include <span>
-#include <sstream>
-#include <string>
+#include <doppel/core/normalize.hpp>
 
 namespace doppel::augment {
 
-/// (x/255 − mean) / std for each channel; one-channel images use the first entry.
-struct Normalize {
-    /// Mean of each channel on the scale 0 … 1.
-    std::array<double, 3> mean{0.485, 0.456, 0.406};
-    /// Standard deviation of each channel on the scale 0 … 1, > 0.
-    std::array<double, 3> std{0.229, 0.224, 0.225};
-
-    bool operator==(const Normalize&) const = default;
-
-    void check() const {
-        for (const double deviation : std)
-            require(deviation > 0, "Normalize: std must be > 0, got ", deviation);
-    }
-    std::string describe() const {
-        std::ostringstream text;
-        const auto list = [&](const char* name, const std::array<double, 3>& values) {
-            text << name << "=[" << values[0] << ", " << values[1] << ", " << values[2] << ']';
-        };
-        list("normalize(mean", mean);
-        list(", std", std);
-        text << ')';
-        return text.str();
-    }
-};
+using doppel::Normalize;
 
 inline constexpr Normalize imagenet_normalize{};
 inline constexpr Normalize swav_normalize{.std = {0.228, 0.224, 0.225}};
 inline constexpr Normalize cifar10_normalize{.mean = {0.4914, 0.4822, 0.4465}, .std = {0.2023, 0.1994, 0.2010}};
 /// Keeps inputs in [0, 1].
 inline constexpr Normalize unit_normalize{.mean = {0, 0, 0}, .std = {1, 1, 1}};
-
-/// A lookup table of the 256 normalized values of each channel.
-class NormalizeTable {
-public:
-    explicit NormalizeTable(const Normalize& by) {
-        by.check();
-        for (std::size_t c = 0; c < 3; ++c)
-            for (std::size_t x = 0; x < 256; ++x)
-                values_[c][x] = (static_cast<float>(x) / 255.0F - static_cast<float>(by.mean[c])) /
-                                static_cast<float>(by.std[c]);
-    }
-
-    /// Writes planes [channels, …] of 8 bits as floats to `out`, which must have exactly that size.
-    void operator()(std::span<const std::uint8_t> planes, int channels, std::span<float> out) const {
-        require(out.size() == planes.size(), "Normalize: the image has ", planes.size(), " values, got space for ", out.size());
-        const std::size_t pixels = out.size() / static_cast<std::size_t>(channels);
-        for (std::size_t c = 0, i = 0; i < out.size(); ++c)
-            for (const std::size_t end = i + pixels; i < end; ++i) out[i] = values_[c][planes[i]];
-    }
-
-private:
-    std::array<std::array<float, 256>, 3> values_;
-};
 
 }  // namespace doppel::augment

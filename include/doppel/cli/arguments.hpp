@@ -28,6 +28,16 @@ struct Arguments {
     std::string answer{};  ///< the text of --help or --version; empty: none was asked for
 };
 
+namespace detail {
+
+inline const options::Row& row_named(const std::vector<options::Row>& rows, const std::string& name) {
+    const auto found = std::find_if(rows.begin(), rows.end(), [&](const auto& row) { return row.name == name; });
+    require(found != rows.end(), "there is no option ", name, " (a method's options have size and channels, as options::Crops has)");
+    return *found;
+}
+
+}  // namespace detail
+
 /// Sets the options that were given. Throws Error, "--epochs must be a whole number …, got 'x'".
 inline void set_given(const Arguments& arguments, const std::vector<options::Row>& rows) {
     for (const options::Row& row : rows)

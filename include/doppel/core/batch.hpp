@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doppel/core/training_step.hpp>
+#include <doppel/core/normalize.hpp>
 #include <doppel/core/tensor.hpp>
 
 #include <cstdint>
@@ -12,7 +13,9 @@ namespace doppel {
 
 /// One training batch: V views of the same B images.
 struct Batch {
-    std::vector<Tensor> views{};  ///< V tensors [B, C, H, W]; the first `globals` are global views
+    std::vector<Tensor> views{};  ///< V tensors [B, C, H, W]: float32, or 8-bit as a loader gives them; the first `globals` are
+                                  ///< global views
+    std::vector<Normalize> normalize{};  ///< of each 8-bit view: what train::to_device() applies
     std::int64_t globals = 2;     ///< number of global views; all views are global except in multi-crop
     Tensor index{};               ///< [B] int64: indices of the images in the data set
     Tensor label{};               ///< [B] int64: class indices, −1 if unlabeled; undefined without classes

@@ -73,27 +73,39 @@ struct DecodedImage {
     std::int64_t index = 0;
 };
 
-/// Decodes image i; if it is damaged, or cannot be read twice, the next decodable image, wrapping around. Deterministic
-/// for a given data set.
+/// Calls read(i, image); if image i is damaged, or cannot be read twice, read() of the next decodable image, wrapping around.
+/// Returns its index. Deterministic for a given data set.
 /// Without `damage`, a damaged image throws DamagedImage.
 /// Throws Error if no image of the data set can be decoded.
-inline DecodedImage next_valid_image(const Dataset& images, std::int64_t i, DamagedImages* damage) {
-    if (!damage) return {images.image(i), i};
-    const auto noted = [&](Image image, std::int64_t at) -> DecodedImage {
+template <class Read>
+std::int64_t read_next_valid(const Dataset& images, std::int64_t i, DamagedImages* damage, Image& image, const Read& read) {
+    if (!damage) {
+        read(i, image);
+        return i;
+    }
+    const auto noted = [&](std::int64_t at) {
+        read(at, image);
         if (!image.note.empty()) damage->note(at, image.note);
-        return {std::move(image), at};
+        return at;
     };
     const std::int64_t size = images.size();
     for (std::int64_t tried = 0, at = i; tried < size; ++tried, at = (at + 1) % size) {
         if (damage->contains(at)) continue;
         try {
             try {
-                return noted(images.image(at), at);
-            } catch (const UnreadableImage&) { return noted(images.image(at), at); }  // a read may fail once
+                return noted(at);
+            } catch (const UnreadableImage&) { return noted(at); }  // a read may fail once
         } catch (const DamagedImage& problem) { damage->record(at, problem.what()); }
     }
     const auto all = damage->list();
     fail("none of the ", size, " images can be decoded: ", all.empty() ? "" : all.front().reason);
+}
+
+/// Decodes image i or, if it is damaged, the next decodable one, as read_next_valid() does.
+inline DecodedImage next_valid_image(const Dataset& images, std::int64_t i, DamagedImages* damage) {
+    DecodedImage found;
+    found.index = read_next_valid(images, i, damage, found.image, [&](std::int64_t at, Image& into) { into = images.image(at); });
+    return found;
 }
 
 }  // namespace doppel::data

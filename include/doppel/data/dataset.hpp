@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doppel/core/error.hpp>
+#include <doppel/data/part.hpp>
 #include <doppel/image/image.hpp>
 
 #include <concepts>
@@ -70,6 +71,13 @@ concept FileSource = ImageSource<D> && requires(const D& d, std::int64_t i) {
     { d.path(i) } -> std::convertible_to<std::filesystem::path>;
 };
 
+/// A source that decodes no more than is needed, into memory that it is given: `decode(i, needs, into)` gives the pixels of
+/// image(i) in the part that it returns, which contains what `needs` asks for. May be called from several threads at once.
+template <class D>
+concept PartSource = ImageSource<D> && requires(const D& d, std::int64_t i, const Needs& needs, Image& into) {
+    { d.decode(i, needs, into) } -> std::same_as<DecodedPart>;
+};
+
 /// Type-erased image source, cheap to copy (copies share the source).
 ///
 ///     data::Dataset photos = data::ImageFolder("photos/train");
@@ -84,6 +92,8 @@ public:
     std::int64_t size() const { return self_ ? self_->size() : 0; }
     bool empty() const { return size() == 0; }
     Image image(std::int64_t i) const { return self_->image(i); }
+    /// Decodes what `needs` asks for, and possibly more, into `into`, whose memory is used again.
+    DecodedPart decode(std::int64_t i, const Needs& needs, Image& into) const { return self_->decode(i, needs, into); }
     std::int64_t label(std::int64_t i) const { return self_->label(i); }
     std::vector<std::string> classes() const { return self_ ? self_->classes() : std::vector<std::string>{}; }
     /// Returns whether the source is a MaskSource, so that mask(i) may be called.
@@ -107,6 +117,7 @@ private:
         virtual ~Interface() = default;
         virtual std::int64_t size() const = 0;
         virtual Image image(std::int64_t) const = 0;
+        virtual DecodedPart decode(std::int64_t, const Needs&, Image&) const = 0;
         virtual std::int64_t label(std::int64_t) const = 0;
         virtual std::vector<std::string> classes() const = 0;
         virtual bool has_masks() const = 0;
@@ -119,6 +130,14 @@ private:
         explicit Model(D d) : source(std::move(d)) {}
         std::int64_t size() const override { return source.size(); }
         Image image(std::int64_t i) const override { return source.image(i); }
+        DecodedPart decode(std::int64_t i, [[maybe_unused]] const Needs& needs, Image& into) const override {
+            if constexpr (PartSource<D>) {
+                return source.decode(i, needs, into);
+            } else {
+                into = source.image(i);
+                return DecodedPart::whole(into);
+            }
+        }
         std::int64_t label(std::int64_t i) const override { return source.label(i); }
         std::vector<std::string> classes() const override { return source.classes(); }
         bool has_masks() const override { return MaskSource<D>; }
@@ -152,6 +171,9 @@ struct Subset {
 
     std::int64_t size() const { return static_cast<std::int64_t>(indices.size()); }
     Image image(std::int64_t i) const { return base.image(indices.at(static_cast<std::size_t>(i))); }
+    DecodedPart decode(std::int64_t i, const Needs& needs, Image& into) const {
+        return base.decode(indices.at(static_cast<std::size_t>(i)), needs, into);
+    }
     std::int64_t label(std::int64_t i) const { return base.label(indices.at(static_cast<std::size_t>(i))); }
     std::vector<std::string> classes() const { return base.classes(); }
     std::filesystem::path path(std::int64_t i) const { return base.path(indices.at(static_cast<std::size_t>(i))); }

@@ -37,6 +37,7 @@ public:
 
     std::int64_t size() const { return static_cast<std::int64_t>(files_.size()); }
     Image image(std::int64_t i) const { return image::read(path(i)); }
+    DecodedPart decode(std::int64_t i, const Needs& needs, Image& into) const { return read_needed(path(i), needs, into); }
     std::int64_t label(std::int64_t i) const { return file(i).label; }
     const std::vector<std::string>& classes() const { return classes_; }
     std::filesystem::path path(std::int64_t i) const { return root_ / file(i).path; }

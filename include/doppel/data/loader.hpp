@@ -40,14 +40,15 @@ struct LoaderOptions {
     std::shared_ptr<DamagedImages> damage{};  ///< records damaged images and skips them; null: they throw
 };
 
-/// A loader of batches of views. Step s is batch s mod b of epoch s div b, where b = batches().
+/// A loader of batches of 8-bit views, which train::to_device() normalizes. Step s is batch s mod b of epoch s div b, where
+/// b = batches().
 /// The batch of a step is a pure function of (seed, step): neither the number of threads nor the first step of a pass
 /// changes a bit. Each image is decoded once for all its views. With `damage`, the loader substitutes the next
 /// decodable image for a damaged one (next_valid_image), with its own index and label; the random stream is that of the
 /// original position.
 ///
 ///     data::Loader loader(photos, views.pipelines, {.batch_size = 256, .seed = 1, .workers = 2});
-///     for (auto pass = loader.pass(0, 10 * loader.batches()); auto batch = pass->next();) train(*batch);
+///     for (auto pass = loader.pass(0, 10 * loader.batches()); auto batch = pass->next();) train(train::to_device(*batch, device));
 class Loader {
 public:
     Loader(Dataset dataset, std::vector<augment::Pipeline> views, LoaderOptions options)
@@ -55,6 +56,7 @@ public:
           views_(std::move(views)),
           options_(options),
           classes_(!dataset_.classes().empty()) {
+        for (const auto& view : views_) normalize_.push_back(view.normalize());
         require(options_.batch_size >= 1, "Loader: batch size must be at least 1, got ", options_.batch_size);
         require(options_.workers >= 0, "Loader: workers must be at least 0, got ", options_.workers);
         require(options_.prefetch >= 1, "Loader: prefetch must be at least 1, got ", options_.prefetch);
@@ -109,7 +111,8 @@ private:
         slot.batch.globals = options_.globals;
         for (const auto& view : views_)
             slot.batch.views.push_back(at::empty({slot.count, view.channels(), view.size(), view.size()},
-                                                 at::TensorOptions().dtype(at::kFloat).pinned_memory(options_.pinned)));
+                                                 at::TensorOptions().dtype(at::kByte).pinned_memory(options_.pinned)));
+        slot.batch.normalize = normalize_;
         slot.batch.index = at::empty({slot.count}, at::kLong);
         if (classes_) slot.batch.label = at::empty({slot.count}, at::kLong);
     }
@@ -118,28 +121,51 @@ private:
     void fill(Slot& slot, std::int64_t from, std::int64_t to) const {
         auto* indices = slot.batch.index.mutable_data_ptr<std::int64_t>();
         auto* labels = classes_ ? slot.batch.label.mutable_data_ptr<std::int64_t>() : nullptr;
+        static thread_local Image image;  // its memory is used again
         for (std::int64_t row = from; row < to; ++row) {
             const std::int64_t i = (*slot.order)[static_cast<std::size_t>(slot.offset + row)];
-            const auto [image, taken] = next_valid_image(dataset_, i, options_.damage.get());
+            const auto draw = [&](std::size_t v) {
+                return random::Stream({.seed = options_.seed,
+                                       .purpose = random::Purpose::view,
+                                       .epoch = static_cast<std::uint64_t>(slot.epoch),
+                                       .index = static_cast<std::uint64_t>(i),
+                                       .view = v});
+            };
+            DecodedPart part;
+            const auto taken = read_next_valid(dataset_, i, options_.damage.get(), image, [&](std::int64_t at, Image& into) {
+                part = dataset_.decode(at, [&](int width, int height) { return needed(draw, width, height); }, into);
+            });
+            const augment::Source source(image, part.at, part.width, part.height);
             indices[row] = taken;
             if (labels) labels[row] = dataset_.label(taken);
             for (std::size_t v = 0; v < views_.size(); ++v) {
                 Tensor& out = slot.batch.views[v];
                 const auto values = static_cast<std::size_t>(out.stride(0));
                 views_[v](
-                    image,
-                    random::Stream({.seed = options_.seed,
-                                    .purpose = random::Purpose::view,
-                                    .epoch = static_cast<std::uint64_t>(slot.epoch),
-                                    .index = static_cast<std::uint64_t>(i),
-                                    .view = v}),
-                    std::span<float>(out.mutable_data_ptr<float>() + static_cast<std::size_t>(row) * values, values));
+                    source, draw(v),
+                    std::span<std::uint8_t>(out.mutable_data_ptr<std::uint8_t>() + static_cast<std::size_t>(row) * values,
+                                            values));
             }
         }
     }
 
+    /// Returns the part of an image around what all views need.
+    template <class Draw>
+    image::Rect needed(const Draw& draw, int width, int height) const {
+        int left = width, top = height, right = 0, bottom = 0;
+        for (std::size_t v = 0; v < views_.size(); ++v) {
+            const auto part = views_[v].needs(width, height, draw(v));
+            left = std::min(left, part.left);
+            top = std::min(top, part.top);
+            right = std::max(right, part.left + part.width);
+            bottom = std::max(bottom, part.top + part.height);
+        }
+        return {left, top, right - left, bottom - top};
+    }
+
     Dataset dataset_;
     std::vector<augment::Pipeline> views_;
+    std::vector<Normalize> normalize_;
     LoaderOptions options_;
     bool classes_;
 };

@@ -80,10 +80,10 @@ inline std::vector<std::uint8_t> ppm_of(const Image& image) {
 }
 
 /// Returns the size with the largest side at `most`, in proportion.
-inline Shape shrunk(const Shape& all, int most) {
-    const auto scaled = [&](int side) {
+inline doppel::Shape shrunk(const doppel::Shape& all, int most) {
+    const auto scaled = [&](int length) {
         const std::int64_t largest = std::max(all.width, all.height);
-        return static_cast<int>(std::max<std::int64_t>((2 * std::int64_t{side} * most + largest) / (2 * largest), 1));
+        return static_cast<int>(std::max<std::int64_t>((2 * std::int64_t{length} * most + largest) / (2 * largest), 1));
     };
     return {scaled(all.width), scaled(all.height), all.channels};
 }
@@ -92,7 +92,7 @@ inline Shape shrunk(const Shape& all, int most) {
 inline std::vector<std::uint8_t> packed_bytes(Image& image, std::vector<std::uint8_t> file, const PackOptions& o, std::string_view name) {
     const bool resized = o.largest_side > 0 && std::max(image.width, image.height) > o.largest_side;
     if (resized) {
-        const Shape size = shrunk(image.shape(), o.largest_side);
+        const doppel::Shape size = shrunk(image.shape(), o.largest_side);
         image = image::resize(image, size.width, size.height, image::Filter::bicubic);
     }
     if (o.raw || std::max(image.width, image.height) <= small_side || (file.empty() && !resized)) return ppm_of(image);

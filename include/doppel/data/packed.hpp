@@ -66,6 +66,9 @@ public:
 
     std::int64_t size() const { return static_cast<std::int64_t>(part_->records.size()); }
     Image image(std::int64_t i) const { return image::decode(encoded(i), name(i)); }
+    DecodedPart decode(std::int64_t i, const Needs& needs, Image& into) const {
+        return decode_needed(encoded(i), record(i).name, needs, into, {.trusted = true});
+    }
     std::int64_t label(std::int64_t i) const { return record(i).label; }
     const std::vector<std::string>& classes() const { return part_->classes; }
     std::string fingerprint() const {
@@ -91,7 +94,7 @@ public:
     }
 
 private:
-    struct Part {
+    struct Images {
         std::string name;
         std::vector<std::string> classes{};
         std::vector<detail::PackedRecord> records{};
@@ -123,7 +126,7 @@ private:
             read_index(index, offset);
         }
 
-        Part& part(Split split) { return parts_[split == Split::train ? 0 : 1]; }
+        Images& part(Split split) { return parts_[split == Split::train ? 0 : 1]; }
 
         std::span<const std::uint8_t> bytes_of(const detail::PackedRecord& r, std::atomic<bool>& verified) const {
             const auto bytes = mapped_.bytes().subspan(r.offset, r.bytes);
@@ -143,7 +146,7 @@ private:
             valid(parts == 2);
             for (const char* const name : {"train", "validation"}) {
                 valid(index.text() == name);
-                Part part{.name = name};
+                Images part{.name = name};
                 const auto classes = index.number<std::uint32_t>();
                 for (std::uint32_t c = 0; c < classes; ++c) part.classes.emplace_back(index.text());
                 const auto count = index.number<std::uint64_t>();
@@ -162,15 +165,15 @@ private:
 
         std::string name_;
         detail::MappedFile mapped_;
-        std::vector<Part> parts_;
+        std::vector<Images> parts_;
     };
 
     const detail::PackedRecord& record(std::int64_t i) const { return part_->records.at(static_cast<std::size_t>(i)); }
 
     std::shared_ptr<File> file_;
-    const Part* part_;
+    const Images* part_;
 };
 
-static_assert(ImageSource<Packed> && ListedSource<Packed>);
+static_assert(ImageSource<Packed> && ListedSource<Packed> && PartSource<Packed>);
 
 }  // namespace doppel::data

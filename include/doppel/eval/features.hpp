@@ -2,6 +2,7 @@
 // Features of a data set.
 #pragma once
 
+#include <doppel/core/normalized.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/data/loader.hpp>
 #include <doppel/recipe/any_method.hpp>
@@ -49,11 +50,11 @@ struct FeatureOptions {
 
 namespace detail {
 
-/// Calls use(views, labels, index) with each batch of un-augmented images, without the substitutes of damaged ones; it
-/// may modify the views.
+/// Calls use(views, labels, index) with each batch of un-augmented images, without the substitutes of damaged ones; the
+/// views are normalized, on `device`, and may be modified.
 template <class Use>
 void each_batch(const data::Dataset& images, const augment::Pipeline& eval_view, const FeatureOptions& options,
-                int prefetch, Use&& use) {
+                int prefetch, at::Device device, at::MemoryFormat format, Use&& use) {
     const data::Loader loader(images, {eval_view},
                               {.batch_size = options.batch_size,
                                .workers = options.workers,
@@ -71,6 +72,7 @@ void each_batch(const data::Dataset& images, const augment::Pipeline& eval_view,
         };
         Tensor views = std::exchange(batch->views.front(), Tensor{});
         if (own.size(0) < size) views = kept(views);
+        views = normalized(views.to(device), eval_view.normalize(), format);
         if (own.size(0) > 0) use(std::move(views), kept(batch->label), kept(batch->index));
     }
 }
@@ -87,10 +89,9 @@ inline Features features_of(torch::nn::Module& module, const std::function<Tenso
     // Filled in place: many small tensors among large buffers would fragment the heap.
     Features found;
     std::int64_t count = 0;
-    each_batch(images, eval_view, options, /*prefetch=*/3,
+    each_batch(images, eval_view, options, /*prefetch=*/3, device, at::MemoryFormat::ChannelsLast,
                [&](const Tensor& views, const Tensor& label, const Tensor& number) {
-                   const Tensor placed = views.to(device).contiguous(at::MemoryFormat::ChannelsLast);
-                   const Tensor part = forward(placed).to(at::kFloat);
+                   const Tensor part = forward(views).to(at::kFloat);
                    if (count == 0) {
                        require(part.dim() == 2, "features: the encoder must return [images, features], got ",
                                part.sizes());

@@ -36,7 +36,7 @@ inline KnnResult knn_pixels(const data::Dataset& bank, const data::Dataset& quer
                            {.batch_size = std::clamp<std::int64_t>(bytes / image_bytes, 1, images.size()),
                             .workers = options.workers,
                             .damage = damage},
-                           /*prefetch=*/1, [&](Tensor views, const Tensor& labels, const Tensor&) {
+                           /*prefetch=*/1, at::kCPU, at::MemoryFormat::Contiguous, [&](Tensor views, const Tensor& labels, const Tensor&) {
                                const Tensor rows = std::move(views).flatten(1);
                                rows.div_(rows.norm(2, 1, true).clamp_min(1e-12));  // in place: the portion is large
                                use(rows, labels);

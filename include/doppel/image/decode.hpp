@@ -137,14 +137,14 @@ inline void decode_into(std::span<const std::uint8_t> bytes, std::string_view na
     detail::decode_part(bytes, name, nullptr, false, into);
 }
 
-/// Reads and decodes a file. Throws UnreadableImage, with the path, if the file cannot be read.
-inline Image read(const std::filesystem::path& path) {
-    const auto bytes = [&] {
-        try {
-            return detail::read_file(path, "read");
-        } catch (const Error& problem) { throw UnreadableImage(problem.what()); }
-    }();
-    return decode(bytes, path.string());
+/// Reads the bytes of an image file. Throws UnreadableImage, with the path, if the file cannot be read.
+inline std::vector<std::uint8_t> read_bytes(const std::filesystem::path& path) {
+    try {
+        return detail::read_file(path, "read");
+    } catch (const Error& problem) { throw UnreadableImage(problem.what()); }
 }
+
+/// Reads and decodes a file. Throws UnreadableImage, with the path, if the file cannot be read.
+inline Image read(const std::filesystem::path& path) { return decode(read_bytes(path), path.string()); }
 
 }  // namespace doppel::image

@@ -5,6 +5,7 @@
 #include <doppel/core/version.hpp>
 #include <doppel/eval/report.hpp>
 #include <doppel/io/json_lines.hpp>
+#include <doppel/run/data_wait.hpp>
 #include <doppel/run/context.hpp>
 #include <doppel/run/result.hpp>
 #include <doppel/train/progress.hpp>
@@ -61,6 +62,9 @@ inline std::vector<std::pair<std::string, std::string>> facts(const Context& run
     list.emplace_back("seed", std::to_string(run.options.train.seed));
     list.emplace_back("device", run.device.str() + ", " + std::string(name_of(run.precision)));
     list.emplace_back("speed", fmt::format("{:.0f} images/s", result.training.images_per_second));
+    list.emplace_back("waiting for images", fmt::format("{:.0f} % of the time of training", 100 * result.training.data_wait));
+    if (const auto hint = data_wait_hint(result.training.data_wait, run.options.train.workers); !hint.empty())
+        list.back().second += "; " + hint;
     list.emplace_back("skipped", run.skipped->count() == 0
                                      ? "nothing"
                                      : fmt::format("{} damaged or unreadable files, see skipped.jsonl", run.skipped->count()));
@@ -88,7 +92,8 @@ inline std::vector<eval::Curve> curves(const Context& run) {
     for (const auto& [key, name, y_label, from_zero, share] :
          {Wanted{"loss", "Loss", "loss"}, Wanted{"lr", "Learning rate", "learning rate", true},
           Wanted{"feature_std", "Spread of the features", "std of unit-norm features", true},
-          Wanted{"knn_top1", "k-NN accuracy", "share", true, true}, Wanted{"images_per_second", "Speed", "images/s", true}}) {
+          Wanted{"knn_top1", "k-NN accuracy", "share", true, true}, Wanted{"images_per_second", "Speed", "images/s", true},
+          Wanted{"data_wait", "Waiting for images", "share of the time", true, true}}) {
         eval::Curve curve{.name = name, .x_label = "epoch", .y_label = y_label, .series = {{}}};
         for (const auto& line : lines)
             if (line.contains(key) && line[key].is_number() && line.contains("epoch"))

@@ -3,10 +3,14 @@
 #pragma once
 
 #include <doppel/core/batch.hpp>
+#include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
+#include <doppel/core/normalize.hpp>
+#include <doppel/core/normalized.hpp>
 #include <doppel/optim/groups.hpp>
 
 #include <cmath>
+#include <cstddef>
 #include <limits>
 #include <utility>
 #include <vector>
@@ -20,13 +24,19 @@ inline void channels_last(torch::nn::Module& module) {
         if (parameter.dim() == 4) parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
 }
 
-/// Returns the batch on `device`, its views in the channels-last format if asked for. Copies from page-locked memory
-/// overlap with computation.
+/// Returns the batch on `device`, its 8-bit views normalized there, all views in the channels-last format if asked for.
+/// Copies from page-locked memory overlap with computation.
 ///
 ///     Batch batch = train::to_device(*pass->next(), at::kCUDA);
 inline Batch to_device(Batch batch, at::Device device, bool channels_last = true) {
     const auto format = channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
-    for (Tensor& view : batch.views) view = view.to(device, /*non_blocking=*/true).contiguous(format);
+    for (std::size_t v = 0; v < batch.views.size(); ++v) {
+        Tensor& view = batch.views[v];
+        require(view.scalar_type() != at::kByte || v < batch.normalize.size(), "to_device: view ", v,
+                " has 8 bits, and Batch::normalize says nothing about it");
+        view = normalized(view.to(device, /*non_blocking=*/true), v < batch.normalize.size() ? batch.normalize[v] : Normalize{},
+                          format);
+    }
     batch.index = batch.index.to(device, true);
     if (batch.label.defined()) batch.label = batch.label.to(device, true);
     return batch;

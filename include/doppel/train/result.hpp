@@ -27,7 +27,8 @@ struct StepReport {
     Tensor loss{};                         ///< [] mean over the accumulated passes, no gradient, on the device
     Outputs outputs{};                     ///< of the last forward pass, no gradients
     Metrics metrics{};                     ///< every log_every steps: loss (the mean since the last time), lr,
-                                           ///< images_per_second, feature_std and the loss's own; else empty
+                                           ///< images_per_second, data_wait, feature_std and the loss's own; else
+                                           ///< empty
 };
 
 /// A whole run.
@@ -36,6 +37,7 @@ struct TrainResult {
     double loss = 0;               ///< mean of the last logged steps; NaN where nothing was logged
     double seconds = 0;            ///< of training, without evaluations; of all processes where metrics.jsonl knows
     double images_per_second = 0;  ///< over those seconds
+    double data_wait = 0;          ///< share of this process's seconds in which training waited for images, 0 … 1
     std::int64_t skipped = 0;      ///< steps skipped because loss or gradients were not finite
     bool collapsed = false;        ///< the embeddings looked collapsed at some time in this process
     int signal = 0;                ///< the signal that ended the run; then there is a checkpoint

@@ -140,6 +140,8 @@ public:
     double images_per_second() const {
         return seconds() > 0 ? static_cast<double>(earlier_images_ + images_done_) / seconds() : 0;
     }
+    /// Share of seconds() that this process waited for images, 0 … 1.
+    double data_wait() const { return seconds_ > 0 ? waited_ / seconds_ : 0; }
     std::int64_t images_done() const { return images_done_; }  ///< in this process
     /// Seconds that earlier processes spent on the run's first `steps` steps.
     void add_earlier(double seconds, std::int64_t steps) {
@@ -181,6 +183,7 @@ private:
     Tensor loss_sum_;
     std::int64_t summed_ = 0, images_done_ = 0, images_logged_ = 0, earlier_images_ = 0;
     double seconds_ = 0, seconds_logged_ = 0, earlier_seconds_ = 0;
+    double waited_ = 0, waited_logged_ = 0;  // seconds in which the loader had no batch ready
 };
 
 }  // namespace doppel::train

@@ -75,7 +75,9 @@ public:
         std::size_t next = begin(source, draw);
         while (next < stages_.size()) {
             if (on_planes(stages_[next]))
-                next = change(next, draw, false);
+                next = change(next, draw);
+            else if (std::holds_alternative<RandomResizedCrop>(stages_[next]))
+                next = crop(next, as_image(), draw);
             else
                 custom(next++, draw);
         }
@@ -103,11 +105,7 @@ private:
     /// Makes planes of the source by the first stages. Returns the number of stages done.
     std::size_t begin(const Source& source, random::Stream& draw) {
         if (!stages_.empty())
-            if (const auto* crop = std::get_if<RandomResizedCrop>(&stages_[0])) {
-                const auto part = crop->draw(draw, source.width, source.height);
-                tell(0, part);
-                return crop_and_change(source, part, *crop, draw);
-            }
+            if (std::holds_alternative<RandomResizedCrop>(stages_[0])) return crop(0, source, draw);
         require(source.whole(), "Pipeline: got a part of an image, but does not begin with a random crop: ", stages_.size(),
                 " operations");
         if (stages_.size() >= 2 && std::holds_alternative<Resize>(stages_[0]) && std::holds_alternative<CenterCrop>(stages_[1]))
@@ -136,18 +134,20 @@ private:
         return scratch().converted = image::with_channels(image, channels_);
     }
 
-    /// Resizes the part to planes. A gray source of a color pipeline is resized as gray.
-    std::size_t crop_and_change(const Source& source, const image::Rect& part, const RandomResizedCrop& crop,
-                                random::Stream& draw) {
+    /// Resizes a random part to planes, and applies the stages after it that work on planes. Returns the stage after those. A
+    /// gray source of a color pipeline is resized as gray.
+    std::size_t crop(std::size_t at, const Source& source, random::Stream& draw) {
+        const auto& crop = std::get<RandomResizedCrop>(stages_[at]);
+        const auto part = crop.draw(draw, source.width, source.height);
+        tell(at, part);
         const bool spread = source.pixels->channels == 1 && channels_ == 3;
         const Image& image = spread ? *source.pixels : converted(*source.pixels);
         const image::Rect inside{part.left - source.at.left, part.top - source.at.top, part.width, part.height};
         view_ = planes(crop.size, crop.size);
-        const std::size_t after = plan(1, draw);
-        const bool flipped = flips();
+        const std::size_t after = plan(at + 1, draw);
         auto target = view_;
         if (spread) target.channels = 1;
-        image::resize_to_planes(image, inside, crop.filter, {crop.size, crop.size, 0, 0}, flipped, target, scratch().resize,
+        image::resize_to_planes(image, inside, crop.filter, {crop.size, crop.size, 0, 0}, flips(), target, scratch().resize,
                                 level_);
         if (spread)
             for (int c = 1; c < 3; ++c) std::copy_n(view_.data, view_.area(), view_.plane(c));
@@ -196,9 +196,9 @@ private:
         return flipped;
     }
 
-    std::size_t change(std::size_t first, random::Stream& draw, bool flipped) {
+    std::size_t change(std::size_t first, random::Stream& draw) {
         const std::size_t after = plan(first, draw);
-        apply(flipped);
+        apply(false);
         return after;
     }
 
@@ -236,10 +236,15 @@ private:
             for (int y = 0; y < view_.height; ++y) std::reverse(view_.row(c, y), view_.row(c, y) + view_.width);
     }
 
+    const Image& as_image() const {
+        image::to_image(view_, scratch().image);
+        return scratch().image;
+    }
+
     /// Applies an operation that works on images.
     void custom(std::size_t at, random::Stream& draw) {
+        as_image();
         Image& image = scratch().image;
-        image::to_image(view_, image);
         std::visit([&](const auto& operation) { operation(image, draw); }, stages_[at]);
         tell(at, std::monostate());
         take(image);

@@ -50,12 +50,6 @@ inline std::vector<options::Row> shown(const std::vector<options::Row>& rows) {
     return kept;
 }
 
-inline const options::Row& row_named(const std::vector<options::Row>& rows, const std::string& name) {
-    const auto found = std::find_if(rows.begin(), rows.end(), [&](const auto& row) { return row.name == name; });
-    require(found != rows.end(), "a method's options must have ", name, ", as options::Crops has");
-    return *found;
-}
-
 inline int train(const std::vector<std::string>& words, const std::string& program, const methods::MethodEntry& entry) {
     ProgramOptions own;
     DataOptions data_options;

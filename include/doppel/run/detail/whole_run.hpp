@@ -6,6 +6,7 @@
 #include <doppel/image/sheet.hpp>
 #include <doppel/image/write_png.hpp>
 #include <doppel/io/tensorboard.hpp>
+#include <doppel/run/data_wait.hpp>
 #include <doppel/run/baselines.hpp>
 #include <doppel/run/config.hpp>
 #include <doppel/run/context.hpp>
@@ -226,6 +227,7 @@ private:
         line["train_seconds"] = result.training.seconds;
         line["evaluation_seconds"] = evaluation_seconds_ + evaluation_seconds_in(context.out / "metrics.jsonl");
         line["train_images_per_second"] = result.training.images_per_second;
+        line["data_wait"] = result.training.data_wait;
         for (const auto& failure : result.failures) line["failed"][failure.what] = failure.reason;
         attempt(result, "metrics", [&] { write_event(context.out / "metrics.jsonl", "end", std::move(line)); });
     }
@@ -239,6 +241,7 @@ private:
         const auto& [training, end, failures, folder, encoder] = result;
         say("trained {} steps in {}, {:.0f} images/s", training.steps, train::duration_text(training.seconds),
             training.images_per_second);
+        if (const auto hint = data_wait_hint(training.data_wait, context.options.train.workers); !hint.empty()) say("{}", hint);
         if (training.skipped > 0) say("{} steps were skipped, because loss or gradients were not finite", training.skipped);
         if (context.skipped->count() > 0)
             say("damaged or unreadable files that were skipped: {} ({})", context.skipped->count(), (folder / "skipped.jsonl").string());

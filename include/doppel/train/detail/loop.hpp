@@ -75,6 +75,7 @@ DOPPEL_BODY TrainResult run_loop(Trainer& trainer, const std::vector<CallbackRef
     result.skipped = trainer.skipped();
     result.seconds = trainer.seconds();
     result.images_per_second = trainer.images_per_second();
+    result.data_wait = trainer.data_wait();
     result.stopped = trainer.stopped();
     for (const auto& callback : callbacks) try {
             if (callback.end) callback.end(trainer, result);

@@ -165,7 +165,9 @@ DOPPEL_BODY void Trainer::attempt(StepReport& report) {
     if (preset_.weight_decay) report.weight_decay = (*preset_.weight_decay)(at);
     report.ends_epoch = report.step % steps_per_epoch() == 0;
     for (std::int64_t part = 0; part < options_.accumulate; ++part) {
+        const auto asked = std::chrono::steady_clock::now();
         auto next = pass_->next();
+        waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - asked).count();
         require(next.has_value(), "train: the loader ended early");
         const Batch batch = to_device(std::move(*next), device_, options_.channels_last);
         Tensor loss;
@@ -222,8 +224,10 @@ DOPPEL_BODY void Trainer::log(StepReport& report) {
     report.metrics["lr"] = report.lr;
     report.metrics["images_per_second"] =
         static_cast<double>(images_done_ - images_logged_) / std::max(seconds_ - seconds_logged_, 1e-9);
+    report.metrics["data_wait"] = (waited_ - waited_logged_) / std::max(seconds_ - seconds_logged_, 1e-9);
     images_logged_ = images_done_;
     seconds_logged_ = seconds_;
+    waited_logged_ = waited_;
     report.metrics["train_seconds"] = seconds();
     if (skipped() > 0) report.metrics["skipped_steps"] = static_cast<double>(skipped());
 }
