@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/data/cifar.hpp>
+#include <doppel/data/open.hpp>
 
 #include "support/support.hpp"
 
@@ -86,4 +87,33 @@ TEST_CASE("the published CIFAR-10 records are read", "[data]") {
     CHECK(static_cast<int>(frog.at(0, 0)[0]) == 59);
     CHECK(static_cast<int>(frog.at(0, 0)[1]) == 62);
     CHECK(static_cast<int>(frog.at(0, 0)[2]) == 63);
+}
+
+TEST_CASE("CIFAR-100 is read with its fine labels, and recognized as a folder and as a file") {
+    const test::TemporaryFolder folder;
+    const auto fine = [](int coarse, int label) { return std::string(1, static_cast<char>(coarse)) + record(label); };
+    test::write_bytes(folder / "train.bin", fine(19, 99) + fine(0, 7));
+    test::write_bytes(folder / "test.bin", fine(3, 42));
+    const data::Cifar100 train(folder.path()), test(folder.path(), data::Split::test);
+    REQUIRE(train.size() == 2);
+    CHECK(train.label(0) == 99);
+    CHECK(train.label(1) == 7);
+    CHECK(test.label(0) == 42);
+    CHECK(train.classes().size() == 100);
+    CHECK(train.classes()[42] == "42");
+    CHECK(static_cast<int>(train.image(1).at(20, 11)[0]) == 7);
+    CHECK(static_cast<int>(train.image(1).at(20, 11)[1]) == 20);
+    auto found = data::open(folder.path());
+    CHECK(found.format == "CIFAR-100 binaries");
+    CHECK(found.split_rule == "validation: test.bin, 1 image");
+    CHECK(found.train.size() == 2);
+    CHECK(data::open(folder / "train.bin").train.label(0) == 99);
+    std::string names;
+    for (int i = 0; i < 100; ++i) names += "class " + std::to_string(i) + "\n";
+    test::write_bytes(folder / "fine_label_names.txt", names);
+    CHECK(data::Cifar100(folder / "test.bin").classes()[42] == "class 42");
+    test::write_bytes(folder / "test.bin", fine(3, 100));
+    CHECK(mentions(message_of([&] { data::open(folder.path()); }), {"test.bin: image 0 has label 100, expected 0 to 99"}));
+    test::write_bytes(folder / "train.bin", fine(3, 1) + "x");
+    CHECK(mentions(message_of([&] { data::open(folder.path()); }), {"train.bin: 3075 bytes, expected a multiple of 3074"}));
 }

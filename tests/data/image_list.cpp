@@ -74,6 +74,28 @@ TEST_CASE("another image under an old name, and a damaged list, are refused") {
     }
 }
 
+TEST_CASE("a list of files, and extra images of another folder, go on as they were") {
+    TemporaryFolder folder;
+    save_images(folder / "set/images", 12);
+    save_images(folder / "more", 5, 80);
+    std::string rows;
+    for (int i = 100; i < 112; ++i) rows += "images/" + std::to_string(i) + ".png," + std::to_string(i % 2) + "\n";
+    write_bytes(folder / "set/list.csv", rows);
+    const data::Roots roots{.data = folder / "set/list.csv", .extra = folder / "more"};
+    auto splits = data::open(roots.data, {}, {.extra = roots.extra});
+    const auto text = data::save_list(splits, roots, "");
+    CHECK(mentions(text, {"train\tdata\t0\t", "\timages/100.png\n", "train\textra\t-1\t", "\t104.png\n", "bank\tdata\t"}));
+    write_bytes(folder / "images.tsv", text);
+    fs::remove(folder / "set/list.csv");  // the run's own list counts
+    write_bytes(folder / "set/list.csv", "images/100.png,0\n");
+    const auto again = data::load_list(folder / "images.tsv", roots, "").value();
+    CHECK(again.train.size() == 16);
+    CHECK(again.train.fingerprint() == splits.train.fingerprint());
+    CHECK(again.bank.fingerprint() == splits.bank.fingerprint());
+    CHECK(again.train.label(15) == data::unlabeled);
+    CHECK(again.train.image(15) == splits.train.image(15));
+}
+
 TEST_CASE("images that are no files need no list") {
     data::Splits splits{.train = data::Memory({Image(2, 2, 3)})};
     CHECK(data::save_list(splits, {.data = "somewhere"}, "").empty());

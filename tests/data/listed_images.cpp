@@ -15,7 +15,9 @@ TEST_CASE("the list counts, not the folder: order, labels and the fingerprint st
     save_images(folder / "photos/a", 2);
     save_images(folder / "photos/b", 1, 80);
     const data::ImageFolder found(folder / "photos");
-    const auto listed = data::listed(data::Subset{found, {2, 0}}, folder / "photos").value();
+    std::vector<data::ListedFile> files;
+    for (const int i : {2, 0}) files.push_back(data::listed_file(found, i, folder / "photos").value());
+    const data::ListedImages listed(folder / "photos", files, found.classes());
     REQUIRE(listed.size() == 2);
     CHECK(listed.files()[0].path == "b/100.png");
     CHECK(listed.files()[0].bytes == fs::file_size(folder / "photos/b/100.png"));
@@ -37,7 +39,7 @@ TEST_CASE("the list counts, not the folder: order, labels and the fingerprint st
 TEST_CASE("images that are no files below the root are not listed") {
     TemporaryFolder folder;
     save_images(folder / "a", 2);
-    CHECK_FALSE(data::listed(data::ImageFolder(folder / "a"), folder / "b"));
-    CHECK_FALSE(data::listed(data::Memory({Image(2, 2, 3)}), folder.path()));
+    CHECK_FALSE(data::listed_file(data::ImageFolder(folder / "a"), 0, folder / "b"));
+    CHECK_FALSE(data::listed_file(data::Memory({Image(2, 2, 3)}), 0, folder.path()));
     CHECK(data::Dataset(data::Memory({Image(2, 2, 3)})).path(0).empty());
 }

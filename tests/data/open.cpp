@@ -373,6 +373,86 @@ TEST_CASE("IDX files are recognized, as a folder and as a file") {
     CHECK(mentions(message_of([&] { data::open(folder.path()); }), {"class 5 is not among the 3 classes"}));
 }
 
+TEST_CASE("a list of files is a data set, with its splits, and judges like any other") {
+    const test::TemporaryFolder folder;
+    put(folder / "images", 12);
+    std::string rows = "path,label,split\n";
+    for (int i = 0; i < 12; ++i)
+        rows += "images/" + std::to_string(i) + ".png," + (i % 2 ? "dog" : "cat") + (i < 8 ? ",train\n" : i < 10 ? ",val\n" : ",test\n");
+    test::write_bytes(folder / "all.csv", rows);
+    auto found = data::open(folder / "all.csv");
+    CHECK(found.format == "list of files");
+    CHECK(found.split_rule == "validation: split val, 2 images; not used: split test, 2 images, kept for a final test");
+    CHECK(counts(found.train) == std::vector<int>{4, 4});
+    CHECK(counts(found.validation) == std::vector<int>{1, 1});
+    test::write_bytes(folder / "more.csv", rows + "images/gone.png,dog,train\n");
+    found = data::open(folder / "more.csv");
+    REQUIRE(found.skipped.size() == 1);
+    CHECK(mentions(found.skipped[0], {"more.csv:14: images/gone.png: No such file"}));
+    test::write_bytes(folder / "judge.txt", "images/0.png 0\nimages/1.png 1\nimages/2.png 0\nimages/3.png 1\n");
+    found = data::open(folder / "images", folder / "judge.txt");
+    CHECK(found.train.size() == 12);
+    CHECK(found.bank.size() == 3);
+    CHECK(mentions(found.split_rule, {"held out 1 of 4 images of " + (folder / "judge.txt").string()}));
+    CHECK(data::open(folder / "all.csv", {}, {.unlabeled = true}).train.classes().empty());
+    test::write_bytes(folder / "test.csv", "path,split\nimages/0.png,test\n");
+    CHECK(mentions(message_of([&] { data::open(folder / "test.csv"); }), {"test.csv has split test, but no training images"}));
+}
+
+TEST_CASE("where only some training images have labels, these are held out from, and compared with") {
+    const test::TemporaryFolder folder;
+    put(folder.path(), 60);
+    std::string rows;
+    for (int i = 0; i < 60; ++i) rows += std::to_string(i) + ".png," + (i < 20 ? "a" : i < 40 ? "b" : "") + "\n";
+    test::write_bytes(folder / "some.csv", rows);
+    auto found = data::open(folder / "some.csv", {}, {.seed = 1});
+    CHECK(found.train.size() == 56);
+    CHECK(counts(found.validation) == std::vector<int>{2, 2});
+    CHECK(found.validation.labeled());
+    CHECK(counts(found.bank) == std::vector<int>{18, 18});
+    CHECK(found.split_rule ==
+          "held out 4 of 60 images: no validation split found, compared with the training images that have labels, 36 images");
+    test::write_bytes(folder / "val.txt", "0.png 0\n");
+    test::write_bytes(folder / "val.csv", "0.png,b\n1.png,a\n");
+    found = data::open(folder / "some.csv", folder / "val.csv");
+    CHECK(found.train.size() == 60);
+    CHECK(found.validation.label(0) == 1);
+    CHECK(found.bank.size() == 40);
+    // One class and images without: nothing to compare.
+    test::write_bytes(folder / "one.csv", "0.png,a\n1.png,\n2.png,a\n");
+    CHECK(data::open(folder / "one.csv").bank.empty());
+}
+
+TEST_CASE("extra images are trained on without labels, beside labeled ones that judge them") {
+    const test::TemporaryFolder folder;
+    put(folder / "photos/a", 20);
+    put(folder / "photos/b", 20);
+    put(folder / "photos/more/x", 3);
+    put(folder / "more", 7);
+    auto found = data::open(folder / "photos", {}, {.extra = folder / "photos/more"});
+    CHECK(found.train.size() == 36 + 3);
+    CHECK(found.train.classes() == std::vector<std::string>{"a", "b"});
+    CHECK(found.train.label(38) == data::unlabeled);
+    CHECK(found.notes.empty());
+    CHECK(counts(found.validation) == std::vector<int>{2, 2});
+    CHECK(counts(found.bank) == std::vector<int>{18, 18});
+    CHECK(mentions(found.split_rule, {"training: 40 images and, without labels, 3 images of " + (folder / "photos/more").string()}));
+    CHECK(found.format == "class folders and flat folder");
+    found = data::open(folder / "photos", folder / "photos", {.extra = folder / "more"});
+    CHECK(found.train.size() == 43 + 7);
+}
+
+TEST_CASE("a fraction of the training images leaves the validation images and the classes' proportions as they are") {
+    const test::TemporaryFolder folder;
+    put(folder / "a", 40);
+    put(folder / "b", 20);
+    const auto all = data::open(folder.path(), {}, {.seed = 3}), part = data::open(folder.path(), {}, {.seed = 3, .fraction = 0.25});
+    CHECK(counts(part.train) == std::vector<int>{9, 5});
+    CHECK(part.validation.fingerprint() == all.validation.fingerprint());
+    CHECK(mentions(part.split_rule, {"training: 14 of 54 images, a fraction of 0.25 per class; held out 6 of 60 images"}));
+    CHECK(mentions(message_of([&] { data::open(folder.path(), {}, {.fraction = 0}); }), {"fraction", "above 0", "got 0"}));
+}
+
 TEST_CASE("opening says how far it is, while it searches and while it decodes what it holds out") {
     const test::TemporaryFolder folder;
     put(folder.path(), 20);
@@ -399,8 +479,10 @@ TEST_CASE("what is no data set is refused in one line with its path") {
     test::write_bytes(folder / "one.tar", "x");
     test::write_bytes(folder / "two.zip", "x");
     refused(folder.path(), {" image", "but 2 archives (unpack first)"});
+    test::write_bytes(folder / "notes.md", "text");
+    refused(folder / "notes.md", {"not a data set, expected a folder of images, a list of files", "CIFAR or STL-10 binaries", "IDX files"});
     test::write_bytes(folder / "notes.txt", "text");
-    refused(folder / "notes.txt", {"not a data set, expected a folder of images, CIFAR-10 binaries or IDX files"});
+    refused(folder / "notes.txt", {"notes.txt:1: text: No such file", "1 of the list's 1 files are not there"});
     test::write_bytes(folder / "photos.zip", "PK\x03\x04...");
     refused(folder / "photos.zip", {"unpack it first"});
     put(folder.path());

@@ -18,6 +18,7 @@ const std::map<std::string, std::string> tested_elsewhere{
     {"augment/operations", "includes the others"},
     {"cli/arguments", "tests/cli/program.cpp"},
     {"cli/config_file", "tests/cli/program.cpp"},
+    {"cli/custom_data", "tests/cli/program.cpp"},
     {"cli/data_options", "tests/cli/program.cpp"},
     {"cli/options_document", "tests/methods/registry.cpp"},
     {"contracts/", "concepts: tests/contracts/contracts.cpp holds all of them against the same types"},

@@ -6,6 +6,7 @@
 #include <doppel/data/part.hpp>
 #include <doppel/image/image.hpp>
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -78,6 +79,13 @@ concept PartSource = ImageSource<D> && requires(const D& d, std::int64_t i, cons
     { d.decode(i, needs, into) } -> std::same_as<DecodedPart>;
 };
 
+/// A source that is stored in shards, files that hold many images one behind the other: shards() returns how many images
+/// each has, in the order of the images.
+template <class D>
+concept ShardedSource = ImageSource<D> && requires(const D& d) {
+    { d.shards() } -> std::convertible_to<std::vector<std::int64_t>>;
+};
+
 /// Type-erased image source, cheap to copy (copies share the source).
 ///
 ///     data::Dataset photos = data::ImageFolder("photos/train");
@@ -104,6 +112,8 @@ public:
     std::string fingerprint() const { return self_ ? self_->fingerprint() : std::string{}; }
     /// Returns the file of image i; an empty path if it is no file of its own.
     std::filesystem::path path(std::int64_t i) const { return self_ ? self_->path(i) : std::filesystem::path{}; }
+    /// Returns how many images each shard has; nothing if the images are not in shards.
+    std::vector<std::int64_t> shards() const { return self_ ? self_->shards() : std::vector<std::int64_t>{}; }
     /// Returns true if every image has a label and there are at least two classes.
     bool labeled() const {
         if (classes().size() < 2) return false;
@@ -124,6 +134,7 @@ private:
         virtual Image mask(std::int64_t) const = 0;
         virtual std::string fingerprint() const = 0;
         virtual std::filesystem::path path(std::int64_t) const = 0;
+        virtual std::vector<std::int64_t> shards() const = 0;
     };
     template <class D>
     struct Model final : Interface {
@@ -159,6 +170,12 @@ private:
             else
                 return {};
         }
+        std::vector<std::int64_t> shards() const override {
+            if constexpr (ShardedSource<D>)
+                return source.shards();
+            else
+                return {};
+        }
         D source;
     };
     std::shared_ptr<const Interface> self_;
@@ -184,6 +201,19 @@ struct Subset {
         print.add(list);
         for (const auto i : indices) print.add(std::to_string(i));
         return print.text();
+    }
+    /// Those of `base` that have images here; nothing if the images are not in the order of `base`.
+    std::vector<std::int64_t> shards() const {
+        std::vector<std::int64_t> counts;
+        if (!std::is_sorted(indices.begin(), indices.end())) return counts;
+        std::int64_t end = 0;
+        auto at = indices.begin();
+        for (const auto images : base.shards()) {
+            const auto next = std::lower_bound(at, indices.end(), end += images);
+            if (next != at) counts.push_back(next - at);
+            at = next;
+        }
+        return counts;
     }
 };
 

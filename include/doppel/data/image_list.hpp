@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doppel/core/error.hpp>
+#include <doppel/data/joined.hpp>
 #include <doppel/data/listed_images.hpp>
 #include <doppel/data/open.hpp>
 
@@ -23,9 +24,9 @@
 
 namespace doppel::data {
 
-/// The folders that a data set was opened from, as open() was given them; an empty path for none.
+/// The folders, or lists of files, that a data set was opened from, as open() was given them; an empty path for none.
 struct Roots {
-    std::filesystem::path data{}, val{}, bank{};
+    std::filesystem::path data{}, val{}, bank{}, extra{};
 };
 
 namespace detail {
@@ -55,33 +56,67 @@ inline std::vector<std::string> fields_of(std::string_view line) {
 
 inline constexpr std::string_view list_head = "doppel images 1";
 
-/// The root of a part's files: the first that all of them are below.
-inline std::optional<std::pair<std::string, ListedImages>> listed_below(const Dataset& images, const Roots& roots) {
-    for (const auto& [name, root] : {std::pair("val", roots.val), std::pair("bank", roots.bank), std::pair("data", roots.data)})
-        if (!root.empty())
-            if (auto found = listed(images, root)) return std::pair(std::string(name), *std::move(found));
-    return std::nullopt;
+/// Files one behind the other that are below one root, with its name.
+struct Run {
+    std::string root_name;
+    std::filesystem::path root;
+    std::vector<ListedFile> files{};
+};
+
+/// The folder that paths are relative to: that of the list, where the root is a list of files.
+inline std::filesystem::path folder_of_root(const std::filesystem::path& root) {
+    std::error_code ignored;
+    return std::filesystem::is_regular_file(root, ignored) ? root.parent_path() : root;
+}
+
+/// Returns a part's files by the roots that they are below; nothing if an image has no file below one.
+inline std::optional<std::vector<Run>> listed_below(const Dataset& images, const Roots& roots) {
+    std::vector<Run> bases;
+    for (const auto& [name, root] : {std::pair("val", roots.val), std::pair("bank", roots.bank), std::pair("extra", roots.extra),
+                                     std::pair("data", roots.data)})
+        if (!root.empty()) bases.push_back({name, folder_of_root(root)});
+    std::vector<Run> runs;
+    for (std::int64_t i = 0; i < images.size(); ++i) {
+        std::optional<ListedFile> file;
+        if (!runs.empty()) file = listed_file(images, i, runs.back().root);
+        for (auto base = bases.begin(); !file && base != bases.end(); ++base)
+            if ((file = listed_file(images, i, base->root))) runs.push_back(*base);
+        if (!file) return std::nullopt;
+        runs.back().files.push_back(*std::move(file));
+    }
+    return runs;
+}
+
+/// The images of several runs as one data set.
+inline Dataset images_of(const std::vector<Run>& runs, const std::vector<std::string>& classes) {
+    Dataset all;
+    for (const auto& run : runs) {
+        Dataset images = ListedImages(run.root, run.files, classes);
+        all = all.empty() ? images : Dataset(Joined(all, images));
+    }
+    return all;
 }
 
 /// Throws Error for files that are not those of the list any more; names those that are gone in `skipped`.
-inline void compare(const ListedImages& images, std::vector<std::string>& skipped) {
+inline void compare(const std::vector<Run>& runs, std::vector<std::string>& skipped) {
     std::string changed, first;
-    std::int64_t others = -1, gone = 0;
-    for (std::int64_t i = 0; i < images.size(); ++i) {
-        std::error_code missing;
-        const auto bytes = std::filesystem::file_size(images.path(i), missing);
-        const auto listed = images.files()[static_cast<std::size_t>(i)].bytes;
-        if (missing) {
-            if (gone++ == 0) first = images.path(i).string();
-            skipped.push_back(images.path(i).string() + ": gone since the run began; another image stands in for it");
-        } else if (bytes != listed) {
-            if (++others == 0)
-                changed = images.path(i).string() + " has " + std::to_string(bytes) + " bytes, it had " + std::to_string(listed);
+    std::int64_t others = -1, gone = 0, all = 0;
+    for (const auto& run : runs)
+        for (const auto& file : run.files) {
+            std::error_code missing;
+            const auto path = (run.root / file.path).string();
+            const auto bytes = std::filesystem::file_size(path, missing);
+            ++all;
+            if (missing) {
+                if (gone++ == 0) first = path;
+                skipped.push_back(path + ": gone since the run began; another image stands in for it");
+            } else if (bytes != file.bytes && ++others == 0) {
+                changed = path + " has " + std::to_string(bytes) + " bytes, it had " + std::to_string(file.bytes);
+            }
         }
-    }
     require(changed.empty(), "data: images have changed since the run began: ", changed,
             others > 0 ? " (and " + std::to_string(others) + " more)" : "", "; a run that goes on must see the same images");
-    require(2 * gone <= images.size() || gone <= 1, "data: ", gone, " of the run's ", images.size(), " images are gone, the first is ", first,
+    require(2 * gone <= all || gone <= 1, "data: ", gone, " of the run's ", all, " images are gone, the first is ", first,
             "; is --data the right folder?");
 }
 
@@ -105,10 +140,12 @@ inline std::string save_list(Splits& splits, const Roots& roots, const std::stri
         const auto found = detail::listed_below(*parts[p], roots);
         if (!found) return "";
         const std::string part(std::array{"train", "validation", "bank"}[p]);
-        for (const auto& name : found->second.classes()) line({"class", part, name});
-        for (const auto& file : found->second.files())
-            line({part, found->first, std::to_string(file.label), std::to_string(file.bytes), file.path});
-        lists[p] = found->second;
+        const auto classes = parts[p]->classes();
+        for (const auto& name : classes) line({"class", part, name});
+        for (const auto& run : *found)
+            for (const auto& file : run.files)
+                line({part, run.root_name, std::to_string(file.label), std::to_string(file.bytes), file.path});
+        lists[p] = detail::images_of(*found, classes);
     }
     for (std::size_t p = 0; p < 3; ++p)
         if (!lists[p].empty()) *parts[p] = lists[p];
@@ -127,10 +164,13 @@ inline std::optional<Splits> load_list(const std::filesystem::path& file, const 
         require(valid, file.string(), ":", number, ": not a line of a run's list of images; restore the file, or remove it");
     };
     struct Part {
-        std::filesystem::path root{};
-        std::vector<ListedFile> files{};
+        std::vector<detail::Run> runs{};
         std::vector<std::string> classes{};
     };
+    const std::map<std::string, std::filesystem::path> folders{{"data", detail::folder_of_root(roots.data)},
+                                                               {"val", detail::folder_of_root(roots.val)},
+                                                               {"bank", detail::folder_of_root(roots.bank)},
+                                                               {"extra", detail::folder_of_root(roots.extra)}};
     std::map<std::string, Part> parts{{"train", {}}, {"validation", {}}, {"bank", {}}};
     Splits splits;
     splits.list = in.str();
@@ -149,9 +189,9 @@ inline std::optional<Splits> load_list(const std::filesystem::path& file, const 
         } else if (kind == "class" && fields.size() == 3 && parts.contains(fields[1])) {
             parts[fields[1]].classes.push_back(fields[2]);
         } else {
-            require_valid(parts.contains(kind) && fields.size() == 5, number);
+            require_valid(parts.contains(kind) && fields.size() == 5 && folders.contains(fields[1]), number);
             auto& part = parts[kind];
-            part.root = fields[1] == "val" ? roots.val : fields[1] == "bank" ? roots.bank : roots.data;
+            if (part.runs.empty() || part.runs.back().root_name != fields[1]) part.runs.push_back({fields[1], folders.at(fields[1])});
             ListedFile listed{.path = fields[4]};
             const auto read = [&](const std::string& digits, auto& value) {
                 const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
@@ -160,15 +200,14 @@ inline std::optional<Splits> load_list(const std::filesystem::path& file, const 
             read(fields[2], listed.label);
             read(fields[3], listed.bytes);
             require_valid(listed.label >= unlabeled && listed.label < static_cast<std::int64_t>(part.classes.size()), number);
-            part.files.push_back(std::move(listed));
+            part.runs.back().files.push_back(std::move(listed));
         }
     }
     for (const auto& [name, images] : {std::pair("train", &splits.train), std::pair("validation", &splits.validation), std::pair("bank", &splits.bank)}) {
         auto& part = parts[name];
-        if (part.files.empty()) continue;
-        const ListedImages listed(part.root, std::move(part.files), std::move(part.classes));
-        detail::compare(listed, splits.skipped);
-        *images = listed;
+        if (part.runs.empty()) continue;
+        detail::compare(part.runs, splits.skipped);
+        *images = detail::images_of(part.runs, part.classes);
     }
     require_valid(!splits.train.empty(), 1);
     return splits;

@@ -62,20 +62,16 @@ private:
 
 static_assert(ImageSource<ListedImages> && ListedSource<ListedImages> && FileSource<ListedImages>);
 
-/// Lists the files of a data set, relative to `root`; nothing if an image has no file below it.
-inline std::optional<ListedImages> listed(const Dataset& images, const std::filesystem::path& root) {
-    std::vector<ListedFile> files;
-    const auto base = std::filesystem::absolute(root).lexically_normal();
-    for (std::int64_t i = 0; i < images.size(); ++i) {
-        const auto path = images.path(i);
-        if (path.empty()) return std::nullopt;
-        const auto relative = std::filesystem::absolute(path).lexically_normal().lexically_relative(base);
-        if (relative.empty() || *relative.begin() == "..") return std::nullopt;
-        std::error_code missing;
-        const auto bytes = std::filesystem::file_size(path, missing);
-        files.push_back({.path = relative.generic_string(), .bytes = missing ? 0 : bytes, .label = images.label(i)});
-    }
-    return ListedImages(root, std::move(files), images.classes());
+/// Returns image i's file, relative to `root`; nothing if it is not below it.
+inline std::optional<ListedFile> listed_file(const Dataset& images, std::int64_t i, const std::filesystem::path& root) {
+    const auto path = images.path(i);
+    if (path.empty()) return std::nullopt;
+    const auto base = std::filesystem::absolute(root.empty() ? "." : root).lexically_normal();
+    const auto relative = std::filesystem::absolute(path).lexically_normal().lexically_relative(base);
+    if (relative.empty() || *relative.begin() == "..") return std::nullopt;
+    std::error_code missing;
+    const auto bytes = std::filesystem::file_size(path, missing);
+    return ListedFile{.path = relative.generic_string(), .bytes = missing ? 0 : bytes, .label = images.label(i)};
 }
 
 }  // namespace doppel::data

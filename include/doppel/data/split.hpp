@@ -31,7 +31,7 @@ struct HeldOut {
 };
 
 /// Holds out a tenth of the images, rounded down but at least one, stratified: each class contributes a tenth of its
-/// images to within one; a class of one image keeps it. The choice depends on labels, seed and, because held-out images
+/// images to within one; a class of one image keeps it; beside labeled images, unlabeled ones are not held out. The choice depends on labels, seed and, because held-out images
 /// are decoded and damaged ones stay in the training part, on which images can be decoded. Each class keeps an image
 /// that can be. Nothing is held out where fewer than two images can be decoded.
 ///
@@ -44,8 +44,10 @@ inline HeldOut hold_out(const Dataset& images, std::uint64_t seed, const Progres
     };
     std::map<std::int64_t, Class> by_label;
     for (std::int64_t i = 0; i < images.size(); ++i) by_label[images.label(i)].images.push_back(i);
+    if (by_label.size() > 1) by_label.erase(unlabeled);
 
-    const auto size = static_cast<std::size_t>(images.size());
+    std::size_t size = 0;
+    for (const auto& [label, group] : by_label) size += group.images.size();
     std::size_t left = size < 2 ? 0 : std::max<std::size_t>(size / 10, 1);
     std::vector<Class*> order;
     for (auto& [label, group] : by_label) {

@@ -5,15 +5,15 @@
 #include <doppel/core/error.hpp>
 #include <doppel/data/cifar.hpp>
 #include <doppel/data/dataset.hpp>
+#include <doppel/data/detail/binaries.hpp>
 #include <doppel/data/detail/folder.hpp>
 #include <doppel/data/detail/idx_files.hpp>
 #include <doppel/data/detail/gzip_file.hpp>
+#include <doppel/data/detail/part.hpp>
 #include <doppel/data/detail/split_names.hpp>
 #include <doppel/data/detail/tree.hpp>
 #include <doppel/data/idx.hpp>
 #include <doppel/data/image_folder.hpp>
-#include <doppel/data/packed.hpp>
-#include <doppel/data/progress.hpp>
 #include <doppel/data/split.hpp>
 #include <doppel/image/formats.hpp>
 
@@ -29,48 +29,6 @@
 #include <vector>
 
 namespace doppel::data::detail {
-
-/// How a folder is to be read.
-struct Reading {
-    Folders folders = Folders::automatic;
-    bool unlabeled = false;                           // folders are no classes
-    bool evaluation = false;                          // splits may be missing
-    std::vector<std::filesystem::path> left_out{};    // not searched
-    Progress progress{};
-};
-
-/// A split that load() can read, with its name for messages.
-struct Part {
-    std::filesystem::path path;
-    Split split = Split::train;
-    std::string name;
-    Tree tree{};  // its images, if it is a folder of images
-};
-
-struct Layout {
-    std::optional<Part> train, validation;
-    std::string unused{};  // folders beside the splits
-    Survey survey{};
-};
-
-struct Loaded {
-    Dataset data;
-    std::string format;
-    std::string note{};  // ", its training images", where these are read as a validation split, or the other way round
-};
-
-inline std::string counted(std::int64_t images) {
-    return std::to_string(images) + (images == 1 ? " image" : " images");
-}
-
-/// Returns whether a folder holds CIFAR-10 binaries or IDX files; false if it cannot be listed.
-inline bool has_binaries(const std::filesystem::path& folder) {
-    std::error_code problem;
-    if (std::filesystem::directory_iterator(folder, problem); problem) return false;
-    for (const Split split : {Split::train, Split::test})
-        if (!cifar_files(folder, split).empty() || !idx_images(folder, split).empty()) return true;
-    return false;
-}
 
 /// The folders of a tree by what they can be. Pointers into the tree.
 struct Folded {
@@ -243,37 +201,34 @@ inline void arrange(Layout& layout, Tree tree, const Reading& how) {
     layout.validation = Part{tree.path, Split::test, "the other folders of each class", std::move(splits.at(validation))};
 }
 
-/// Finds the splits of a data set.
+/// Finds the splits of a data set. Images count before tar files, which may be what they were unpacked from.
 /// Throws Error if the path does not exist, and as arrange().
 inline Layout layout_of(const std::filesystem::path& path, const Reading& how = {}) {
     std::error_code problem;
     const auto status = std::filesystem::status(path, problem);
+    if (status.type() == std::filesystem::file_type::not_found)
+        if (const auto shards = expand_braces(path); !shards.empty()) {
+            Layout pattern;
+            pattern.train = part_of_tars(path, Split::train, path.filename().string(), shards, how.progress);
+            return pattern;
+        }
     require(status.type() != std::filesystem::file_type::not_found, "data: no such file or folder: ", path.string());
     require(std::filesystem::status_known(status), "data: cannot read ", path.string(), ": ", problem.message());
-    Layout layout;
-    if (Packed::is_packed(path)) {
-        const auto [train, validation] = Packed::both(path);
-        if (train.size() > 0) layout.train = Part{path, Split::train, "the training images of " + path.filename().string()};
-        if (validation.size() > 0)
-            layout.validation = Part{path, Split::test, "the validation images of " + path.filename().string()};
-        return layout;
-    }
+    if (Packed::is_packed(path)) return layout_of_packed(path);
     if (!std::filesystem::is_directory(status)) {
-        layout.train = Part{path, Split::train, path.filename().string()};
-        return layout;
+        if (is_list_name(path)) return layout_of_list(path, how.progress);
+        Layout file;
+        const auto name = path.filename().string();
+        file.train = is_tar(path) ? part_of_tars(path, Split::train, name, {path}, how.progress) : Part{.path = path, .name = name};
+        return file;
     }
-    const bool train_batches = !cifar_files(path, Split::train).empty();
-    const bool test_batch = !cifar_files(path, Split::test).empty();
-    const auto train_images = idx_images(path, Split::train), test_images = idx_images(path, Split::test);
-    if (train_batches) layout.train = Part{path, Split::train, "data_batch_*.bin"};
-    if (test_batch) layout.validation = Part{path, Split::test, "test_batch.bin"};
-    if (train_batches || test_batch) return layout;
-    if (!train_images.empty()) layout.train = Part{path, Split::train, train_images.filename().string()};
-    if (!test_images.empty()) layout.validation = Part{path, Split::test, test_images.filename().string()};
-    if (!train_images.empty() || !test_images.empty()) return layout;
+    auto layout = binaries_in(path, how.unlabeled);
+    if (layout.train || layout.validation) return layout;
     Search search("data", how.progress);
     for (const auto& folder : how.left_out) search.leave_out(folder);
     auto tree = search.below(path);
+    if (tree.total == 0)
+        if (const auto tars = tars_in(path); !tars.empty()) return layout_of_tars(path, tars, how.progress);
     if (folded(tree).splits.empty()) require_images(tree, search.survey, "data");
     layout.survey = std::move(search.survey);
     arrange(layout, std::move(tree), how);
@@ -287,27 +242,33 @@ inline Loaded load_file(const std::filesystem::path& path) {
     const auto is_idx = [&](std::uint8_t dimensions) { return head == std::vector<std::uint8_t>{0, 0, 8, dimensions}; };
     if (is_idx(3)) return {Idx(path, idx_labels_of(path)), "IDX files"};
     require(!is_idx(1), "data: ", path.string(), " contains labels, expected images");
+    if (is_cifar100(path)) return {Cifar100(path), "CIFAR-100 binaries"};
     if (path.extension() == ".bin") return {Cifar10(path), "CIFAR-10 binaries"};
     require(!image::looks_like_image(start), "data: ", path.string(), " is one image, expected a folder of images");
     const std::string_view text(reinterpret_cast<const char*>(start.data()), start.size());
     require(!text.starts_with("\x1F\x8B") && !text.starts_with("PK\x03\x04"), "data: ", path.string(),
             " is an archive, expected its contents: unpack it first");
-    fail("data: ", path.string(), " is not a data set, expected a folder of images, CIFAR-10 binaries or IDX files");
+    fail("data: ", path.string(), " is not a data set, expected a folder of images, a list of files (.csv, .tsv, .txt), tar files, CIFAR or STL-10 binaries, or IDX files");
 }
 
-/// Reads a split from a file, or a folder of CIFAR-10 binaries, IDX files, or images. Of binaries and IDX files it
-/// reads the part's split, or the other one if that is missing. `classes` are those of another part of the data set.
+/// Reads a split from a file, or a folder of binaries or images. Of binaries it reads the part's split, or the other one if
+/// that is missing. `classes` are those of another part of the data set.
 inline Loaded load(Part& part, bool unlabeled = false, const std::vector<std::string>& classes = {}) {
-    if (Packed::is_packed(part.path)) return {Packed(part.path, part.split), "packed file"};
+    if (part.reader) return part.reader(unlabeled);
     if (!std::filesystem::is_directory(part.path)) return load_file(part.path);
-    if (part.tree.total == 0)
-        for (const Split split : {part.split, part.split == Split::train ? Split::test : Split::train}) {
-            const std::string note = split == part.split     ? ""
-                                     : split == Split::train ? ", its training images"
-                                                             : ", its test images";
-            if (!cifar_files(part.path, split).empty()) return {Cifar10(part.path, split), "CIFAR-10 binaries", note};
-            if (!idx_images(part.path, split).empty()) return {idx_folder(part.path, split), "IDX files", note};
+    if (part.tree.total == 0) {
+        auto inside = binaries_in(part.path, unlabeled);
+        auto& own = part.split == Split::train ? inside.train : inside.validation;
+        auto& other = part.split == Split::train ? inside.validation : inside.train;
+        if (own) return own->reader(unlabeled);
+        if (other) {
+            auto loaded = other->reader(unlabeled);
+            loaded.note = other->split == Split::train ? ", its training images" : ", its test images";
+            return loaded;
         }
+        if (const auto tars = tars_in(part.path); !tars.empty())
+            return part_of_tars(part.path, part.split, part.name, tars, {}).reader(unlabeled);
+    }
     unwrap(part.tree, classes, /*part=*/true);
     ImageFolder images(part.tree, {.labels = !unlabeled}, "data");
     require(images.size() > 0, "data: no ", image::readable_formats, " image in ", part.path.string());

@@ -31,6 +31,7 @@ struct Relabeled {
     std::vector<std::string> classes() const { return names; }
     std::filesystem::path path(std::int64_t i) const { return base.path(i); }
     std::string fingerprint() const { return base.fingerprint(); }
+    std::vector<std::int64_t> shards() const { return base.shards(); }
 };
 
 static_assert(ImageSource<Relabeled>);
