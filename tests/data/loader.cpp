@@ -49,6 +49,15 @@ struct Broken {
     std::vector<std::string> classes() const { return {}; }
 };
 
+/// Eight images of class 0, two of class 1; in shards of four.
+struct Uneven {
+    std::int64_t size() const { return 10; }
+    Image image(std::int64_t i) const { return data::Embedded({.size = 16, .count = 10}).image(i); }
+    std::int64_t label(std::int64_t i) const { return i < 8 ? 0 : 1; }
+    std::vector<std::string> classes() const { return {"a", "b"}; }
+    std::vector<std::int64_t> shards() const { return {4, 4, 2}; }
+};
+
 /// An image source that counts what is read.
 struct Counted {
     std::shared_ptr<std::atomic<int>> reads;
@@ -88,6 +97,44 @@ TEST_CASE("an epoch holds each image at most once, and the next one comes in ano
     for (const auto& epoch : epochs) CHECK(std::set<std::int64_t>(epoch.begin(), epoch.end()).size() == 48);
     CHECK(epochs[0] != epochs[1]);
     CHECK(loader.order(0) != Loader(images(), two_views(), {.batch_size = 8, .seed = 4}).order(0));
+}
+
+TEST_CASE("balanced classes: a rare image comes several times in an epoch, with other views each time") {
+    const Loader loader(Uneven{}, two_views(), {.batch_size = 10, .seed = 3, .balanced = true});
+    const auto batch = all(loader, 0, 1).at(0);
+    CHECK(batch.label.sum().item<std::int64_t>() == 5);
+    std::vector<std::int64_t> rows;
+    for (std::int64_t row = 0; row < 10; ++row)
+        if (batch.index[row].item<std::int64_t>() == 8) rows.push_back(row);
+    REQUIRE(rows.size() >= 2);
+    CHECK_FALSE(bit_equal(batch.views[0][rows[0]], batch.views[0][rows[1]]));
+}
+
+TEST_CASE("the batches of several processes are together those of one, with the same views") {
+    const Loader one(images(50), two_views(), {.batch_size = 12, .seed = 3});
+    const auto expected = all(one, 0, 4).at(3);
+    for (std::int64_t rank = 0; rank < 3; ++rank) {
+        const Loader part(images(50), two_views(), {.batch_size = 4, .seed = 3, .rank = rank, .ranks = 3});
+        CHECK(part.batches() == 4);
+        const auto batch = all(part, 0, 4).at(3);
+        for (std::int64_t row = 0; row < 4; ++row) {
+            CHECK(batch.index[row].item<std::int64_t>() == expected.index[3 * row + rank].item<std::int64_t>());
+            CHECK(bit_equal(batch.views[1][row], expected.views[1][3 * row + rank]));
+        }
+    }
+    CHECK(Loader(images(50), two_views(), {.batch_size = 17, .rank = 2, .ranks = 3, .share = data::Share::pad}).batches() == 1);
+    CHECK(mentions(message_of([] { Loader(images(50), two_views(), {.batch_size = 17, .ranks = 3}); }), {"17 images", "has only 16"}));
+    CHECK(mentions(message_of([] { Loader(images(50), two_views(), {.rank = 3, .ranks = 3}); }), {"rank must be from 0 to 2", "got 3"}));
+}
+
+TEST_CASE("shards are read one after another through the shuffle buffer") {
+    const Loader loader(Uneven{}, two_views(), {.batch_size = 5, .seed = 3, .shuffle_buffer = 1});
+    const data::Dataset source = Uneven{};
+    CHECK(loader.order(2) == data::epoch_order(source, {.seed = 3, .buffer = 1}, 2));
+    const auto batch = all(loader, 4, 5).at(0);
+    for (std::int64_t row = 0; row < 5; ++row)
+        CHECK(batch.index[row].item<std::int64_t>() == loader.order(2)[static_cast<std::size_t>(row)]);
+    CHECK(Loader(Uneven{}, two_views(), {.batch_size = 5, .seed = 3, .shuffle_buffer = 0}).order(2) == data::epoch_order(source, {.seed = 3}, 2));
 }
 
 TEST_CASE("a batch carries the right labels and images") {

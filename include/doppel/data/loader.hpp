@@ -8,6 +8,7 @@
 #include <doppel/core/random.hpp>
 #include <doppel/data/damaged_images.hpp>
 #include <doppel/data/dataset.hpp>
+#include <doppel/data/order.hpp>
 
 #include <ATen/ops/empty.h>
 
@@ -18,7 +19,6 @@
 #include <exception>
 #include <memory>
 #include <mutex>
-#include <numeric>
 #include <optional>
 #include <span>
 #include <thread>
@@ -33,6 +33,10 @@ struct LoaderOptions {
     int workers = 1;                ///< worker threads; 0: load in the calling thread
     int prefetch = 3;               ///< batches being loaded or ready, ≥ 1
     bool shuffle = true;            ///< shuffle each epoch; false: the data set's order
+    std::int64_t shuffle_buffer = 10'000;  ///< images, for a data set in shards; 0: shuffled as if there were no shards
+    bool balanced = false;          ///< each class equally often: see epoch_order()
+    std::int64_t rank = 0, ranks = 1;  ///< this process's part of each epoch: see share_of()
+    Share share = Share::drop;      ///< where the parts cannot be equal
     bool drop_last = true;          ///< drop the last batch of an epoch if it is smaller
     bool pinned = false;            ///< page-locked memory, for asynchronous copies to a GPU
     std::int64_t multiple = 1;      ///< batches per epoch are a multiple of this (gradient accumulation), ≥ 1
@@ -63,29 +67,30 @@ public:
         require(!views_.empty(), "Loader: got no views, expected at least one");
         require(!dataset_.empty(), "Loader: the data set is empty");
         require(options_.multiple >= 1, "Loader: multiple must be at least 1, got ", options_.multiple);
-        require(!options_.drop_last || dataset_.size() >= options_.batch_size * options_.multiple, "a step needs ",
+        require(options_.ranks >= 1 && options_.rank >= 0 && options_.rank < options_.ranks, "Loader: rank must be from 0 to ",
+                options_.ranks - 1, " for ", options_.ranks, " processes, got ", options_.rank);
+        require(!options_.drop_last || images_per_epoch() >= options_.batch_size * options_.multiple, "a step needs ",
                 options_.batch_size * options_.multiple, " images (batch size ", options_.batch_size,
-                "), the data set has only ", dataset_.size(), "; choose a smaller batch size");
+                "), the data set has only ", images_per_epoch(), "; choose a smaller batch size");
     }
 
     /// Returns the number of batches per epoch.
     std::int64_t batches() const {
-        const std::int64_t all = options_.drop_last ? dataset_.size() / options_.batch_size
-                                                    : (dataset_.size() + options_.batch_size - 1) / options_.batch_size;
+        const std::int64_t all = options_.drop_last ? images_per_epoch() / options_.batch_size
+                                                    : (images_per_epoch() + options_.batch_size - 1) / options_.batch_size;
         return all / options_.multiple * options_.multiple;
     }
     const LoaderOptions& options() const { return options_; }
 
-    /// Returns the indices of the images of an epoch, in order.
+    /// Returns the images of an epoch, in order: see epoch_order() and share_of().
     std::vector<std::int64_t> order(std::int64_t epoch) const {
-        std::vector<std::int64_t> images(static_cast<std::size_t>(dataset_.size()));
-        std::iota(images.begin(), images.end(), 0);
-        if (options_.shuffle) {
-            random::Stream draw(
-                {.seed = options_.seed, .purpose = random::Purpose::order, .epoch = static_cast<std::uint64_t>(epoch)});
-            draw.shuffle(images);
-        }
-        return images;
+        auto images = epoch_order(dataset_,
+                                  {.seed = options_.seed,
+                                   .shuffle = options_.shuffle,
+                                   .buffer = options_.shuffle_buffer,
+                                   .balanced = options_.balanced},
+                                  epoch);
+        return options_.ranks == 1 ? images : share_of(images, options_.rank, options_.ranks, options_.share);
     }
 
     class Pass;
@@ -104,10 +109,12 @@ private:
         std::exception_ptr error;
     };
 
+    std::int64_t images_per_epoch() const { return share_size(dataset_.size(), options_.ranks, options_.share); }
+
     void open(Slot& slot, std::int64_t step) const {
         slot.epoch = step / batches();
         slot.offset = step % batches() * options_.batch_size;
-        slot.left = slot.count = std::min(options_.batch_size, dataset_.size() - slot.offset);
+        slot.left = slot.count = std::min(options_.batch_size, images_per_epoch() - slot.offset);
         slot.batch.globals = options_.globals;
         for (const auto& view : views_)
             slot.batch.views.push_back(at::empty({slot.count, view.channels(), view.size(), view.size()},
@@ -123,16 +130,16 @@ private:
         auto* labels = classes_ ? slot.batch.label.mutable_data_ptr<std::int64_t>() : nullptr;
         static thread_local Image image;  // its memory is used again
         for (std::int64_t row = from; row < to; ++row) {
-            const std::int64_t i = (*slot.order)[static_cast<std::size_t>(slot.offset + row)];
+            const std::int64_t drawn = (*slot.order)[static_cast<std::size_t>(slot.offset + row)];
             const auto draw = [&](std::size_t v) {
                 return random::Stream({.seed = options_.seed,
                                        .purpose = random::Purpose::view,
                                        .epoch = static_cast<std::uint64_t>(slot.epoch),
-                                       .index = static_cast<std::uint64_t>(i),
+                                       .index = static_cast<std::uint64_t>(drawn),
                                        .view = v});
             };
             DecodedPart part;
-            const auto taken = read_next_valid(dataset_, i, options_.damage.get(), image, [&](std::int64_t at, Image& into) {
+            const auto taken = read_next_valid(dataset_, drawn % dataset_.size(), options_.damage.get(), image, [&](std::int64_t at, Image& into) {
                 part = dataset_.decode(at, [&](int width, int height) { return needed(draw, width, height); }, into);
             });
             const augment::Source source(image, part.at, part.width, part.height);

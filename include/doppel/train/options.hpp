@@ -20,6 +20,8 @@ struct TrainOptions {
     std::int64_t seed = 0;
     std::string device = "auto", precision = "auto";
     int workers = 1;
+    std::int64_t shuffle_buffer = 10'000;
+    bool balanced = false;
     std::int64_t accumulate = 1;
     bool channels_last = true;
     std::string out{}, resume{};
@@ -39,6 +41,9 @@ struct TrainOptions {
             field(&O::device, "device", "auto, cpu, cuda or cuda:N; auto: CUDA where there is a device"),
             field(&O::precision, "precision", "of the network: auto, fp32 or bf16; auto: bf16 on CUDA, else fp32"),
             field(&O::workers, "workers", "loader threads", options::between(0, 1024)),
+            field(&O::shuffle_buffer, "shuffle-buffer",
+                  "images that are mixed as shards are read one after another; 0: mix all images; of no effect without shards", at_least(0)),
+            field(&O::balanced, "balanced", "draw each class equally often; rare images come several times per epoch"),
             field(&O::accumulate, "accumulate", "forward passes per optimizer step; negatives stay those of one pass", at_least(1)),
             field(&O::channels_last, "channels-last", "channels-last memory format for images and convolutions"),
             field(&O::out, "out", "run folder"),

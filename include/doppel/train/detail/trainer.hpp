@@ -57,6 +57,8 @@ inline Identity identity_of(const AnyPreset& preset, const data::Dataset& images
     identity["accumulate"] = std::to_string(options.accumulate);
     identity["precision"] = std::string(name_of(precision));
     identity["seed"] = std::to_string(options.seed);
+    if (options.balanced) identity["balanced"] = "true";
+    if (!images.shards().empty()) identity["shuffle buffer"] = std::to_string(options.shuffle_buffer);
     identity["training images"] = std::to_string(images.size());
     if (auto list = images.fingerprint(); !list.empty()) identity["list of training images"] = std::move(list);
     identity["optimizer"] = preset.optimizer.describe();
@@ -87,6 +89,8 @@ DOPPEL_BODY Trainer::Trainer(AnyPreset preset, data::Dataset images, TrainOption
               {.batch_size = preset_.batch_size,
                .seed = static_cast<std::uint64_t>(options_.seed),
                .workers = options_.workers,
+               .shuffle_buffer = options_.shuffle_buffer,
+               .balanced = options_.balanced,
                .pinned = device_.is_cuda(),
                .multiple = options_.accumulate,
                .globals = preset_.views.globals,
