@@ -108,6 +108,10 @@ TEST_CASE("wrong options end with one line that says what was expected, status 2
     refused({"--data", "/no/such/folder"}, {"--data", "/no/such/folder"});
     refused({"--val", "x"}, {"--val", "--data"});
     refused({"--bank", "x"}, {"--bank", "--data"});
+    refused({"--extra", "x"}, {"--extra", "--data"});
+    refused({"--fraction", "0"}, {"--fraction", "above 0 and at most 1", "'0'"});
+    refused({"--shuffle-buffer", "-1"}, {"--shuffle-buffer", "'-1'"});
+    refused({"--data", "/no/such-{0..3}.tar"}, {"/no/such-0.tar"});
     refused({"--unlabeled"}, {"--unlabeled", "--data"});
     refused({"--unlabelled"}, {"--unlabelled", "did you mean --unlabeled?"});
     refused({"--folders", "splits"}, {"--folders", "--data"});
@@ -368,4 +372,77 @@ TEST_CASE("what the run is too short for is said before anything is measured") {
     CHECK(ended.err.find("warm") != std::string::npos);
     CHECK(warning < ended.err.find("before training:"));
     CHECK(ended.err.find("warning: ", warning + 1) == std::string::npos);  // once
+}
+
+TEST_CASE("a list of files, a fraction of it, and balanced classes: told, recorded, and held to when the run goes on") {
+    TemporaryFolder folder;
+    save_images(folder / "images", 40);
+    std::string rows = "file,class\n";
+    for (int i = 100; i < 140; ++i) rows += "images/" + std::to_string(i) + ".png," + (i < 132 ? "many" : "few") + "\n";
+    write_bytes(folder / "list.csv", rows);
+    const auto out = folder / "run";
+    const auto with = [&](std::vector<std::string> more) {
+        more.insert(more.end(), {"--data", (folder / "list.csv").string(), "--batch-size", "8"});
+        return simclr(quick(out, more));
+    };
+    const auto first = with({"--fraction", "0.5", "--balanced", "--epochs", "1"});
+    INFO(first.err);
+    REQUIRE(first.status == 0);
+    CHECK(mentions(first.err, {"training: 19 of 36 images, a fraction of 0.5 per class; held out 4 of 40 images"}));
+    const auto config = nlohmann::json::parse(std::ifstream(out / "config.json"));
+    CHECK(config["data"]["fraction"] == 0.5);
+    CHECK(config["run"]["balanced"] == true);
+    CHECK(config["resolved"]["data_kind"] == "list of files");
+    CHECK(config["resolved"]["train_images"] == 19);
+    CHECK(mentions(with({"--balanced", "--resume", "auto"}).err, {"fraction is 0.5 there and not set here"}));
+    CHECK(mentions(with({"--fraction", "0.5", "--resume", "auto"}).err, {"balanced is true there and not set here"}));
+    const auto again = with({"--fraction", "0.5", "--balanced", "--resume", "auto", "--epochs", "2"});
+    INFO(again.err);
+    CHECK(again.status == 0);
+}
+
+namespace {
+
+/// Stripes of as many pixels as the image's number.
+struct Stripes {
+    std::int64_t count = 40;
+    std::string print = "stripes";
+    std::int64_t size() const { return count; }
+    std::int64_t label(std::int64_t i) const { return i % 2; }
+    std::vector<std::string> classes() const { return {"even", "odd"}; }
+    Image image(std::int64_t i) const {
+        Image picture(16, 16, 3);
+        for (std::size_t p = 0; p < picture.pixels.size(); ++p) picture.pixels[p] = static_cast<std::uint8_t>(p / static_cast<std::size_t>(i + 1) % 2 * 200);
+        return picture;
+    }
+    std::string fingerprint() const { return print; }
+};
+
+}  // namespace
+
+TEST_CASE("a program's own images go by their name, with every option, and a resumed run knows whether they are the same") {
+    TemporaryFolder folder;
+    std::string print = "stripes";
+    const auto own = [&](std::vector<std::string> arguments) {
+        arguments.insert(arguments.begin(), {"train", "simclr"});
+        std::vector<char*> argv;
+        for (auto& argument : arguments) argv.push_back(argument.data());
+        Capture out(1), err(2);
+        const cli::CustomData images{.name = "stripes", .open = [&] { return data::Splits{.train = Stripes{.print = print}}; }};
+        const int status = cli::train(static_cast<int>(argv.size()), argv.data(), methods::all(), images);
+        return Ended{status, out.text(), err.text()};
+    };
+    const auto first = own(quick(folder / "run", {"--fraction", "0.5"}));
+    INFO(first.err);
+    REQUIRE(first.status == 0);
+    CHECK(mentions(first.err, {"training: 18 of 36 images", "held out 4 of 40 images: no validation images", "2 classes", "k-NN"}));
+    const auto config = nlohmann::json::parse(std::ifstream(folder / "run/config.json"));
+    CHECK(config["data"]["data"] == "stripes");
+    CHECK(own(quick(folder / "run", {"--fraction", "0.5", "--resume", "auto", "--epochs", "3"})).status == 0);
+    print = "other stripes";
+    CHECK(mentions(own(quick(folder / "run", {"--fraction", "0.5", "--resume", "auto"})).err, {"list of training images is "}));
+    CHECK(mentions(own(quick(folder / "other", {"--data", "nothing"})).err, {"no such file or folder", "'stripes', or 'embedded'"}));
+    CHECK(mentions(own(quick(folder / "other", {"--val", "x"})).err, {"--val goes with --data PATH", "program's own images"}));
+    CHECK(own(quick(folder / "other", {"--data", "embedded"})).status == 0);
+    CHECK(mentions(own({"--help"}).out, {"'stripes', the program's own images, 'embedded'"}));
 }

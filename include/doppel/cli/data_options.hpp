@@ -2,6 +2,7 @@
 // Command-line options for images and encoder.
 #pragma once
 
+#include <doppel/cli/custom_data.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/data/damaged_images.hpp>
 #include <doppel/data/embedded.hpp>
@@ -27,9 +28,10 @@ namespace doppel::cli {
 
 /// Where the images come from, and the views' size.
 struct DataOptions {
-    std::string data = "embedded", val{}, bank{};
+    std::string data = "embedded", val{}, bank{}, extra{};
     data::Folders folders = data::Folders::automatic;
     bool unlabeled = false;
+    double fraction = 1;
     std::int64_t images = 4000;
     int size = 0;
     std::int64_t threads = 0;
@@ -38,13 +40,16 @@ struct DataOptions {
         using O = DataOptions;
         using options::field;
         return std::tuple(
-            field(&O::data, "data", "'embedded', or a folder of images (class folders or flat), CIFAR-10 binaries or IDX files"),
+            field(&O::data, "data", "'embedded', or a folder of images (class folders or flat), a list of files (.csv, .tsv, .txt), tar files (a folder of them, one, "
+                  "or 0{00..99}.tar), CIFAR or STL-10 binaries, or IDX files"),
             field(&O::val, "val", "labeled images to evaluate on; empty: the folder's own split, else a tenth is held out"),
             field(&O::bank, "bank",
                   "labeled images that k-NN compares with; empty: the training images or, if these have no labels, images of --val"),
+            field(&O::extra, "extra", "more images to train on, without labels, beside those of --data"),
             field(&O::folders, "folders",
                   "what the subfolders are; auto: splits if they have the names of splits (train, val, test, …), else classes"),
             field(&O::unlabeled, "unlabeled", "subfolders are no classes: train on every image at any depth, without labels"),
+            field(&O::fraction, "fraction", "part of the training images, of each class the same", options::above(0, 1)),
             field(&O::images, "images", "embedded training images; a quarter as many are made for evaluation",
                   options::between(8, 1e9)),
             field(&O::size, "size", "side of the views; 0: 32 for images of up to 48 px, else 128", options::between(0, 4096), "px"),
@@ -82,41 +87,49 @@ inline encoders::ByName encoder_of(const EncoderOptions& o, int size, int channe
     } catch (const Error& problem) { fail("--arch ", o.arch, ": ", problem.what()); }
 }
 
-/// Opens training and validation images. `list` is the list of images of a run that goes on (images.tsv): the same images
-/// again, if it is there and was made with the same options. Throws Error for what is no data set.
-inline data::Splits open_data(const DataOptions& o, std::uint64_t seed, const std::filesystem::path& list = {}) {
-    if (o.data != "embedded") {
-        require(std::filesystem::exists(o.data), "--data: ", o.data,
-                ": no such file or folder; expected a folder, a file, or 'embedded'");
-        const auto path = [](const std::string& text) {
-            return text.empty() ? std::nullopt : std::optional<std::filesystem::path>(text);
-        };
-        const data::Roots roots{.data = o.data, .val = o.val, .bank = o.bank};
-        std::ostringstream options;
-        options << "seed " << seed << ", folders " << option_names(o.folders)[static_cast<std::size_t>(o.folders)] << ", unlabeled "
-                << o.unlabeled;
-        for (const auto& [name, other] : {std::pair("val", o.val), std::pair("bank", o.bank)})
-            if (!other.empty()) options << ", " << name << ' ' << std::filesystem::weakly_canonical(other).string();
-        if (auto kept = data::load_list(list, roots, options.str())) return *std::move(kept);
-        auto splits = data::open(o.data, path(o.val),
-                                 {.seed = seed,
-                                  .folders = o.folders,
-                                  .unlabeled = o.unlabeled,
-                                  .bank = path(o.bank),
-                                  .progress = {.say = [](const std::string& line) { run::say("{}", line); }}});
-        splits.list = data::save_list(splits, roots, options.str());
-        return splits;
+/// Opens training and validation images: the embedded ones, a program's `own`, or those of a path. `list` is the list of images
+/// of a run that goes on (images.tsv): the same images again, if it is there and was made with the same options. Throws Error
+/// for what is no data set.
+inline data::Splits open_data(const DataOptions& o, std::uint64_t seed, const std::filesystem::path& list = {}, const CustomData& own = {}) {
+    const auto path = [](const std::string& text) {
+        return text.empty() ? std::nullopt : std::optional<std::filesystem::path>(text);
+    };
+    const data::OpenOptions how{.seed = seed,
+                                .folders = o.folders,
+                                .unlabeled = o.unlabeled,
+                                .bank = path(o.bank),
+                                .extra = path(o.extra),
+                                .fraction = o.fraction,
+                                .progress = {.say = [](const std::string& line) { run::say("{}", line); }}};
+    const bool is_own = own.open && o.data == own.name;
+    if (is_own || o.data == "embedded") {
+        require(o.val.empty(), "--val goes with --data PATH; ", is_own ? "the program's own" : "the embedded",
+                " images make their own validation set");
+        for (const auto& [name, given] : {std::pair("--bank", !o.bank.empty()), std::pair("--extra", !o.extra.empty()),
+                                          std::pair("--folders", o.folders != data::Folders::automatic), std::pair("--unlabeled", o.unlabeled)})
+            require(!given, name, " goes with --data PATH");
+        if (is_own) return data::complete(own.open(), how);
+        const int size = o.size == 0 ? 32 : std::max(o.size, 8);
+        const std::int64_t held_out = std::max<std::int64_t>(o.images / 4, 2);
+        return data::complete({.train = data::Embedded({.size = size, .count = o.images}),
+                               .validation = data::Embedded({.size = size, .count = held_out, .first = std::int64_t{1} << 40}),
+                               .format = "embedded",
+                               .split_rule = "images that doppel draws itself, ten kinds of objects"},
+                              how);
     }
-    require(o.val.empty(), "--val goes with --data PATH; the embedded images make their own validation set");
-    for (const auto& [name, given] : {std::pair("--bank", !o.bank.empty()), std::pair("--folders", o.folders != data::Folders::automatic),
-                                      std::pair("--unlabeled", o.unlabeled)})
-        require(!given, name, " goes with --data PATH");
-    const int size = o.size == 0 ? 32 : std::max(o.size, 8);
-    const std::int64_t held_out = std::max<std::int64_t>(o.images / 4, 2);
-    return {.train = data::Embedded({.size = size, .count = o.images}),
-            .validation = data::Embedded({.size = size, .count = held_out, .first = std::int64_t{1} << 40}),
-            .format = "embedded",
-            .split_rule = "images that doppel draws itself, ten kinds of objects"};
+    require(std::filesystem::exists(o.data) || o.data.find('{') != std::string::npos, "--data: ", o.data, ": no such file or folder; expected a folder, a file, ",
+            own.open ? "'" + own.name + "', " : "", "or 'embedded'");
+    const data::Roots roots{.data = o.data, .val = o.val, .bank = o.bank, .extra = o.extra};
+    std::ostringstream options;
+    options << "seed " << seed << ", folders " << option_names(o.folders)[static_cast<std::size_t>(o.folders)] << ", unlabeled "
+            << o.unlabeled;
+    if (o.fraction != 1) options << ", fraction " << o.fraction;
+    for (const auto& [name, other] : {std::pair("val", o.val), std::pair("bank", o.bank), std::pair("extra", o.extra)})
+        if (!other.empty()) options << ", " << name << ' ' << std::filesystem::weakly_canonical(other).string();
+    if (auto kept = data::load_list(list, roots, options.str())) return *std::move(kept);
+    auto splits = data::open(o.data, path(o.val), how);
+    splits.list = data::save_list(splits, roots, options.str());
+    return splits;
 }
 
 /// Returns the name of the data set for people: that of its folder or file, also where the path ends in a slash.

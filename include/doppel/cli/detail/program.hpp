@@ -4,6 +4,7 @@
 
 #include <doppel/cli/arguments.hpp>
 #include <doppel/cli/config_file.hpp>
+#include <doppel/cli/custom_data.hpp>
 #include <doppel/cli/data_options.hpp>
 #include <doppel/cli/exit_status.hpp>
 #include <doppel/cli/options_document.hpp>
@@ -50,13 +51,16 @@ inline std::vector<options::Row> shown(const std::vector<options::Row>& rows) {
     return kept;
 }
 
-inline int train(const std::vector<std::string>& words, const std::string& program, const methods::MethodEntry& entry) {
+inline int train(const std::vector<std::string>& words, const std::string& program, const methods::MethodEntry& entry,
+                 const CustomData& custom) {
     ProgramOptions own;
     DataOptions data_options;
+    if (custom.open) data_options.data = custom.name;
     EncoderOptions encoder_options{.arch = entry.about.arch};
     run::RunOptions run_options{.train = {.seed = 1}, .title = entry.about.title};
-    const auto own_rows = options::rows_of(own), data_rows = options::rows_of(data_options),
-               encoder_rows = options::rows_of(encoder_options), run_rows = options::rows_of(run_options);
+    const auto own_rows = options::rows_of(own), encoder_rows = options::rows_of(encoder_options), run_rows = options::rows_of(run_options);
+    auto data_rows = options::rows_of(data_options);
+    if (custom.open) data_rows.front().meaning = "'" + custom.name + "', the program's own images, " + data_rows.front().meaning;
     const auto sections = [&](const std::vector<options::Row>& method) {
         std::vector<Section> all{{"Data", data_rows}, {"Encoder", encoder_rows}, {entry.about.title, shown(method)},
                                  {"Run", run_rows}, {"Other", own_rows}};
@@ -106,7 +110,7 @@ inline int train(const std::vector<std::string>& words, const std::string& progr
             precision, "'");
     const auto list = run_options.train.resume.empty() ? std::filesystem::path()
                                                        : run::folder_of(run_options.train, entry.about.name) / "images.tsv";
-    auto splits = open_data(data_options, static_cast<std::uint64_t>(run_options.train.seed), list);
+    auto splits = open_data(data_options, static_cast<std::uint64_t>(run_options.train.seed), list, custom);
     require(splits.train.size() >= 2, "--data: ", data_options.data, " has one image, expected at least two to train on");
     data::DamagedImages damaged;
     const int size = size_for(data_options, splits.train, run_options.strict ? nullptr : &damaged);
@@ -120,6 +124,7 @@ inline int train(const std::vector<std::string>& words, const std::string& progr
     const auto encoder = encoder_of(encoder_options, size, channels);
     const auto preset = entry.preset(encoder, values, {.images = splits.train.size()});
     if (!entry.about.own_encoder) run_options.encoder = run::encoder_info(encoder);
+    if (data_options.fraction != 1) run_options.train.identity["fraction"] = row_named(data_rows, "fraction").text();
     run_options.record["command"] = words;
     run_options.record["data"] = options::to_json(data_rows);
     if (!entry.about.own_encoder) run_options.record["encoder"] = options::to_json(encoder_rows);
@@ -128,14 +133,14 @@ inline int train(const std::vector<std::string>& words, const std::string& progr
 
 }  // namespace detail
 
-DOPPEL_BODY int train(int argc, char** argv, const methods::MethodEntry& entry) {
+DOPPEL_BODY int train(int argc, char** argv, const methods::MethodEntry& entry, const CustomData& own) {
     const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
     const std::string program = argc > 0 ? std::filesystem::path(argv[0]).filename().string() : entry.about.name;
     const bool verbose = std::find(words.begin(), words.end(), "--verbose") != words.end();
-    return exit_status_of(entry.about.name, [&] { return detail::train(words, program, entry); }, verbose);
+    return exit_status_of(entry.about.name, [&] { return detail::train(words, program, entry, own); }, verbose);
 }
 
-DOPPEL_BODY int train(int argc, char** argv, const std::vector<methods::MethodEntry>& entries) {
+DOPPEL_BODY int train(int argc, char** argv, const std::vector<methods::MethodEntry>& entries, const CustomData& own) {
     const std::string program = argc > 0 ? std::filesystem::path(argv[0]).filename().string() : "train";
     std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
     const bool verbose = std::find(words.begin(), words.end(), "--verbose") != words.end();
@@ -159,7 +164,7 @@ DOPPEL_BODY int train(int argc, char** argv, const std::vector<methods::MethodEn
             std::fputs(list.c_str(), wanted ? stdout : stderr);
             return wanted ? 0 : 2;
         }
-        return detail::train(words, program + " " + name, methods::find_in(entries, name));
+        return detail::train(words, program + " " + name, methods::find_in(entries, name), own);
     };
     return exit_status_of(program, action, verbose);
 }
