@@ -7,11 +7,13 @@ standard library is enough.
 Usage: python make_corpus.py FOLDER     writes FOLDER/TARGET/NAME and FOLDER/TARGET.dict
 """
 import gzip
+import io
 import itertools
 import json
 import pathlib
 import struct
 import sys
+import tarfile
 import zlib
 
 reference = pathlib.Path(__file__).resolve().parent.parent / "reference"
@@ -248,6 +250,72 @@ seed("cifar", "nine_names", b"\1" + SEPARATOR + meta[:-6])
 seed("cifar", "no_names", b"\1" + SEPARATOR)
 seed("cifar", "latin_1_names", b"\1" + SEPARATOR + meta.replace(b"bird", b"b\xeerd"))
 dictionary("cifar", SEPARATOR, b"\n\n", b"\r\n")
+
+
+# ---- STL-10; the target fills the last image up ----
+seed("stl10", "one", bytes([7]) * 9216 + bytes(i // 96 % 256 for i in range(9216)) + bytes(9216) + SEPARATOR + bytes([10]))
+seed("stl10", "short", bytes([1, 2, 3]) + SEPARATOR + bytes([1]))
+seed("stl10", "label_zero", bytes([1]) + SEPARATOR + bytes([0]))
+seed("stl10", "label_eleven", bytes([1]) + SEPARATOR + bytes([11]))
+seed("stl10", "two_labels", bytes([1]) + SEPARATOR + bytes([1, 2]))
+seed("stl10", "no_labels", bytes([1]))
+seed("stl10", "empty", b"")
+dictionary("stl10", SEPARATOR)
+
+
+# ---- tar shards ----
+def archive(*members, layout=tarfile.GNU_FORMAT, end=True):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=layout) as tar:
+        for name, body in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(body)
+            tar.addfile(info, io.BytesIO(body))
+    data = buffer.getvalue()
+    used = max(i + 512 for i in range(0, len(data), 512) if any(data[i:i + 512]))
+    return data[:used] + (bytes(1024) if end else b"")
+
+
+picture, wide = b"P6\n2 1\n255\n" + bytes(range(6)), b"P6\n30000 30000\n255\nx"
+sample = [("1.ppm", picture), ("1.cls", b"3\n"), ("2.ppm", picture), ("2.json", b'{"label": "cat"}')]
+tar = archive(*sample)
+seed("tar", "samples", tar)
+seed("tar", "no_end", archive(*sample, end=False))
+seed("tar", "only_text", archive(("a.txt", b"x"), (".hidden", b""), ("none", b"")))
+seed("tar", "several_images", archive(("1.seg.ppm", picture), ("1.ppm", picture), ("1.b.ppm", picture), ("1.cls.txt", b"x\x01")))
+seed("tar", "claims", archive(("1.ppm", wide), ("2.png", b""), ("3.jpg", picture)))
+seed("tar", "cut_body", tar[:600])
+seed("tar", "cut_header", tar[:1300])
+seed("tar", "hole", tar[:1024] + bytes(512) + tar[1536:])
+seed("tar", "twice", tar + tar)
+seed("tar", "binary_size", tar[:124] + b"\x80" + bytes(10) + b"\x13" + tar[136:])
+seed("tar", "huge_size", tar[:124] + b"\x80" + b"\x7f" * 11 + tar[136:])
+seed("tar", "large_octal", tar[:124] + b"77777777777 " + tar[136:])
+seed("tar", "empty", b"")
+seed("tar", "zeros", bytes(2048))
+for layout, name in {tarfile.GNU_FORMAT: "gnu", tarfile.PAX_FORMAT: "pax"}.items():
+    seed("tar", f"long_{name}", archive(("d/" * 60 + "n" * 130 + ".ppm", picture), ("\u00fc" * 60 + ".cls", b"1"), layout=layout))
+pax = archive(("d/" * 60 + "1.ppm", picture), layout=tarfile.PAX_FORMAT)
+seed("tar", "pax_length", pax.replace(b"path=", b"size="))
+seed("tar", "pax_only", pax[:1024])
+seed("tar", "long_name_only", archive(("n" * 130 + ".ppm", picture))[:1024])
+dictionary("tar", b"ustar\0", b"ustar  \0", b".ppm", b".cls", b".json", b"././@LongLink", b"path=", b"size=", b'{"label":', b"P6\n1 1\n255\n")
+
+# ---- lists of files ----
+TABLES = {
+    "plain": "a.png,cat\na.png,dog\n", "one_column": "a.png\n", "named": "label,path,split\n1,a.png,train\n2,a.png,val\n3,a.png,test\n",
+    "quotes": '"a.png","x, ""y""\nz"\r\n"a.png" , b\r\n', "open_quote": 'a.png,"x\n', "behind_quote": '"a.png"x\n',
+    "semicolons": "a.png;1\na.png;-1\n", "tabs": "a.png\t1\na.png\tx\n", "text": "a.png 1\n\n  a.png\t-5\na.png\n",
+    "gone": "a.png,1\nb.png,1\n", "mostly_gone": "a.png\nb.png\nc.png\n", "three": "a.png,1,2\n", "no_path": "a.png,1\n,2\n",
+    "other_split": "path,split\na.png,fold\n", "large": "a.png,999999999999999\na.png,9999999999999999\n", "empty": "", "header": "path\n",
+    "odd_path": "a.png\n\x01\x7f\n", "long_path": "a.png\n" + "x" * 1500, "folder": "a.png\n.\n", "carriage": "a.png\r\r\n",
+}
+for name, text in TABLES.items():
+    seed("file_list", name, text.encode())
+seed("file_list", "byte_order_mark", b"\xef\xbb\xbfpath\na.png\n")
+seed("file_list", "utf_16", "a.png".encode("utf-16"))
+seed("file_list", "latin_1", b"a.png,\xee\n")
+dictionary("file_list", b"a.png", b"path", b"label", b"split", b"train", b'""', b'","', b"\r\n", b"-1")
 
 
 # ---- safetensors: the header and its data ----
