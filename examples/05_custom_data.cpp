@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lesson 5: custom data.
 //
-// Folders of images, CIFAR-10 and IDX files need no code: run::data_from(data::open("photos"), "photos"). For anything
-// else (a database, one large file, images that a program draws) write a class with four const members:
+// Folders of images, lists of files, tar shards and published binaries need no code: --data PATH. For anything else (a
+// database, one large file, images that a program draws) write a class with four const members:
 //
 //     size()      number of images
 //     image(i)    8-bit pixels; called from several loader threads at once, and the same each time
@@ -10,16 +10,16 @@
 //     classes()   names; empty without labels
 //
 // Training never looks at labels, unless the method says so (SupCon). They are for k-NN, which tells how good the
-// features are. fingerprint() is optional: if the list of images changes, a run is not resumed.
+// features are. fingerprint() is optional: if the list of images changes, a run is not resumed. shards() is too: what is
+// stored in a few large files is then read almost in sequence.
 //
-// run::run() does a whole run: config.json, baselines, training, checkpoints, k-NN, encoder.safetensors, report.html.
+// cli::train() makes a training program of it, with every option, a report and --resume:
 //
-//     ./run example 05 [EPOCHS]
+//     ./run example 05 --epochs 20 --stem strided
 //
-// Next: decode slow sources once with data::in_memory(images); give the loader more threads: .train = {.workers = 4}.
-#include <doppel/encoders/resnet.hpp>
+// Next: decode slow sources once with data::in_memory(images); give the loader more threads with --workers 4.
+#include <doppel/cli/program.hpp>
 #include <doppel/methods/simclr.hpp>
-#include <doppel/run/run.hpp>
 
 #include <cmath>
 using namespace doppel;
@@ -51,10 +51,10 @@ struct DiscsAndSquares {
 };
 
 int main(int argc, char** argv) {
-    const encoders::ResNet encoder{.depth = 18, .stem = Stem::strided, .width = 0.25};
-    auto preset = methods::simclr(encoder, methods::simclr_small);
-    preset.epochs = argc > 1 ? std::atoll(argv[1]) : 20;
-    const run::Data images{
-        .train = DiscsAndSquares{1000}, .validation = DiscsAndSquares{250, 1000}, .name = "discs and squares"};
-    return run::run(preset, images, {.train = {.seed = 1}}).status();
+    const auto method = methods::method_entry(
+        {.name = "simclr", .title = "SimCLR", .text = "", .paper = "arXiv:2002.05709", .arch = "resnet18x0.25"},
+        methods::SimclrOptions{}, methods::simclr_small,
+        [](auto encoder, const methods::SimclrOptions& options) { return methods::simclr(encoder, options); });
+    const auto open = [] { return data::Splits{.train = DiscsAndSquares{1000}, .validation = DiscsAndSquares{250, 1000}}; };
+    return cli::train(argc, argv, method, {.name = "discs", .open = open});
 }

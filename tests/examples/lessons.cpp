@@ -186,10 +186,12 @@ TEST_CASE("lesson 4, custom augmentation: in the pipeline after the jitter, and 
     CHECK(image::decode(read_bytes(run / "views.png"), "views.png").width == 4 * 32 + 3 * 4);
 }
 
-TEST_CASE("lesson 5, custom data: a whole run on images that the program draws") {
-    const Run run(lesson_05::lesson);
+TEST_CASE("lesson 5, custom data: the whole command line for images that the program draws") {
+    const Run run(lesson_05::lesson, {"--epochs", "1", "--stem", "strided", "--fraction", "0.5", "--out", "mine", "--progress", "off"});
     CHECK(run.status == 0);
-    check_whole_run(run.of("simclr"));
+    check_whole_run(run / "mine");
+    CHECK(json_of(run / "mine/config.json")["data"]["data"] == "discs");
+    CHECK(json_of(run / "mine/config.json")["resolved"]["train_images"] == 500);
     const lesson_05::DiscsAndSquares images{.count = 10, .first = 4};
     CHECK(images.image(2) == images.image(2));
     CHECK(images.image(2) != images.image(3));
