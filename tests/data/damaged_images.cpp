@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/data/damaged_images.hpp>
+#include <doppel/data/file_list.hpp>
 #include <doppel/data/image_folder.hpp>
+#include <doppel/data/tar_shards.hpp>
 #include <doppel/image/write_png.hpp>
 
 #include "support/support.hpp"
+#include "support/tar.hpp"
 
 #include <atomic>
 #include <memory>
@@ -48,6 +51,33 @@ TEST_CASE("a file that vanishes is stood in for by the next one") {
     REQUIRE(damage.list().size() == 1);
     CHECK(mentions(damage.list().front().reason, {"1.png", "No such file"}));
     CHECK_THROWS_AS(photos.image(1), UnreadableImage);
+}
+
+TEST_CASE("images of a list that are empty or vanish, and those of a shard that vanishes, are stood in for and counted") {
+    TemporaryFolder folder;
+    const std::string ppm = "P5\n1 1\n255\nx";
+    write_bytes(folder / "0.ppm", ppm);
+    write_bytes(folder / "1.ppm", "");
+    write_bytes(folder / "2.ppm", ppm);
+    write_bytes(folder / "list.txt", "0.ppm\n1.ppm\n2.ppm\n");
+    const data::Dataset listed = data::read_file_list(folder / "list.txt").train;
+    data::DamagedImages damage;
+    CHECK(data::next_valid_image(listed, 1, &damage).index == 2);
+    fs::remove(folder / "2.ppm");
+    CHECK(data::next_valid_image(listed, 1, &damage).index == 0);
+    REQUIRE(damage.list().size() == 2);
+    CHECK(mentions(damage.list()[0].reason, {"1.ppm", "no bytes"}));
+    CHECK(mentions(damage.list()[1].reason, {"cannot read", "2.ppm"}));
+
+    write_bytes(folder / "a.tar", tar_member("0.ppm", ppm) + tar_member("1.ppm", "") + tar_end());
+    write_bytes(folder / "b.tar", tar_member("2.ppm", ppm) + tar_end());
+    const data::Dataset shards = data::TarShards({folder / "a.tar", folder / "b.tar"});
+    data::DamagedImages others;
+    CHECK(data::next_valid_image(shards, 1, &others).index == 2);
+    fs::remove(folder / "a.tar");
+    CHECK(data::next_valid_image(shards, 0, &others).index == 2);
+    CHECK(others.list().size() == 2);
+    CHECK(mentions(others.list()[0].reason, {"cannot read", "a.tar"}));
 }
 
 #if DOPPEL_PNG

@@ -41,7 +41,7 @@ struct DataOptions {
         using options::field;
         return std::tuple(
             field(&O::data, "data", "'embedded', or a folder of images (class folders or flat), a list of files (.csv, .tsv, .txt), tar files (a folder of them, one, "
-                  "or 0{00..99}.tar), CIFAR or STL-10 binaries, or IDX files"),
+                  "or 0{00..99}.tar), a packed file, CIFAR or STL-10 binaries, or IDX files"),
             field(&O::val, "val", "labeled images to evaluate on; empty: the folder's own split, else a tenth is held out"),
             field(&O::bank, "bank",
                   "labeled images that k-NN compares with; empty: the training images or, if these have no labels, images of --val"),

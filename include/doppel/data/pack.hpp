@@ -219,9 +219,18 @@ inline PackReport pack_path(const std::filesystem::path& path, const std::filesy
                                            .unlabeled = options.unlabeled,
                                            .evaluation = true,
                                            .progress = options.progress});
-    const auto loaded = [&](auto& part) { return part ? detail::load(*part, options.unlabeled).data : Dataset(); };
+    std::vector<std::string> skipped, notes;
+    const auto loaded = [&](auto& part) -> Dataset {
+        if (!part) return {};
+        auto found = detail::load(*part, options.unlabeled);
+        skipped.insert(skipped.end(), found.skipped.begin(), found.skipped.end());
+        notes.insert(notes.end(), found.notes.begin(), found.notes.end());
+        return found.data;
+    };
     const Dataset train = loaded(layout.train), validation = loaded(layout.validation);
     auto report = pack(file, train, validation, options, path);
+    report.skipped.insert(report.skipped.end(), skipped.begin(), skipped.end());
+    report.notes.insert(report.notes.end(), notes.begin(), notes.end());
     for (auto& why : layout.survey.skipped) report.skipped.push_back(std::move(why));
     for (auto& line : layout.survey.notes()) report.notes.push_back(std::move(line));
     if (!layout.unused.empty()) report.notes.push_back("not packed: " + layout.unused);
