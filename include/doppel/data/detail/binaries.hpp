@@ -5,7 +5,7 @@
 #include <doppel/core/error.hpp>
 #include <doppel/data/cifar.hpp>
 #include <doppel/data/detail/idx_files.hpp>
-#include <doppel/data/detail/part.hpp>
+#include <doppel/data/detail/reading.hpp>
 #include <doppel/data/detail/split_names.hpp>
 #include <doppel/data/detail/tar_paths.hpp>
 #include <doppel/data/file_list.hpp>

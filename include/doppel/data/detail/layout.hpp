@@ -9,7 +9,7 @@
 #include <doppel/data/detail/folder.hpp>
 #include <doppel/data/detail/idx_files.hpp>
 #include <doppel/data/detail/gzip_file.hpp>
-#include <doppel/data/detail/part.hpp>
+#include <doppel/data/detail/reading.hpp>
 #include <doppel/data/detail/split_names.hpp>
 #include <doppel/data/detail/tree.hpp>
 #include <doppel/data/idx.hpp>
