@@ -85,16 +85,7 @@ public:
     }
 
     std::int64_t size() const { return static_cast<std::int64_t>(samples_.size()); }
-    Image image(std::int64_t i) const {
-        const Sample& sample = at(i);
-        const auto& path = paths_[sample.shard];
-        const auto name = path.string() + ": " + names_.substr(sample.name, sample.name_length);
-        const detail::RandomFile file(path);
-        if (sample.offset + sample.size > file.size()) throw UnreadableImage("data: " + name + ": the shard has become shorter");
-        std::vector<std::uint8_t> bytes(sample.size);
-        bytes.resize(file.read(sample.offset, bytes));
-        return image::decode(bytes, name);
-    }
+    Image image(std::int64_t i) const { return image::decode(encoded(i), name(i)); }
     std::int64_t label(std::int64_t i) const { return at(i).label; }
     const std::vector<std::string>& classes() const { return classes_; }
     /// Returns how many images each shard has; shards without images do not count.
@@ -112,6 +103,21 @@ private:
         std::uint32_t size, shard, name_length;
         std::int32_t label;
     };
+
+    /// The shard and the member of image i, for messages.
+    std::string name(std::int64_t i) const {
+        return paths_[at(i).shard].string() + ": " + names_.substr(at(i).name, at(i).name_length);
+    }
+
+    /// The bytes of image i's file.
+    std::vector<std::uint8_t> encoded(std::int64_t i) const {
+        const Sample& sample = at(i);
+        const detail::RandomFile file(paths_[sample.shard]);
+        if (sample.offset + sample.size > file.size()) throw UnreadableImage("data: " + name(i) + ": the shard has become shorter");
+        std::vector<std::uint8_t> bytes(sample.size);
+        bytes.resize(file.read(sample.offset, bytes));
+        return bytes;
+    }
 
     const Sample& at(std::int64_t i) const { return samples_.at(static_cast<std::size_t>(i)); }
 
