@@ -438,6 +438,12 @@ TEST_CASE("extra images are trained on without labels, beside labeled ones that 
     CHECK(counts(found.bank) == std::vector<int>{18, 18});
     CHECK(mentions(found.split_rule, {"training: 40 images and, without labels, 3 images of " + (folder / "photos/more").string()}));
     CHECK(found.format == "class folders and flat folder");
+    put(folder / "split/train", 4);
+    put(folder / "split/test", 2);
+    found = data::open(folder / "photos/a", {}, {.extra = folder / "split"});
+    CHECK(found.train.size() == 18 + 4);
+    REQUIRE(found.notes.size() == 1);
+    CHECK(found.notes[0] == "not used: folder test of " + (folder / "split").string());
     found = data::open(folder / "photos", folder / "photos", {.extra = folder / "more"});
     CHECK(found.train.size() == 43 + 7);
 }

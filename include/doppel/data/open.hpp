@@ -29,7 +29,7 @@ namespace doppel::data {
 struct Splits {
     Dataset train{};                     ///< training images
     Dataset validation{};                ///< validation images; labels index the classes of bank, or of train without one
-    std::string format{};                ///< "class folders", "flat folder", "list of files", "CIFAR-10 binaries", …
+    std::string format{};                ///< "class folders", "flat folder", "list of files", "tar shards", …
     std::string split_rule{};            ///< one line: where the validation images come from, and what is not used
     std::vector<std::string> skipped{};  ///< files and folders that may hold images but cannot be used, with the reason
     std::vector<std::string> notes{};    ///< what else was passed over: one line for each kind of thing
@@ -155,6 +155,7 @@ private:
         std::erase_if(survey.left_out, [&](const std::string& folder) { return std::filesystem::equivalent(folder, extra, ignored); });
         auto layout = layout_of(extra, {.folders = options_.folders, .unlabeled = true, .evaluation = true, .progress = options_.progress});
         note(layout.survey);
+        if (layout.train && layout.validation) found_.notes.push_back("not used: " + layout.validation->name + " of " + extra.string());
         std::string format;
         auto images = without_labels(loaded(layout.train ? *layout.train : *layout.validation, true, {}, &format));
         if (format != found_.format) found_.format += " and " + format;
@@ -232,9 +233,10 @@ private:
 
 }  // namespace detail
 
-/// Opens the data set at `path`, recognized by its content: a folder of CIFAR-10 binaries or IDX files, or one such
-/// file; a list of files (.csv, .tsv, .txt: see read_file_list); a folder with a subfolder per class; a flat folder of images
-/// (unlabeled). With `options.unlabeled`, any folder of images, at any depth.
+/// Opens the data set at `path`, recognized by its content: a folder of CIFAR or STL-10 binaries or IDX files, or one file of
+/// CIFAR or IDX; a packed file; tar files (a folder of them, one, or a pattern as 0{00..99}.tar: see TarShards); a list of files
+/// (.csv, .tsv, .txt: see read_file_list); a folder with a subfolder per class; a flat folder of images (unlabeled). With
+/// `options.unlabeled`, any folder of images, at any depth.
 ///
 /// Subfolders with the usual names of splits (train, training, val, valid, dev, test, seg_train beside seg_test, …, in
 /// any case) are splits, not classes. Where they can be both, because there are other images beside them,
