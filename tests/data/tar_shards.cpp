@@ -56,6 +56,12 @@ TEST_CASE("samples are the members with one key: an image and its label") {
     CHECK(text_of(found) == "1:4 2:12 3:4 4:- 6:4");
     CHECK(found.classes() == std::vector<std::string>{"4", "12"});
     CHECK(found.shards() == std::vector<std::int64_t>{5});
+    Image into;
+    const data::Dataset both = data::Joined(data::detail::without_labels(found), found);
+    const auto part = both.decode(6, [](int, int height) { return image::Rect{1, 0, 1, height}; }, into);
+    CHECK(part.width == 2);
+    CHECK(into.width == part.at.width);
+    CHECK(into.pixels[0] == 2);
     CHECK(found.skipped().empty());
     REQUIRE(found.notes().size() == 2);
     CHECK(found.notes()[0] == "in the shards, not used: 2 JSON files, 1 text file, 1 unknown file");

@@ -27,6 +27,9 @@ public:
 
     std::int64_t size() const { return border_ + second_.size(); }
     Image image(std::int64_t i) const { return i < border_ ? first_.image(i) : second_.image(i - border_); }
+    DecodedPart decode(std::int64_t i, const Needs& needs, Image& into) const {
+        return i < border_ ? first_.decode(i, needs, into) : second_.decode(i - border_, needs, into);
+    }
     std::int64_t label(std::int64_t i) const { return i < border_ ? first_.label(i) : second_.label(i - border_); }
     std::vector<std::string> classes() const { return first_.classes(); }
     std::filesystem::path path(std::int64_t i) const { return i < border_ ? first_.path(i) : second_.path(i - border_); }
@@ -53,6 +56,6 @@ private:
     std::int64_t border_;
 };
 
-static_assert(ImageSource<Joined> && ListedSource<Joined> && FileSource<Joined> && ShardedSource<Joined>);
+static_assert(ImageSource<Joined> && PartSource<Joined> && ListedSource<Joined> && FileSource<Joined> && ShardedSource<Joined>);
 
 }  // namespace doppel::data

@@ -86,6 +86,7 @@ public:
 
     std::int64_t size() const { return static_cast<std::int64_t>(samples_.size()); }
     Image image(std::int64_t i) const { return image::decode(encoded(i), name(i)); }
+    DecodedPart decode(std::int64_t i, const Needs& needs, Image& into) const { return decode_needed(encoded(i), name(i), needs, into); }
     std::int64_t label(std::int64_t i) const { return at(i).label; }
     const std::vector<std::string>& classes() const { return classes_; }
     /// Returns how many images each shard has; shards without images do not count.
@@ -152,6 +153,6 @@ private:
     std::string fingerprint_;
 };
 
-static_assert(ImageSource<TarShards> && ListedSource<TarShards> && ShardedSource<TarShards>);
+static_assert(ImageSource<TarShards> && PartSource<TarShards> && ListedSource<TarShards> && ShardedSource<TarShards>);
 
 }  // namespace doppel::data

@@ -24,6 +24,7 @@ struct Relabeled {
 
     std::int64_t size() const { return base.size(); }
     Image image(std::int64_t i) const { return base.image(i); }
+    DecodedPart decode(std::int64_t i, const Needs& needs, Image& into) const { return base.decode(i, needs, into); }
     std::int64_t label(std::int64_t i) const {
         const auto label = base.label(i);
         return label == unlabeled || to.empty() ? unlabeled : to.at(static_cast<std::size_t>(label));
