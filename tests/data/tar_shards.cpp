@@ -57,7 +57,7 @@ TEST_CASE("samples are the members with one key: an image and its label") {
     CHECK(found.classes() == std::vector<std::string>{"4", "12"});
     CHECK(found.shards() == std::vector<std::int64_t>{5});
     Image into;
-    const data::Dataset both = data::Joined(data::detail::without_labels(found), found);
+    const data::Dataset both = data::Joined(found, found);
     const auto part = both.decode(6, [](int, int height) { return image::Rect{1, 0, 1, height}; }, into);
     CHECK(part.width == 2);
     CHECK(into.width == part.at.width);
