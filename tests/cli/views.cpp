@@ -25,7 +25,7 @@ TEST_CASE("the program draws the views of every method, with what was drawn") {
         const auto done = views_of({photo, "--method", entry.about.name, "--size", "32", "--draws", "2", "--out", page});
         INFO(entry.about.name << ": " << done.err);
         REQUIRE(done.status == 0);
-        CHECK(mentions(done.err, {"draw 1, view 1; random_resized_crop: ", "draw 2, ", page}));
+        CHECK(mentions(done.err, {"draw 1, view 1; ", "random_resized_crop: ", "draw 2, ", page}));
         CHECK(mentions(read_text(page), {"<img", "random_resized_crop: "}));
     }
     const auto crops = views_of({photo, "--method", "dino", "--size", "32", "--locals", "3", "--draws", "1", "--out", page});
