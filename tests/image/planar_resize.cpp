@@ -12,8 +12,8 @@ using image::Simd;
 TEST_CASE("a resize to planes equals that of an image, mirrored and cut out too") {
     image::ResizeBuffers use;
     for (const auto filter : {image::Filter::bilinear, image::Filter::bicubic})
-        for (const int channels : {1, 3})
-            for (const auto& [w, h] : {std::pair(1, 1), std::pair(3, 90), std::pair(50, 2), std::pair(130, 67)})
+        for (const int channels : {1, 3, 5})
+            for (const auto& [w, h] : {std::pair(1, 1), std::pair(3, 90), std::pair(130, 67)})
                 for (const auto& [width, height] : {std::pair(1, 1), std::pair(31, 70), std::pair(64, 33), std::pair(98, 16)}) {
                     const Image from = noise(w, h, channels);
                     Image whole = image::resize(from, width, height, filter), mirrored = whole;

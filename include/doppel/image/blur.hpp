@@ -142,8 +142,11 @@ inline void blur_boxes(Image& image, double sigma) {
     Image other(image.width, image.height, image.channels);
     for (int pass = 0; pass < 3; ++pass, std::swap(image.pixels, other.pixels))
         for (int y = 0; y < image.height; ++y)
-            image.channels == 3 ? box_pass<3>(box, image.at(0, y), other.at(0, y), image.width, 3)
-                                : box_pass<1>(box, image.at(0, y), other.at(0, y), image.width, 1);
+            if (image.channels == 3)
+                box_pass<3>(box, image.at(0, y), other.at(0, y), image.width, 3);
+            else
+                for (int c = 0; c < image.channels; ++c)
+                    box_pass<1>(box, image.at(0, y) + c, other.at(0, y) + c, image.width, image.channels);
     constexpr int block = 16;
     for (int pass = 0; pass < 3; ++pass, std::swap(image.pixels, other.pixels)) {
         int x = 0;

@@ -12,12 +12,13 @@
 
 namespace doppel::image {
 
-/// Returns the image with 3 channels (gray in each) or 1 (luma).
-/// Throws Error for other numbers of channels.
+/// Returns the image with 3 channels (gray in each) or 1 (luma); one that has the channels already as it is.
+/// Throws Error where other numbers of channels differ.
 inline Image with_channels(Image image, int channels) {
-    require((channels == 1 || channels == 3) && (image.channels == 1 || image.channels == 3),
-            "with_channels: images have 1 or 3 channels, got ", image.channels, " to convert to ", channels);
     if (image.channels == channels) return image;
+    require((channels == 1 || channels == 3) && (image.channels == 1 || image.channels == 3),
+            "with_channels: an image has ", image.channels, " channels, expected ", channels,
+            "; only gray and RGB become each other");
     Image result(image.width, image.height, channels);
     std::uint8_t* out = result.pixels.data();
     if (channels == 1)

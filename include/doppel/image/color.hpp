@@ -99,18 +99,19 @@ inline void brightness(Image& image, double factor) {
     detail::map_bytes(image, [f = static_cast<float>(factor)](int value) { return detail::blend(0, value, f); });
 }
 
-/// Sets each pixel to mean + factor · (pixel − mean), where mean is the mean luma, rounded to an integer.
+/// Sets each pixel to mean + factor · (pixel − mean), where mean is the mean luma, rounded to an integer; of images without
+/// colors, the mean of all their channels.
 inline void contrast(Image& image, double factor) {
     if (image.pixels.empty()) return;
     std::uint64_t sum = 0;
-    const std::size_t step = static_cast<std::size_t>(image.channels), pixels = image.pixels.size() / step;
+    const std::size_t step = image.channels == 3 ? 3 : 1, values = image.pixels.size() / step;
     for (std::size_t i = 0; i < image.pixels.size(); i += step)
         sum += step == 3 ? detail::luma(&image.pixels[i]) : image.pixels[i];
-    const int mean = static_cast<int>(static_cast<double>(sum) / static_cast<double>(pixels) + 0.5);
+    const int mean = static_cast<int>(static_cast<double>(sum) / static_cast<double>(values) + 0.5);
     detail::map_bytes(image, [=, f = static_cast<float>(factor)](int value) { return detail::blend(mean, value, f); });
 }
 
-/// Sets each pixel to luma + factor · (pixel − luma); one-channel images are unchanged.
+/// Sets each pixel to luma + factor · (pixel − luma); images without colors, of other than 3 channels, are unchanged.
 inline void saturation(Image& image, double factor) {
     if (image.channels != 3) return;
     const float f = static_cast<float>(factor);
@@ -130,7 +131,7 @@ inline void saturation(Image& image, double factor) {
 }
 
 /// Rotates the hue by `turns` of the color circle, −0.5 … 0.5, in Pillow's 8-bit HSV (255 steps per turn, then modulo
-/// 256, as in torchvision; 0 rounds to these steps, too). Gray is unchanged.
+/// 256, as in torchvision; 0 rounds to these steps, too). Gray, and images of other than 3 channels, are unchanged.
 /// Throws Error for turns out of range.
 inline void hue(Image& image, double turns) {
     require(turns >= -0.5 && turns <= 0.5, "hue: turns must be in [-0.5, 0.5], got ", turns);
@@ -139,7 +140,7 @@ inline void hue(Image& image, double turns) {
     for (std::size_t i = 0; i < image.pixels.size(); i += 3) detail::turn_hue(&image.pixels[i], turn);
 }
 
-/// Sets every channel to the luma; keeps the number of channels.
+/// Sets every channel to the luma; keeps the number of channels. Images of other than 3 channels are unchanged.
 inline void grayscale(Image& image) {
     if (image.channels != 3) return;
     for (std::size_t i = 0; i < image.pixels.size(); i += 3) {

@@ -19,9 +19,8 @@ struct Rect {
 namespace detail {
 
 inline void require_pixels(const char* who, const Image& source) {
-    require(source.width > 0 && source.height > 0 && (source.channels == 1 || source.channels == 3), who,
-            ": the image must have pixels and 1 or 3 channels, got ", source.width, "x", source.height, "x",
-            source.channels);
+    require(source.width > 0 && source.height > 0 && source.channels > 0, who, ": the image must have pixels, got ",
+            source.width, "x", source.height, "x", source.channels);
 }
 
 inline void require_inside(const char* who, const Image& source, const Rect& part) {

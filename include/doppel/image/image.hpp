@@ -15,7 +15,8 @@ struct Shape {
     bool operator==(const Shape&) const = default;
 };
 
-/// 8-bit pixels [height, width, channels]; channels is 1 (gray) or 3 (RGB, as stored: no color management).
+/// 8-bit pixels [height, width, channels]; channels is 1 (gray), 3 (RGB, as stored: no color management) or the number of
+/// bands of an image of another kind.
 struct Image {
     int width = 0, height = 0, channels = 0;
     std::vector<std::uint8_t> pixels;

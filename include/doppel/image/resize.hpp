@@ -123,6 +123,22 @@ void resize_rows(const Pixels& source, int first, int rows, const Taps& taps, st
     };
     each_channel(std::make_index_sequence<C>{});
 }
+/// The same for any number of channels.
+inline void resize_rows(const Pixels& source, int first, int rows, const Taps& taps, std::uint8_t* out) {
+    for (int y = 0; y < rows; ++y) {
+        const std::uint8_t* row = source.data + (first + y) * source.stride;
+        const std::int32_t* weights = taps.weights.data();
+        for (const auto span : taps.spans) {
+            const std::uint8_t* in = row + std::ptrdiff_t{span.first} * source.channels;
+            for (int c = 0; c < source.channels; ++c) {
+                std::int32_t sum = 1 << (weight_bits - 1);
+                for (int i = 0; i < span.count; ++i) sum += in[std::ptrdiff_t{i} * source.channels + c] * weights[i];
+                *out++ = to_byte(sum);
+            }
+            weights += taps.stride;
+        }
+    }
+}
 
 /// Resizes along y into `out` [spans, row bytes]; row 0 of `rows` is row `origin` of the image that the taps refer to.
 inline void resize_columns(const Pixels& rows, int origin, const Taps& taps, std::uint8_t* out) {
@@ -158,6 +174,8 @@ inline Image resize(const Pixels& source, int width, int height, Filter filter, 
     Image between(width, rows, source.channels);
     if (source.channels == 3)
         resize_rows<3>(source, first, rows, across, between.pixels.data());
+    else if (source.channels != 1)
+        resize_rows(source, first, rows, across, between.pixels.data());
     else
         resize_rows<1>(source, first, rows, across, between.pixels.data());
     Image result(width, height, source.channels);
