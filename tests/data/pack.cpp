@@ -85,6 +85,10 @@ TEST_CASE("the same images give the same bytes") {
     data::pack_path(folder / "photos", folder / "a.dop");
     data::pack_path(folder / "elsewhere", folder / "b.dop");
     CHECK(test::same_bytes(folder / "a.dop", folder / "b.dop"));
+    data::pack_path(folder / "photos", folder / "c.dop", {.threads = 1});
+    data::pack_path(folder / "photos", folder / "d.dop", {.threads = 5});
+    CHECK(test::same_bytes(folder / "a.dop", folder / "c.dop"));
+    CHECK(test::same_bytes(folder / "a.dop", folder / "d.dop"));
 }
 
 TEST_CASE("larger images are resized as Pillow does, and stored as JPEG or as pixels") {
@@ -112,6 +116,18 @@ TEST_CASE("larger images are resized as Pillow does, and stored as JPEG or as pi
 #endif
     CHECK(mentions(message_of([&] { data::pack_path(folder / "photos", folder / "a.dop", {.largest_side = -1}); }), {"pack: largest_side", "-1"}));
     CHECK(mentions(message_of([&] { data::pack_path(folder / "photos", folder / "a.dop", {.quality = 101}); }), {"pack: quality", "101"}));
+}
+
+TEST_CASE("files of 16 bits become pixels by a window, or stay as they are") {
+    const test::TemporaryFolder folder;
+    test::write_bytes(folder / "photos/a.pgm", std::string("P5 2 1 65535\n") + '\x03' + '\xE8' + '\x0B' + '\xB8');  // 1000, 3000
+    test::write_bytes(folder / "photos/b.pgm", "P5 2 1 255\nxy");
+    data::pack_path(folder / "photos", folder / "a.dop");
+    CHECK(data::Packed(folder / "a.dop").image(0).pixels == std::vector<std::uint8_t>{4, 12});
+    data::pack_path(folder / "photos", folder / "b.dop", {.window = "1000:3000"});
+    CHECK(data::Packed(folder / "b.dop").image(0).pixels == std::vector<std::uint8_t>{0, 255});
+    CHECK(data::Packed(folder / "b.dop").image(1).pixels == std::vector<std::uint8_t>{'x', 'y'});
+    CHECK(mentions(message_of([&] { data::pack_path(folder / "photos", folder / "c.dop", {.window = "5:1"}); }), {"pack: window", "got '5:1'"}));
 }
 
 TEST_CASE("images in memory are packed as pixels") {

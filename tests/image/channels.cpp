@@ -67,3 +67,13 @@ TEST_CASE("operations on colors leave images of bands as they are; contrast goes
     image::contrast(flat, 0.5);
     CHECK(flat.pixels == std::vector<std::uint8_t>{20, 25, 30, 45});
 }
+
+TEST_CASE("images of bands are shown as RGB of the first three, of two bands as gray") {
+    const Image bands = noise(4, 3, 5), two = noise(4, 3, 2), color = noise(4, 3, 3);
+    CHECK(image::shown(color) == color);
+    const Image seen = image::shown(bands);
+    CHECK(seen.shape() == Shape{4, 3, 3});
+    CHECK(std::equal(seen.at(2, 1), seen.at(2, 1) + 3, bands.at(2, 1)));
+    CHECK(image::shown(two).shape() == Shape{4, 3, 1});
+    CHECK(*image::shown(two).at(3, 2) == *two.at(3, 2));
+}

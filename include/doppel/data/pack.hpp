@@ -9,10 +9,12 @@
 #include <doppel/data/progress.hpp>
 #include <doppel/data/split.hpp>
 #include <doppel/image/decode.hpp>
+#include <doppel/image/decode16.hpp>
 #include <doppel/image/detail/file.hpp>
 #include <doppel/image/encode.hpp>
 #include <doppel/image/formats.hpp>
 #include <doppel/image/image.hpp>
+#include <doppel/image/image16.hpp>
 #include <doppel/image/resize.hpp>
 #include <doppel/image/transcode.hpp>
 #include <doppel/io/atomic_file.hpp>
@@ -21,13 +23,16 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <ostream>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -38,6 +43,8 @@ struct PackOptions {
     int largest_side = 0;                   ///< larger images are resized to this side, Pillow's bicubic; 0: none are
     int quality = 90;                       ///< of the JPEGs that resized images become
     bool raw = false;                       ///< pixels instead of image files
+    std::string window{};                   ///< "LOW:HIGH" of 16-bit samples, as image::window_of() reads it
+    std::int64_t threads = 0;               ///< 0: one per core
     Folders folders = Folders::automatic;   ///< as in OpenOptions
     bool unlabeled = false;                 ///< as in OpenOptions
     Progress progress{};
@@ -51,6 +58,9 @@ struct PackOptions {
                   options::between(0, 65'500), "px"),
             field(&O::quality, "quality", "of the JPEGs that resized images become", options::between(1, 100)),
             field(&O::raw, "raw", "store pixels instead of image files: larger, without decoding"),
+            field(&O::window, "window",
+                  "LOW:HIGH: files of 16 bits become pixels of 8, LOW 0 and HIGH 255; empty: they are kept, and read as 0:65535"),
+            field(&O::threads, "threads", "images that are made at the same time; 0: one per core", options::between(0, 4096)),
             field(&O::folders, "folders",
                   "what the subfolders are; auto: splits if they have the names of splits (train, val, test, …), else classes"),
             field(&O::unlabeled, "unlabeled", "subfolders are no classes: every image at any depth, without labels"),
@@ -88,7 +98,8 @@ inline doppel::Shape shrunk(const doppel::Shape& all, int most) {
     return {scaled(all.width), scaled(all.height), all.channels};
 }
 
-/// Returns the bytes that a packed file has for `image`; `file` is what it was decoded from, empty for other images.
+/// Returns the bytes that a packed file has for `image`; `file` is what it was decoded from, empty for other images and for
+/// those whose pixels are not the file's.
 inline std::vector<std::uint8_t> packed_bytes(Image& image, std::vector<std::uint8_t> file, const PackOptions& o, std::string_view name) {
     const bool resized = o.largest_side > 0 && std::max(image.width, image.height) > o.largest_side;
     if (resized) {
@@ -126,16 +137,30 @@ public:
             for (const auto& name : classes) index.text(name);
             PackedWriter records;
             std::uint64_t count = 0;
-            for (std::int64_t i = 0; i < images.size() && out; ++i) {
-                if (options_.before_each) options_.before_each();
-                const auto done = report_.train + report_.validation;
-                ticker_.tick([&] { return "packed " + std::to_string(done) + " of " + std::to_string(total) + " images"; });
-                const std::string name = name_of(images, i, root, p);
-                try {
-                    add(out, images, i, name, records);
+            for (std::int64_t first = 0; first < images.size() && out; first += portion) {
+                const auto made = make(images, first, std::min(first + portion, images.size()), root, p);
+                for (const Made& one : made) {
+                    if (one.error) {
+                        try {
+                            std::rethrow_exception(one.error);
+                        } catch (const DamagedImage& problem) { report_.skipped.emplace_back(problem.what()); }
+                        continue;
+                    }
+                    if (!one.note.empty()) report_.notes.push_back(one.note);
+                    records.record({.offset = at_,
+                                    .bytes = one.bytes.size(),
+                                    .label = one.label,
+                                    .width = static_cast<std::uint32_t>(one.shape.width),
+                                    .height = static_cast<std::uint32_t>(one.shape.height),
+                                    .channels = static_cast<std::uint32_t>(one.shape.channels),
+                                    .checksum = io::detail::Crc32().update(one.bytes.data(), one.bytes.size()).value(),
+                                    .name = one.name});
+                    put(out, {reinterpret_cast<const char*>(one.bytes.data()), one.bytes.size()});
                     ++count;
                     ++(p == 0 ? report_.train : report_.validation);
-                } catch (const DamagedImage& problem) { report_.skipped.emplace_back(problem.what()); }
+                }
+                const auto done = report_.train + report_.validation;
+                ticker_.tick([&] { return "packed " + std::to_string(done) + " of " + std::to_string(total) + " images"; });
             }
             index.number(count);
             index.append(records);
@@ -153,34 +178,60 @@ public:
     }
 
 private:
-    static std::string name_of(const Dataset& images, std::int64_t i, const std::filesystem::path& root, std::size_t part) {
-        const auto path = images.path(i);
-        if (path.empty()) return (part == 0 ? "train/" : "validation/") + std::to_string(i);
-        const auto relative = root.empty() ? path : path.lexically_relative(root);
-        return (relative.empty() || *relative.begin() == ".." ? path : relative).generic_string();
+    /// Images that are made before they are written: enough for many threads, and little memory.
+    static constexpr std::int64_t portion = 64;
+
+    struct Made {
+        std::vector<std::uint8_t> bytes{};
+        Shape shape{};
+        std::int64_t label = unlabeled;
+        std::string name{}, note{};
+        std::exception_ptr error{};
+    };
+
+    /// Makes images [first, last), in threads.
+    std::vector<Made> make(const Dataset& images, std::int64_t first, std::int64_t last, const std::filesystem::path& root, std::size_t part) {
+        std::vector<Made> made(static_cast<std::size_t>(last - first));
+        for (std::int64_t i = first; i < last && options_.before_each; ++i) options_.before_each();
+        std::atomic<std::int64_t> next = first;
+        const auto work = [&] {
+            for (std::int64_t i = next++; i < last; i = next++) {
+                Made& one = made[static_cast<std::size_t>(i - first)];
+                try {
+                    make(images, i, root, part, one);
+                } catch (...) { one.error = std::current_exception(); }
+            }
+        };
+        const auto cores = options_.threads > 0 ? options_.threads : std::int64_t{std::max(std::thread::hardware_concurrency(), 1u)};
+        std::vector<std::thread> threads;
+        for (std::int64_t t = 1; t < std::min(cores, last - first); ++t) threads.emplace_back(work);
+        work();
+        for (auto& thread : threads) thread.join();
+        return made;
     }
-    void add(std::ostream& out, const Dataset& images, std::int64_t i, const std::string& name, PackedWriter& records) {
+    void make(const Dataset& images, std::int64_t i, const std::filesystem::path& root, std::size_t part, Made& one) const {
+        const auto path = images.path(i);
         std::vector<std::uint8_t> file;
         Image image;
-        if (const auto path = images.path(i); path.empty()) {
+        if (path.empty()) {
+            one.name = (part == 0 ? "train/" : "validation/") + std::to_string(i);
             image = images.image(i);
         } else {
+            const auto relative = root.empty() ? path : path.lexically_relative(root);
+            one.name = (relative.empty() || *relative.begin() == ".." ? path : relative).generic_string();
             try {
                 file = image::detail::read_file(path, "pack");
             } catch (const Error& problem) { throw UnreadableImage(problem.what()); }
             image = image::decode(file, path.string());
+            if (const auto window = image::window_of(options_.window)) {
+                Image mapped = image::decode_samples(file, path.string(), {.window = window});
+                if (mapped != image) image = std::move(mapped), file.clear();
+            }
         }
-        if (!image.note.empty()) report_.notes.push_back(image.note);
-        const auto bytes = packed_bytes(image, std::move(file), options_, name);
-        records.record({.offset = at_,
-                        .bytes = bytes.size(),
-                        .label = images.label(i),
-                        .width = static_cast<std::uint32_t>(image.width),
-                        .height = static_cast<std::uint32_t>(image.height),
-                        .channels = static_cast<std::uint32_t>(image.channels),
-                        .checksum = io::detail::Crc32().update(bytes.data(), bytes.size()).value(),
-                        .name = name});
-        put(out, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+        one.note = image.note;
+        one.label = images.label(i);
+        one.bytes = packed_bytes(image, std::move(file), options_, one.name);
+        one.shape = image.shape();
     }
     void put(std::ostream& out, std::string_view bytes) {
         out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
@@ -204,6 +255,8 @@ private:
 inline PackReport pack(const std::filesystem::path& file, const Dataset& train, const Dataset& validation = {},
                        const PackOptions& options = {}, const std::filesystem::path& root = {}) {
     require(options.largest_side >= 0, "pack: largest_side must be at least 0, got ", options.largest_side);
+    require(options.window.empty() || image::window_of(options.window), "pack: window must be LOW:HIGH, 0 <= LOW < HIGH <= 65535, got '",
+            options.window, "'");
     require(options.quality >= 1 && options.quality <= 100, "pack: quality must be 1 to 100, got ", options.quality);
     PackReport report;
     io::write_atomically(file, [&](std::ostream& out) { detail::Packing(options, report).write(out, {&train, &validation}, root); });

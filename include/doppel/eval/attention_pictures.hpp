@@ -4,6 +4,7 @@
 
 #include <doppel/core/error.hpp>
 #include <doppel/core/tensor.hpp>
+#include <doppel/image/channels.hpp>
 #include <doppel/image/image.hpp>
 
 #include <ATen/ops/upsample_bilinear2d.h>
@@ -15,7 +16,8 @@ namespace doppel::eval {
 
 /// Returns an image with an attention map [rows, columns] as a heat map over the image in gray, brightest at the map's
 /// largest value.
-inline Image attention_picture(const Image& image, const Tensor& map) {
+inline Image attention_picture(const Image& source, const Tensor& map) {
+    const Image image = image::shown(source);
     require(map.dim() == 2 && map.numel() > 0, "attention_picture: the map must be [rows, columns], got ", map.sizes());
     const Tensor relative = (map / map.max().clamp_min(1e-12)).to(at::kFloat);
     const Tensor large = at::upsample_bilinear2d(relative.unsqueeze(0).unsqueeze(0), {image.height, image.width},

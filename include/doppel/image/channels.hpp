@@ -28,4 +28,16 @@ inline Image with_channels(Image image, int channels) {
     return result;
 }
 
+/// Returns the image as people can look at it: one of bands becomes RGB of the first three, of two bands gray of the first.
+inline Image shown(Image image) {
+    if (image.channels == 1 || image.channels == 3) return image;
+    require(image.channels > 0, "shown: the image has no channels");
+    const int channels = image.channels == 2 ? 1 : 3;
+    Image result(image.width, image.height, channels);
+    std::uint8_t* out = result.pixels.data();
+    for (std::size_t i = 0; i < image.pixels.size(); i += static_cast<std::size_t>(image.channels))
+        out = std::copy_n(&image.pixels[i], channels, out);
+    return result;
+}
+
 }  // namespace doppel::image

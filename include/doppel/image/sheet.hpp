@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doppel/core/error.hpp>
+#include <doppel/image/channels.hpp>
 #include <doppel/image/image.hpp>
 
 #include <algorithm>
@@ -22,7 +23,7 @@ inline Image sheet(const std::vector<std::vector<Image>>& rows, int gap = 4) {
     std::fill(all.pixels.begin(), all.pixels.end(), std::uint8_t{255});
     for (std::size_t r = 0; r < rows.size(); ++r)
         for (std::size_t c = 0; c < rows[r].size(); ++c) {
-            const Image& part = rows[r][c];
+            const Image part = shown(rows[r][c]);
             require(part.width == w && part.height == h, "sheet: images must be ", w, " x ", h, ", got ", part.width,
                     " x ", part.height);
             for (int y = 0; y < h; ++y)

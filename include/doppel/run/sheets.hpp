@@ -126,7 +126,7 @@ inline std::optional<AttentionSheet> attention_sheet(const Context& run, const A
         Image seen = run.pipeline().render(validation.image(which[i]), random::Stream({}));
         if (const int times = 96 / seen.width; times > 1)  // small images by a whole factor, for the map's sake
             seen = image::resize(seen, seen.width * times, seen.height * times);
-        std::vector<Image> pictures{image::with_channels(seen, 3), eval::attention_picture(seen, map.mean(0))};
+        std::vector<Image> pictures{image::with_channels(image::shown(seen), 3), eval::attention_picture(seen, map.mean(0))};
         eval::ContactSheet::Row row{.source = {seen, detail::label_of(validation, which[i])}, .views = {{pictures[1], "mean"}}};
         for (std::int64_t h = 0; h < map.size(0); ++h) {
             pictures.push_back(eval::attention_picture(seen, map[h]));

@@ -4,6 +4,7 @@
 
 #include <doppel/core/error.hpp>
 #include <doppel/eval/detail/html.hpp>
+#include <doppel/image/channels.hpp>
 #include <doppel/image/encode.hpp>
 #include <doppel/image/image.hpp>
 
@@ -49,13 +50,13 @@ inline Image thumbnail(const Image& image, int most) {
 
 /// Returns a self-contained <img>. Small images are enlarged without smoothing.
 inline std::string image_tag(const Image& image, std::string_view description) {
-    const bool valid = image.width > 0 && image.height > 0 && (image.channels == 1 || image.channels == 3) &&
+    const bool valid = image.width > 0 && image.height > 0 && image.channels > 0 &&
                        image.pixels.size() == static_cast<std::size_t>(image.width) *
                                                   static_cast<std::size_t>(image.height) *
                                                   static_cast<std::size_t>(image.channels);
     require(valid, "write_report: an image of ", image.width, " x ", image.height, " x ", image.channels, " with ",
-            image.pixels.size(), " bytes, expected height * width * channels bytes, channels 1 or 3");
-    const auto small = thumbnail(image, 224);
+            image.pixels.size(), " bytes, expected height * width * channels bytes");
+    const auto small = thumbnail(image::shown(image), 224);
     return "<img" + std::string(std::max(small.width, small.height) <= 72 ? " class=\"px\"" : "") + " alt=\"" +
            escaped(description) + "\" width=\"" + std::to_string(small.width) + "\" height=\"" +
            std::to_string(small.height) + "\" src=\"data:image/png;base64," + base64(image::encode_png(small)) + "\">";
