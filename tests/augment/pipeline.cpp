@@ -2,6 +2,7 @@
 #include <doppel/augment/operations.hpp>
 #include <doppel/augment/pipeline.hpp>
 
+#include "support/planes.hpp"
 #include "support/views.hpp"
 
 #include <cmath>
@@ -42,6 +43,19 @@ TEST_CASE("two views of one image differ, by their crops alone too") {
                   pipeline.render(expected("source/busy"), address(0, i, 1)));
 }
 
+TEST_CASE("each band has a mean and a deviation of its own") {
+    const Image bands = noise(3, 3, 5);
+    const Pipeline pipeline = Pipeline({.size = 3, .normalize = {.mean = {0.5, 0.5, 0.5, 0.5, 0.5}, .std = {1, 1, 1, 1, 1}}, .channels = 5})
+                                  .with_normalize({.mean = {0.1, 0.2, 0.3, 0.4, 0.5}, .std = {1, 2, 3, 4, 5}});
+    CHECK(mentions(pipeline.describe(), {"mean=[0.1, 0.2, 0.3, 0.4, 0.5]", "std=[1, 2, 3, 4, 5]"}));
+    const auto out = look(pipeline, bands, address(0, 0, 0));
+    REQUIRE(out.size() == 45);
+    for (std::size_t c = 0; c < 5; ++c)
+        for (std::size_t i = 0; i < 9; ++i)
+            CHECK(out[9 * c + i] ==
+                  Approx((bands.pixels[5 * i + c] / 255.0 - 0.1 * static_cast<double>(c + 1)) / static_cast<double>(c + 1)).margin(1e-6));
+}
+
 TEST_CASE("a pipeline ends in planes of (x/255 - mean) / std") {
     Image pixels(2, 2, 3);
     for (std::size_t i = 0; i < 12; ++i) pixels.pixels[i] = static_cast<std::uint8_t>(20 * i);
@@ -67,6 +81,8 @@ TEST_CASE("planes have the pixels of render(), whatever the operations, size, ch
     const auto darker = [](Image& image, random::Stream& draw) { image::brightness(image, draw.uniform(0.5, 1)); };
     const auto narrower = [](Image& image, random::Stream&) { image = image::crop(image, {1, 0, image.width - 1, image.height}); };
     const ColorJitter strong{.brightness = 0.8, .contrast = 0.8, .saturation = 0.8, .hue = 0.5, .p = 0.9};
+    const Image bands = noise(24, 17, 5);
+    const Normalize five{.mean = {}, .std = {1, 1, 1, 1, 1}};
     for (const int size : {1, 5, 16, 33, 70, 97}) {
         const RandomResizedCrop crop{.size = size, .filter = size % 2 ? image::Filter::bicubic : image::Filter::bilinear};
         const std::vector<std::vector<AnyOperation>> lists{
@@ -78,22 +94,22 @@ TEST_CASE("planes have the pixels of render(), whatever the operations, size, ch
             {CenterCrop{.size = size}, strong},
             {Resize{.size = size}, CenterCrop{.size = size + 3}, narrower, crop},
         };
-        for (const char* name : {"source/busy", "source/gray"})
-            for (const int channels : {3, 1})
-                for (const auto& operations : lists) {
-                    const Pipeline pipeline({.size = size, .operations = operations, .channels = channels});
-                    for (std::uint64_t i = 0; i < 6; ++i) {
-                        const Image reference = pipeline.render(expected(name), address(0, i, 0));
-                        std::vector<std::uint8_t> wanted(pipeline.values()), got(pipeline.values());
-                        image::to_planes(reference, {wanted.data(), size, size, channels});
-                        for (const auto simd : image::all_simd) {
-                            if (!image::has_simd(simd)) continue;
-                            pipeline(expected(name), address(0, i, 0), got, simd);
-                            INFO(name << ", " << image::name_of(simd) << ", " << pipeline.describe());
-                            CHECK(got == wanted);
-                        }
+        const Image &busy = expected("source/busy"), &gray = expected("source/gray");
+        for (const auto& [source, channels] : {std::pair(&busy, 3), std::pair(&busy, 1), std::pair(&gray, 3), std::pair(&gray, 1), std::pair(&bands, 5)})
+            for (const auto& operations : lists) {
+                const Pipeline pipeline({.size = size, .operations = operations, .normalize = channels == 5 ? five : imagenet_normalize, .channels = channels});
+                for (std::uint64_t i = 0; i < 6; ++i) {
+                    const Image reference = pipeline.render(*source, address(0, i, 0));
+                    std::vector<std::uint8_t> wanted(pipeline.values()), got(pipeline.values());
+                    image::to_planes(reference, {wanted.data(), size, size, channels});
+                    for (const auto simd : image::all_simd) {
+                        if (!image::has_simd(simd)) continue;
+                        pipeline(*source, address(0, i, 0), got, simd);
+                        INFO(source->channels << " to " << channels << " channels, " << image::name_of(simd) << ", " << pipeline.describe());
+                        CHECK(got == wanted);
                     }
                 }
+            }
     }
 }
 
@@ -149,7 +165,10 @@ TEST_CASE("a pipeline says what is wrong") {
     const Image& busy = expected("source/busy");
     CHECK(mentions(message_of([&] { look(Pipeline({.size = 9}), busy, address(0, 0, 0)); }), {"Pipeline", "9x9x3", "24x17x3"}));
     CHECK(mentions(message_of([] { Pipeline({.size = 0}); }), {"Pipeline", "size", "0"}));
-    CHECK(mentions(message_of([] { Pipeline({.size = 4, .channels = 2}); }), {"Pipeline", "channels", "2"}));
+    CHECK(mentions(message_of([] { Pipeline({.size = 4, .channels = 17}); }), {"Pipeline: channels must be 1 to 16", "17"}));
+    CHECK(mentions(message_of([] { Pipeline({.size = 4, .channels = 4}); }), {"Pipeline: normalize has mean and std of 3 channels, expected 4"}));
+    const Pipeline four({.size = 24, .normalize = {.mean = {}, .std = {1, 1, 1, 1}}, .channels = 4});
+    CHECK(mentions(message_of([&] { look(four, busy, address(0, 0, 0)); }), {"an image has 3 channels, expected 4"}));
     CHECK(mentions(message_of([] { Pipeline({.normalize = {.std = {1, 0, 1}}}); }), {"Normalize", "std", "0"}));
     CHECK(mentions(message_of([&] { Pipeline().render(busy, address(0, 0, 0)); }), {"Pipeline", "default"}));
     std::vector<float> few(3);

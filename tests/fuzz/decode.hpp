@@ -4,6 +4,7 @@
 
 #include <doppel/image/crop.hpp>
 #include <doppel/image/decode.hpp>
+#include <doppel/image/decode16.hpp>
 #include <doppel/image/region.hpp>
 
 #include "fuzz.hpp"
@@ -30,6 +31,24 @@ inline std::size_t little_endian(Bytes bytes, std::size_t at, std::size_t count)
     std::size_t value = 0;
     while (count-- > 0) value = value << 8 | bytes[at + count];
     return value;
+}
+
+/// The same of an image with bands and a window.
+inline void decodes_samples(Bytes bytes) {
+    reads("decode: the input: ", [&] {
+        try {
+            const image::SampleOptions options{.window = image::SampleWindow{1000, 3000}, .bands = true};
+            const Image image = image::decode_samples(bytes, "the input", options);
+            expect(image.width > 0 && image.height > 0 && image.channels > 0 && image.channels <= 16, "an image of no size");
+            expect(image.pixels.size() == static_cast<std::size_t>(image.width) * static_cast<std::size_t>(image.height) *
+                                              static_cast<std::size_t>(image.channels),
+                   "an image whose size is not that of its pixels");
+            expect(image::decode_samples(bytes, "again", options) == image, "another image the second time");
+        } catch (const Error& problem) {
+            if (!dynamic_cast<const DamagedImage*>(&problem)) finding("an Error, but no DamagedImage", problem.what());
+            throw;
+        }
+    });
 }
 
 /// A region of the image, another one for other bytes.

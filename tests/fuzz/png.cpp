@@ -34,5 +34,6 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     decodes(bytes);
     const auto mended = with_checksums(bytes);
     if (!std::equal(mended.begin(), mended.end(), bytes.begin())) decodes(mended);
+    decodes_samples({data, size});
     return 0;
 }

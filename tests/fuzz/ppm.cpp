@@ -7,5 +7,6 @@ using namespace doppel::fuzz;
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size == 0 || data[0] != 'P') return 0;  // another format
     decodes({data, size});
+    decodes_samples({data, size});
     return 0;
 }

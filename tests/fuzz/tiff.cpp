@@ -19,5 +19,6 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
         }
     if (sides[0] * sides[1] > std::size_t{1} << 16) return 0;
     decodes(bytes);
+    decodes_samples({data, size});
     return 0;
 }

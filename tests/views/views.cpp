@@ -29,6 +29,20 @@ TEST_CASE("a view brings its source to its channels") {
     CHECK(gray.pipelines[1].render(expected("source/busy"), address(0, 0, 1)).pixels.size() == 256);
 }
 
+TEST_CASE("views of bands have mean 0.5 and deviation 0.25 until they are given their own") {
+    auto made = views::simclr({.size = 16, .channels = 4});
+    CHECK(made.eval.channels() == 4);
+    for (const auto* pipeline : {&made.eval, &made.pipelines[0], &made.pipelines[1]})
+        CHECK(mentions(pipeline->describe(), {"mean=[0.5, 0.5, 0.5, 0.5]", "std=[0.25, 0.25, 0.25, 0.25]"}));
+    made.normalize({.mean = {0.1, 0.2, 0.3, 0.4}, .std = {1, 2, 3, 4}});
+    for (const auto* pipeline : {&made.eval, &made.pipelines[0], &made.pipelines[1]})
+        CHECK(mentions(pipeline->describe(), {"mean=[0.1, 0.2, 0.3, 0.4]", "std=[1, 2, 3, 4]"}));
+    Image bands(20, 16, 4);
+    for (std::size_t i = 0; i < bands.pixels.size(); ++i) bands.pixels[i] = static_cast<std::uint8_t>(i * 7);
+    CHECK(made.pipelines[0].render(bands, address(0, 0, 0)).shape() == Shape{16, 16, 4});
+    CHECK(made.eval.render(bands, address(0, 0, 0)).shape() == Shape{16, 16, 4});
+}
+
 TEST_CASE("the evaluation pipeline is a fixed resize and center crop: to 256/224 of the size, below 64 px to the size") {
     CHECK(mentions(views::eval_pipeline({.size = 224}).describe(), {"resize(size=256", "center_crop(size=224)"}));
     CHECK(mentions(views::eval_pipeline({.size = 64}).describe(), {"resize(size=73", "center_crop(size=64)"}));

@@ -6,6 +6,7 @@
 
 namespace doppel::augment {
 
+using doppel::most_channels;
 using doppel::Normalize;
 
 inline constexpr Normalize imagenet_normalize{};

@@ -33,7 +33,8 @@ struct PipelineOptions {
     std::vector<AnyOperation> operations{};
     /// Normalization after the operations.
     Normalize normalize = imagenet_normalize;
-    /// Channels, converted before the operations: 3 (gray becomes three equal channels) or 1 (RGB becomes luma).
+    /// Channels: 3 (gray becomes three equal channels before the operations), 1 (RGB becomes luma), or the number of bands,
+    /// up to 16, that all images have. Saturation, hue and grayscale change nothing unless there are 3.
     int channels = 3;
 };
 
@@ -131,6 +132,13 @@ public:
         return edited<T>([](const AnyOperation&) { return std::vector<AnyOperation>{}; });
     }
 
+    /// Returns the pipeline with another normalization.
+    Pipeline with_normalize(const Normalize& by) const {
+        PipelineOptions changed = state().options;
+        changed.normalize = by;
+        return Pipeline(std::move(changed));
+    }
+
     /// Returns the operations and their options, for config.json:
     /// "random_resized_crop(size=32, ...) > ... > normalize(...)".
     std::string describe() const {
@@ -169,8 +177,10 @@ private:
     struct State {
         explicit State(PipelineOptions given) : options(std::move(given)), table(options.normalize) {
             detail::require_size("Pipeline", options.size);
-            require(options.channels == 1 || options.channels == 3, "Pipeline: channels must be 1 or 3, got ",
-                    options.channels);
+            require(options.channels >= 1 && options.channels <= most_channels, "Pipeline: channels must be 1 to ", most_channels,
+                    ", got ", options.channels);
+            require(options.normalize.channels() >= options.channels, "Pipeline: normalize has mean and std of ",
+                    options.normalize.channels(), " channels, expected ", options.channels);
             for (const AnyOperation& operation : options.operations)
                 stages.push_back(detail::stage_of(operation, static_cast<detail::Stage*>(nullptr)));
         }

@@ -10,26 +10,38 @@
 #include <span>
 #include <sstream>
 #include <string>
+#include <vector>
 
 namespace doppel {
+
+/// The channels that images and networks may have.
+inline constexpr int most_channels = 16;
 
 /// (x/255 − mean) / std for each channel; one-channel images use the first entry.
 struct Normalize {
     /// Mean of each channel on the scale 0 … 1.
-    std::array<double, 3> mean{0.485, 0.456, 0.406};
-    /// Standard deviation of each channel on the scale 0 … 1, > 0.
-    std::array<double, 3> std{0.229, 0.224, 0.225};
+    std::array<double, most_channels> mean{0.485, 0.456, 0.406};
+    /// Standard deviation of each channel on the scale 0 … 1, > 0; 0 behind the last channel.
+    std::array<double, most_channels> std{0.229, 0.224, 0.225};
 
     bool operator==(const Normalize&) const = default;
 
+    /// Returns how many channels it is for: up to the last deviation that is not 0.
+    int channels() const {
+        int count = most_channels;
+        while (count > 1 && std[static_cast<std::size_t>(count) - 1] == 0) --count;
+        return count;
+    }
     void check() const {
-        for (const double deviation : std)
-            require(deviation > 0, "Normalize: std must be > 0, got ", deviation);
+        for (std::size_t c = 0; c < static_cast<std::size_t>(channels()); ++c)
+            require(std[c] > 0, "Normalize: std must be > 0, got ", std[c]);
     }
     std::string describe() const {
         std::ostringstream text;
-        const auto list = [&](const char* name, const std::array<double, 3>& values) {
-            text << name << "=[" << values[0] << ", " << values[1] << ", " << values[2] << ']';
+        const auto list = [&](const char* name, const auto& values) {
+            text << name << "=[";
+            for (std::size_t c = 0; c < static_cast<std::size_t>(channels()); ++c) text << (c ? ", " : "") << values[c];
+            text << ']';
         };
         list("normalize(mean", mean);
         list(", std", std);
@@ -41,9 +53,9 @@ struct Normalize {
 /// A lookup table of the 256 normalized values of each channel.
 class NormalizeTable {
 public:
-    explicit NormalizeTable(const Normalize& by) {
+    explicit NormalizeTable(const Normalize& by) : values_(static_cast<std::size_t>(by.channels())) {
         by.check();
-        for (std::size_t c = 0; c < 3; ++c)
+        for (std::size_t c = 0; c < values_.size(); ++c)
             for (std::size_t x = 0; x < 256; ++x)
                 values_[c][x] = (static_cast<float>(x) / 255.0F - static_cast<float>(by.mean[c])) /
                                 static_cast<float>(by.std[c]);
@@ -61,7 +73,7 @@ public:
     }
 
 private:
-    std::array<std::array<float, 256>, 3> values_;
+    std::vector<std::array<float, 256>> values_;
 };
 
 }  // namespace doppel

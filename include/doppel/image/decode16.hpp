@@ -35,11 +35,6 @@ inline Image16 image16_of(const Image& bytes, int channels) {
     return image;
 }
 
-inline void require_bands(std::string_view name, int channels) {
-    if (channels > 16)
-        throw DamagedImage("decode: " + std::string(name) + ": " + std::to_string(channels) + " samples per pixel, expected 1 to 16");
-}
-
 inline void invert(Image16& image) {
     for (auto& sample : image.samples) sample = static_cast<std::uint16_t>(65535 - sample);
 }
@@ -129,7 +124,6 @@ inline Image decode_samples(std::span<const std::uint8_t> bytes, std::string_vie
     if (options.window || options.bands) {
         std::string note;
         if (const auto wide = detail::samples16(bytes, name, options.bands, note)) {
-            detail::require_bands(name, wide->channels);
             Image image(wide->width, wide->height, wide->channels);
             for (std::size_t i = 0; i < image.pixels.size(); ++i)
                 image.pixels[i] = options.window ? (*options.window)(wide->samples[i])
@@ -145,13 +139,9 @@ inline Image decode_samples(std::span<const std::uint8_t> bytes, std::string_vie
         detail::guarded(name, noted, [&](std::string&) {
             detail::TiffDecoder decoder(bytes, name);
             decoder.open();
-            if (decoder.bits() != 8 || !decoder.has_plain_samples() || decoder.has_white_zero()) return;
-            image = decoder.raw();
+            if (decoder.bits() == 8 && decoder.has_plain_samples() && !decoder.has_white_zero()) image = decoder.raw();
         });
-        if (image) {
-            detail::require_bands(name, image->channels);
-            return *std::move(image);
-        }
+        if (image) return *std::move(image);
     }
 #endif
     return decode(bytes, name);

@@ -62,7 +62,7 @@ struct Crops {
 
     static constexpr auto fields() {
         return std::tuple(field(&Crops::size, "size", "side of the (global) views", between(1, 4096), "px"),
-                          field(&Crops::channels, "channels", "3, or 1 for gray images", between(1, 3)),
+                          field(&Crops::channels, "channels", "3, 1 for gray images, or the number of bands that every image has", between(1, 16)),
                           field(&Crops::min_scale, "min-scale", "smallest share of the image's area that a (global) crop takes",
                                 above(0, 1)),
                           field(&Crops::pillow_blur, "pillow-blur", "where views are blurred, as Pillow does: by three box filters"));

@@ -19,9 +19,10 @@ namespace doppel::run {
 
 namespace detail {
 
-inline std::string three(const auto& values) {
+/// One value for each channel that the normalization has.
+inline std::string listed(const auto& values, int channels) {
     std::ostringstream out;
-    for (std::size_t i = 0; i < 3; ++i) out << (i ? "," : "") << values[i];
+    for (std::size_t i = 0; i < static_cast<std::size_t>(channels); ++i) out << (i ? "," : "") << values[i];
     return out.str();
 }
 
@@ -33,8 +34,8 @@ inline std::map<std::string, std::string> preprocessing_metadata(const augment::
     const auto normalize = pipeline.normalize();
     std::map<std::string, std::string> metadata{{"image_size", std::to_string(pipeline.size())},
                                                 {"channels", std::to_string(pipeline.channels())},
-                                                {"mean", detail::three(normalize.mean)},
-                                                {"std", detail::three(normalize.std)},
+                                                {"mean", detail::listed(normalize.mean, normalize.channels())},
+                                                {"std", detail::listed(normalize.std, normalize.channels())},
                                                 {"preprocessing", pipeline.describe()}};
     for (const auto& operation : pipeline.operations()) {
         if (const auto* resize = operation.as<augment::Resize>()) {

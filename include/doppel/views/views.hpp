@@ -7,8 +7,10 @@
 #include <doppel/core/error.hpp>
 #include <doppel/options/crops.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
+#include <cstddef>
 #include <initializer_list>
 #include <string>
 #include <utility>
@@ -58,6 +60,13 @@ struct Views {
         return edit<T>([](const augment::Pipeline& p) { return p.template remove<T>(); });
     }
 
+    /// Normalizes every view, and the evaluation view, by `by`.
+    Views& normalize(const Normalize& by) {
+        for (augment::Pipeline& pipeline : pipelines) pipeline = pipeline.with_normalize(by);
+        eval = eval.with_normalize(by);
+        return *this;
+    }
+
 private:
     template <class Operation>
     static augment::AnyOperation any_operation(Operation operation) {
@@ -103,6 +112,15 @@ struct PipelineSpec {
     int channels = 3;
 };
 
+/// Returns the mean and deviation of so many channels: the given ones if they are enough, else 0.5 and 0.25 for each. The
+/// papers have those of RGB; images of bands have their own (Views::normalize).
+inline Normalize normalize_for(int channels, const Normalize& given) {
+    if (given.channels() >= channels) return given;
+    Normalize by{.mean = {}, .std = {}};
+    for (std::size_t c = 0; c < static_cast<std::size_t>(std::min(channels, augment::most_channels)); ++c) by.mean[c] = 0.5, by.std[c] = 0.25;
+    return by;
+}
+
 /// The pipeline that a specification describes.
 inline augment::Pipeline pipeline(const PipelineSpec& spec) {
     std::vector<augment::AnyOperation> operations;
@@ -121,8 +139,10 @@ inline augment::Pipeline pipeline(const PipelineSpec& spec) {
         case Stage::blur: add(spec.blur); break;
         case Stage::solarize: add(spec.solarize); break;
     }
-    return augment::Pipeline({.size = spec.size, .operations = std::move(operations), .normalize = spec.normalize,
-                          .channels = spec.channels});
+    return augment::Pipeline({.size = spec.size,
+                              .operations = std::move(operations),
+                              .normalize = normalize_for(spec.channels, spec.normalize),
+                              .channels = spec.channels});
 }
 
 /// The evaluation pipeline: short side to size · 256/224 (below 64 px: to size), center crop.
@@ -131,7 +151,7 @@ inline augment::Pipeline eval_pipeline(const PipelineSpec& spec) {
     return augment::Pipeline({.size = spec.size,
                           .operations = {augment::Resize{.size = shorter, .filter = spec.filter},
                                          augment::CenterCrop{.size = spec.size}},
-                          .normalize = spec.normalize,
+                          .normalize = normalize_for(spec.channels, spec.normalize),
                           .channels = spec.channels});
 }
 

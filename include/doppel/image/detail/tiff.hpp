@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <cstring>
 #include <span>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -21,6 +22,9 @@
 #include <tiffio.h>
 
 namespace doppel::image::detail {
+
+/// The samples per pixel that are read as bands.
+inline constexpr int most_bands = 16;
 
 class TiffDecoder {
 public:
@@ -68,6 +72,7 @@ public:
 
     /// Reads all samples of each pixel; those of 16 bits become two bytes, in the machine's order.
     Image raw() {
+        require(samples_ <= most_bands, "decode: ", name_, ": TIFF with ", samples_, " samples per pixel, expected 1 to ", most_bands);
         const std::int64_t pixel = std::int64_t{samples_} * bits_ / 8;
         require(std::int64_t{width_} * height_ <= 6 * most_pixels / pixel, "decode: ", name_, ": ", width_, " x ", height_, " x ",
                 samples_, " samples of ", bits_, " bits, expected at most ", 6 * most_pixels, " bytes");
@@ -114,7 +119,7 @@ public:
         const auto samples = samples_, turned = turned_;
         const auto width = width_, height = height_;
         require(samples >= 1 && samples <= 5, "decode: ", name_, ": TIFF with ", samples,
-                " samples per pixel, expected 1 to 5; --channels ", samples, " reads all of them");
+                " samples per pixel, expected 1 to 5", samples <= most_bands ? "; --channels " + std::to_string(samples) + " reads all of them" : "");
 
         // libtiff is to leave colors as stored: not multiplied by alpha, not turned.
         std::uint16_t extras = 0, *kinds = nullptr;
