@@ -10,6 +10,7 @@
 #include "support/torch_support.hpp"
 #include "support/capture.hpp"
 #include "support/images.hpp"
+#include "support/tiffs.hpp"
 
 using namespace doppel;
 using namespace doppel::test;
@@ -116,7 +117,11 @@ TEST_CASE("wrong options end with one line that says what was expected, status 2
     refused({"--unlabelled"}, {"--unlabelled", "did you mean --unlabeled?"});
     refused({"--folders", "splits"}, {"--folders", "--data"});
     refused({"--folders", "years"}, {"--folders", "auto, classes, splits", "'years'"});
-    refused({"--channels", "2"}, {"--channels", "1 or 3", "2"});
+    refused({"--channels", "17"}, {"--channels", "16", "17"});
+    refused({"--window", "9:3"}, {"--window must be LOW:HIGH", "'9:3'"});
+    refused({"--window", "3:9"}, {"--window: embedded has no image files of its own"});
+    refused({"--mean", "0.5,0.5"}, {"--mean must be 3 numbers, one for each channel", "'0.5,0.5'"});
+    refused({"--mean", "0,0,0", "--std", "1,0,1"}, {"--std must be 3 numbers above 0", "'1,0,1'"});
     refused({"--unknown-option"}, {"--unknown-option"});
     refused({"--epochs"}, {"--epochs"});
     if (!at::hasCUDA() || at::detail::getCUDAHooks().deviceCount() == 0) refused({"--device", "cuda"}, {"cuda", "no CUDA device"});
@@ -419,6 +424,43 @@ struct Stripes {
 };
 
 }  // namespace
+
+#if DOPPEL_TIFF
+TEST_CASE("images of bands are trained on with their own means, and files of 16 bits by a window") {
+    const TemporaryFolder folder;
+    for (const auto* kind : {"water", "forest"})
+        for (int i = 0; i < 24; ++i) {
+            const TiffLayout layout{.width = 20, .height = 18, .samples = 6, .bits = 16};
+            std::vector<std::uint16_t> values(20 * 18 * 6);
+            for (std::size_t v = 0; v < values.size(); ++v)
+                values[v] = static_cast<std::uint16_t>(1000 + (v * static_cast<std::size_t>(i + (kind[0] == 'w' ? 7 : 3))) % 2000);
+            const auto file = tiff_of(values, layout);
+            write_bytes(folder / "tiles" / kind / (std::to_string(i) + ".tif"), {reinterpret_cast<const char*>(file.data()), file.size()});
+        }
+    const auto out = folder / "run";
+    const std::vector<std::string> bands{"--data", (folder / "tiles").string(), "--channels", "6", "--window", "1000:3000",
+                                         "--mean", "0.5,0.5,0.5,0.5,0.5,0.5", "--std", "0.3,0.3,0.3,0.3,0.3,0.2"};
+    const auto ended = simclr(quick(out, bands));
+    INFO(ended.err);
+    REQUIRE(ended.status == 0);
+    CHECK(mentions(ended.err, {"6 channels: saturation, hue and grayscale change nothing\n"}));
+    CHECK(std::filesystem::exists(out / "report.html"));
+    const auto encoder = io::load_safetensors(out / "encoder.safetensors");
+    CHECK(encoder.tensors.at("conv1.weight").size(1) == 6);
+    CHECK(encoder.metadata.at("channels") == "6");
+    CHECK(encoder.metadata.at("std") == "0.3,0.3,0.3,0.3,0.3,0.2");
+    auto other = quick(out, bands);  // another window is another data set
+    for (auto& word : other)
+        if (word == "1000:3000") word = "0:3000";
+    other.insert(other.end(), {"--resume", "auto", "--epochs", "3"});
+    const auto refused = simclr(other);
+    CHECK(refused.status == 2);
+    CHECK(mentions(refused.err, {"images"}));
+    const auto few = simclr(quick(folder / "few", {"--data", (folder / "tiles").string(), "--channels", "5"}));
+    CHECK(few.status == 2);
+    CHECK(mentions(few.err, {"an image has 6 channels, expected 5"}));
+}
+#endif
 
 TEST_CASE("a program's own images go by their name, with every option, and a resumed run knows whether they are the same") {
     TemporaryFolder folder;

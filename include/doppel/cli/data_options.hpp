@@ -2,18 +2,23 @@
 // Command-line options for images and encoder.
 #pragma once
 
+#include <doppel/augment/normalize.hpp>
 #include <doppel/cli/custom_data.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/data/damaged_images.hpp>
 #include <doppel/data/embedded.hpp>
 #include <doppel/data/image_list.hpp>
 #include <doppel/data/open.hpp>
+#include <doppel/data/sampled.hpp>
 #include <doppel/encoders/by_name.hpp>
+#include <doppel/image/decode16.hpp>
+#include <doppel/image/image16.hpp>
 #include <doppel/options/rows.hpp>
 #include <doppel/run/messages.hpp>
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -21,6 +26,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <tuple>
 #include <utility>
 
@@ -32,6 +38,7 @@ struct DataOptions {
     data::Folders folders = data::Folders::automatic;
     bool unlabeled = false;
     double fraction = 1;
+    std::string window{}, mean{}, std{};
     std::int64_t images = 4000;
     int size = 0;
     std::int64_t threads = 0;
@@ -50,6 +57,10 @@ struct DataOptions {
                   "what the subfolders are; auto: splits if they have the names of splits (train, val, test, …), else classes"),
             field(&O::unlabeled, "unlabeled", "subfolders are no classes: train on every image at any depth, without labels"),
             field(&O::fraction, "fraction", "part of the training images, of each class the same", options::above(0, 1)),
+            field(&O::window, "window",
+                  "LOW:HIGH: samples of files of 16 bits that become black and white; empty: 0:65535. Files of 8 bits stay as they are"),
+            field(&O::mean, "mean", "mean of each channel on the scale 0 to 1, as in 0.5,0.4,0.4; empty: the method's (0.5 for bands)"),
+            field(&O::std, "std", "standard deviation of each channel on the scale 0 to 1; empty: the method's (0.25 for bands)"),
             field(&O::images, "images", "embedded training images; a quarter as many are made for evaluation",
                   options::between(8, 1e9)),
             field(&O::size, "size", "side of the views; 0: 32 for images of up to 48 px, else 128", options::between(0, 4096), "px"),
@@ -130,6 +141,43 @@ inline data::Splits open_data(const DataOptions& o, std::uint64_t seed, const st
     auto splits = data::open(o.data, path(o.val), how);
     splits.list = data::save_list(splits, roots, options.str());
     return splits;
+}
+
+/// Makes image files be read by --window, and with all of their bands where --channels is not 1 or 3.
+/// Throws Error for another text, and for --window where the images are no files of their own.
+inline void read_samples(data::Splits& splits, const DataOptions& o, int channels) {
+    image::SampleOptions how{.bands = channels != 1 && channels != 3};
+    if (!o.window.empty()) {
+        how.window = image::window_of(o.window);
+        require(how.window.has_value(), "--window must be LOW:HIGH with 0 <= LOW < HIGH <= 65535, got '", o.window, "'");
+        require(!splits.train.path(0).empty(), "--window: ", o.data,
+                " has no image files of its own; of files that are packed, ./run pack maps the samples by its --window");
+    }
+    if (!how.bands && !how.window) return;
+    for (data::Dataset* part : {&splits.train, &splits.validation, &splits.bank})
+        if (!part->empty() && !part->path(0).empty()) *part = data::Sampled{*part, how};
+}
+
+/// Returns --mean and --std for so many channels; nothing if they are not given. Throws Error for other texts.
+inline std::optional<augment::Normalize> normalize_of(const DataOptions& o, int channels) {
+    if (o.mean.empty() && o.std.empty()) return std::nullopt;
+    augment::Normalize by{.mean = {}, .std = {}};
+    const auto read = [&](const char* name, const std::string& text, auto& values, double least) {
+        std::istringstream in(text);
+        int count = 0;
+        bool valid = true;
+        for (std::string number; std::getline(in, number, ','); ++count) {
+            double value = 0;
+            const auto [end, problem] = std::from_chars(number.data(), number.data() + number.size(), value);
+            valid = valid && problem == std::errc{} && end == number.data() + number.size() && value > least && value < 1e6;
+            if (count < channels) values[static_cast<std::size_t>(count)] = value;
+        }
+        require(valid && count == channels, name, " must be ", channels, channels == 1 ? " number" : " numbers", least == 0 ? " above 0" : "",
+                ", one for each channel, with commas between them; got '", text, "'");
+    };
+    read("--mean", o.mean, by.mean, -1e6);
+    read("--std", o.std, by.std, 0);
+    return by;
 }
 
 /// Returns the name of the data set for people: that of its folder or file, also where the path ends in a slash.

@@ -110,19 +110,27 @@ inline int train(const std::vector<std::string>& words, const std::string& progr
             precision, "'");
     const auto list = run_options.train.resume.empty() ? std::filesystem::path()
                                                        : run::folder_of(run_options.train, entry.about.name) / "images.tsv";
+    auto trial = entry.values(methods::Scale::small, transformer);  // the channels do not depend on the scale
+    config.apply("options", trial.rows);
+    set_given(arguments, shown(trial.rows));
+    const int channels = *std::get<int*>(row_named(trial.rows, "channels").value);
+    const auto normalize = normalize_of(data_options, channels);
+    if (channels != 1 && channels != 3)
+        run::say("{} channels: saturation, hue and grayscale change nothing{}", channels,
+                 normalize ? "" : "; --mean and --std are those of your images, 0.5 and 0.25 without them");
     auto splits = open_data(data_options, static_cast<std::uint64_t>(run_options.train.seed), list, custom);
     require(splits.train.size() >= 2, "--data: ", data_options.data, " has one image, expected at least two to train on");
+    read_samples(splits, data_options, channels);
     data::DamagedImages damaged;
     const int size = size_for(data_options, splits.train, run_options.strict ? nullptr : &damaged);
     auto values = entry.values(methods::scale_of(size), transformer);
     config.apply("options", values.rows);
     set_given(arguments, shown(values.rows));
     require(detail::row_named(values.rows, "size").set(std::to_string(size)), "--size must be from 1 to 4096, got ", size);
-    const int channels = *std::get<int*>(row_named(values.rows, "channels").value);
-    require(channels == 1 || channels == 3, "--channels must be 1 or 3, got ", channels);
     if (data_options.threads > 0) at::set_num_threads(static_cast<int>(data_options.threads));
     const auto encoder = encoder_of(encoder_options, size, channels);
-    const auto preset = entry.preset(encoder, values, {.images = splits.train.size()});
+    auto preset = entry.preset(encoder, values, {.images = splits.train.size()});
+    if (normalize) preset.views.normalize(*normalize);
     if (!entry.about.own_encoder) run_options.encoder = run::encoder_info(encoder);
     if (data_options.fraction != 1) run_options.train.identity["fraction"] = row_named(data_rows, "fraction").text();
     run_options.record["command"] = words;
