@@ -10,6 +10,7 @@
 #include <doppel/encoders/by_name.hpp>
 #include <doppel/eval/report.hpp>
 #include <doppel/image/decode.hpp>
+#include <doppel/image/decode16.hpp>
 #include <doppel/methods/entry.hpp>
 #include <doppel/methods/preset.hpp>
 #include <doppel/options/rows.hpp>
@@ -93,8 +94,9 @@ inline int show_views(std::vector<std::string> words, const std::string& program
     set_given(arguments, own);
     require(!path.empty(), "expected an image before the options (--help lists them)");
     row_named(values.rows, "size").set(std::to_string(o.size));
-    const Image photo = image::read(path);
-    const auto encoder = encoder_of({.arch = entry.about.arch}, o.size, *std::get<int*>(row_named(values.rows, "channels").value));
+    const int channels = *std::get<int*>(row_named(values.rows, "channels").value);
+    const Image photo = image::decode_samples(image::read_bytes(path), path.string(), {.bands = channels != 1 && channels != 3});
+    const auto encoder = encoder_of({.arch = entry.about.arch}, o.size, channels);
     const auto preset = entry.preset(encoder, values, {.images = 50'000});
     eval::write_report(o.out, views_page(photo, path.filename().string(), preset.views, o));
     run::say("{}", o.out);
