@@ -94,10 +94,10 @@ inline float bounded_factor(double factor) { return static_cast<float>(std::min(
     });
 }
 
-/// Adds up the luma of RGB, or the bytes of all planes.
+/// Adds up the luma of RGB, or the bytes of one plane.
 [[gnu::always_inline]] inline void sum_kernel(Planes image, std::uint64_t* sum) {
     std::uint64_t total = 0;
-    const std::size_t n = image.size();
+    const std::size_t n = image.area();
     const auto add = [&](const std::uint8_t* r, const std::uint8_t* g, const std::uint8_t* b) __attribute__((always_inline)) {
         std::uint32_t part = 0;
         for (std::size_t i = 0; i < color_lanes; ++i) part += static_cast<std::uint32_t>(luma_of(r[i], g[i], b[i]));
@@ -185,7 +185,7 @@ inline void contrast(const Planes& image, double factor, Simd level) {
     if (image.size() == 0) return;
     std::uint64_t sum = 0;
     detail::run_on<detail::sum_kernel>(level, image, &sum);
-    const int mean = static_cast<int>(static_cast<double>(sum) / static_cast<double>(image.channels == 3 ? image.area() : image.size()) + 0.5);
+    const int mean = static_cast<int>(static_cast<double>(sum) / static_cast<double>(image.area()) + 0.5);
     detail::run_on<detail::blend_kernel>(level, image.data, image.size(), mean, detail::bounded_factor(factor));
 }
 /// image::saturation() of planes.
