@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doppel/image/color.hpp>
+#include <doppel/image/detail/vectors.hpp>
 #include <doppel/image/planes.hpp>
 #include <doppel/image/simd.hpp>
 
@@ -68,6 +69,23 @@ inline float bounded_factor(double factor) { return static_cast<float>(std::min(
     });
 }
 
+/// The same; by a table where the processor looks up 64 bytes at a time.
+template <int N>
+[[gnu::always_inline]] inline void blend_by(std::uint8_t* bytes, std::size_t n, int degenerate, float factor) {
+    if constexpr (N < 64 || !by_name) {
+        blend_kernel(bytes, n, degenerate, factor);
+    } else {
+        std::uint8_t table[256];
+        for (int value = 0; value < 256; ++value) table[value] = blend(degenerate, value, factor);
+        each_block(bytes, n, [&](std::uint8_t* __restrict block) __attribute__((always_inline)) { look_up<N>(table, block); });
+    }
+}
+
+/// blend() of all bytes with one degenerate value.
+inline void blend_all(const Planes& image, int degenerate, double factor, Simd level) {
+    run_on<blend_by<16>, blend_by<32>, blend_by<64>>(level, image.data, image.size(), degenerate, bounded_factor(factor));
+}
+
 [[gnu::always_inline]] inline void solarize_kernel(std::uint8_t* bytes, std::size_t n, int threshold) {
     each_block(bytes, n, [=](std::uint8_t* __restrict block) __attribute__((always_inline)) {
         for (std::size_t i = 0; i < color_lanes; ++i)
@@ -115,6 +133,7 @@ inline float bounded_factor(double factor) { return static_cast<float>(std::min(
 /// depends on the hue alone, not on the color that has it.
 struct HueShortfall {
     std::int32_t at[256];
+    std::uint32_t bits[8];
     constexpr std::int32_t operator[](std::int32_t hue) const { return at[hue]; }
 };
 inline constexpr HueShortfall hue_shortfall = [] {
@@ -125,6 +144,7 @@ inline constexpr HueShortfall hue_shortfall = [] {
         const int g = sector == 1 || sector == 2 ? 85 : sector == 3 ? down : sector == 0 ? up : 0;
         const int b = sector == 3 || sector == 4 ? 85 : sector == 5 ? down : sector == 2 ? up : 0;
         shortfall.at[hue] = hue - integer_hue(r, g, b, 85, 85);
+        if (shortfall[hue] != 0) shortfall.bits[hue / 32] |= 1U << hue % 32;
     }
     return shortfall;
 }();
@@ -174,11 +194,83 @@ inline constexpr HueShortfall hue_shortfall = [] {
     });
 }
 
+/// The same for the integers of N bytes of each channel.
+template <int N>
+[[gnu::always_inline]] inline void turn_hues(typename Wide<N>::Ints& r, typename Wide<N>::Ints& g, typename Wide<N>::Ints& b,
+                                             std::int32_t turn) {
+    using Ints = typename Wide<N>::Ints;
+    using Floats = typename Wide<N>::Floats;
+    const Ints none = {}, one = none + 1, full = none + 255;
+    const Ints high = r > g ? r : g, low = r < g ? r : g, value = high > b ? high : b, chroma = value - (low < b ? low : b);
+    const Ints red_or_not = r - g + 4 * chroma, green_or_not = g == value ? b - r + 2 * chroma : red_or_not;
+    Ints sector = r == value ? g - b : green_or_not;
+    sector += (sector >> 31) & (6 * chroma);
+    const Ints divisor = 6 * (chroma > one ? chroma : one), dividend = 255 * sector, filled = value > one ? value : one;
+    Ints hue, saturation, left, unused, short_by;
+    divide<N>(dividend, divisor, hue, left);
+    divide<N>(255 * chroma, filled, saturation, unused);
+    bit_of<N>(hue_shortfall.bits, hue, short_by);
+    hue -= left == none ? short_by : none;
+    const Ints steps = ((hue + turn) & 255) * 6, depth = value * saturation;
+    const auto fade = [&](std::int32_t own, Ints& out) __attribute__((always_inline)) {
+        const Ints away = steps - own, apart = away < none ? -away : away, other = 1530 - apart;
+        const Ints distance = (apart < other ? apart : other) - 255, above = distance < none ? none : distance;
+        out = above > full ? full : above;
+    };
+    Ints red, green, blue;
+    fade(0, red);
+    fade(510, green);
+    fade(1020, blue);
+    const Ints most = value - (((depth + 127) * 257 + 257) >> 16);
+    const Ints exact = depth * (red + green + blue - 255) + 32512;  // to be divided by 255²
+    Ints quotient = __builtin_convertvector(__builtin_convertvector(exact, Floats) * (0.999999F / 65025), Ints);  // or 1 less
+    quotient -= exact - quotient * 65025 >= none + 65025;
+    const Ints middle = value - quotient;
+    const auto faded = [&](const Ints& by, Ints& out) __attribute__((always_inline)) {
+        const Ints some = by == full ? most : middle;
+        out = by == none ? value : some;
+    };
+    faded(red, r);
+    faded(green, g);
+    faded(blue, b);
+}
+
+template <int N>
+[[gnu::always_inline]] inline void wide_hue_kernel(Planes image, std::int32_t turn) {
+    static_assert(N <= color_lanes);
+    each_color_block(image, [=](std::uint8_t* __restrict reds, std::uint8_t* __restrict greens,
+                                std::uint8_t* __restrict blues) __attribute__((always_inline)) {
+        for (std::size_t at = 0; at < color_lanes; at += N) {
+            typename Wide<N>::Bytes bytes[3];
+            typename Wide<N>::Ints r[4], g[4], b[4];
+            load(bytes[0], reds + at);
+            load(bytes[1], greens + at);
+            load(bytes[2], blues + at);
+            widen<N>(bytes[0], r);
+            widen<N>(bytes[1], g);
+            widen<N>(bytes[2], b);
+#pragma GCC unroll 4
+            for (int k = 0; k < 4; ++k) turn_hues<N>(r[k], g[k], b[k], turn);
+            const auto join = [](const typename Wide<N>::Ints (&ints)[4], std::uint8_t* out) __attribute__((always_inline)) {
+                typename Wide<N>::Words words[2];
+                typename Wide<N>::Bytes joined;
+                narrow<N>(ints[0], ints[1], words[0]);
+                narrow<N>(ints[2], ints[3], words[1]);
+                narrow<N>(words[0], words[1], joined);
+                store(joined, out);
+            };
+            join(r, reds + at);
+            join(g, greens + at);
+            join(b, blues + at);
+        }
+    });
+}
+
 }  // namespace detail
 
 /// image::brightness() of planes.
 inline void brightness(const Planes& image, double factor, Simd level) {
-    detail::run_on<detail::blend_kernel>(level, image.data, image.size(), 0, detail::bounded_factor(factor));
+    detail::blend_all(image, 0, factor, level);
 }
 /// image::contrast() of planes.
 inline void contrast(const Planes& image, double factor, Simd level) {
@@ -186,7 +278,7 @@ inline void contrast(const Planes& image, double factor, Simd level) {
     std::uint64_t sum = 0;
     detail::run_on<detail::sum_kernel>(level, image, &sum);
     const int mean = static_cast<int>(static_cast<double>(sum) / static_cast<double>(image.area()) + 0.5);
-    detail::run_on<detail::blend_kernel>(level, image.data, image.size(), mean, detail::bounded_factor(factor));
+    detail::blend_all(image, mean, factor, level);
 }
 /// image::saturation() of planes.
 inline void saturation(const Planes& image, double factor, Simd level) {
@@ -195,7 +287,10 @@ inline void saturation(const Planes& image, double factor, Simd level) {
 /// image::hue() of planes.
 inline void hue(const Planes& image, double turns, Simd level) {
     require(turns >= -0.5 && turns <= 0.5, "hue: turns must be in [-0.5, 0.5], got ", turns);
-    if (image.channels == 3) detail::run_on<detail::hue_kernel>(level, image, static_cast<std::int32_t>(turns * 255));
+    if (image.channels != 3) return;
+    const auto turn = static_cast<std::int32_t>(turns * 255);
+    if (level == Simd::baseline || !detail::by_name) return detail::run_on<detail::hue_kernel>(level, image, turn);
+    detail::run_on<detail::hue_kernel, detail::wide_hue_kernel<32>, detail::wide_hue_kernel<64>>(level, image, turn);
 }
 /// image::grayscale() of planes.
 inline void grayscale(const Planes& image, Simd level) {

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 namespace doppel::image {
@@ -24,13 +25,42 @@ struct WeightPair {
 };
 inline constexpr int low_bits = 11;
 
-/// The taps of an axis as pairs; a span of an odd number of inputs ends with a weight of 0.
-struct PairedTaps {
+/// Weights of four neighboring inputs as signed bytes, for add_fours(): w = high · 2^16 + middle · 2^8 + low.
+struct WeightFour {
+    std::uint32_t high = 0, middle = 0, low = 0;
+
+    void set(int place, std::int32_t weight) {
+        const auto digit = [&] {
+            const auto low_byte = static_cast<std::int8_t>(weight & 0xFF);
+            weight = (weight - low_byte) >> 8;
+            return static_cast<std::uint32_t>(static_cast<std::uint8_t>(low_byte)) << 8 * place;
+        };
+        low |= digit();
+        middle |= digit();
+        high |= digit();
+    }
+};
+
+/// The taps of an axis in groups of two or four; the last group of a span is filled up with weights of 0.
+struct GroupedTaps {
     Taps taps;
     std::vector<WeightPair> pairs;  // [positions, pair_stride]
-    int pair_stride = 0;
+    std::vector<WeightFour> fours;  // [positions, four_stride]
+    int pair_stride = 0, four_stride = 0;
 
-    void set() {
+    void set_fours() {
+        four_stride = (taps.stride + 3) / 4;
+        fours.assign(taps.spans.size() * static_cast<std::size_t>(four_stride), {});
+        WeightFour* out = fours.data();
+        const std::int32_t* weights = taps.weights.data();
+        for (const auto span : taps.spans) {
+            for (int i = 0; i < span.count; ++i) out[i / 4].set(i % 4, weights[i]);
+            out += four_stride;
+            weights += taps.stride;
+        }
+    }
+
+    void set_pairs() {
         pair_stride = (taps.stride + 1) / 2;
         pairs.resize(taps.spans.size() * static_cast<std::size_t>(pair_stride));
         WeightPair* out = pairs.data();
@@ -54,7 +84,7 @@ struct PairedTaps {
 
 /// Memory of a planar resize, reused from image to image.
 struct ResizeBuffers {
-    detail::PairedTaps across, down;
+    detail::GroupedTaps across, down;
     std::vector<std::uint8_t> columns;  // some rows of the source, transposed [bytes of a row, rows]
     std::vector<std::uint8_t> resized;  // the same rows, resized along x [width rounded up, channels, rows]
     std::vector<std::uint8_t> between;  // all rows, resized along x [channels, rows, width rounded up]
@@ -62,7 +92,50 @@ struct ResizeBuffers {
 
 namespace detail {
 
-/// out[lane] = Σ_i weight[i] · in[i · step + lane] for N lanes, as bytes. Reads one more input if their number is odd.
+/// out[lane] = Σ_i weight[i] · in[i · step + lane] for N lanes, as bytes. Reads whole groups of inputs.
+template <int N>
+[[gnu::always_inline]] inline void weigh(const std::uint8_t* in, std::ptrdiff_t step, const WeightFour* fours, int count,
+                                         std::uint8_t* out) {
+    using V = Wide<N>;
+    typename V::Ints high[4] = {}, middle[4] = {}, low[4];
+    for (auto& sum : low) sum = typename V::Ints{} + (1 << (weight_bits - 1));
+    for (int i = 0; i < count; i += 4, ++fours, in += 4 * step) {
+        typename V::Bytes rows[4], pairs[4];
+        typename V::Words mixed[4];
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; ++k) load(rows[k], in + k * step);
+        interleave<false>(rows[0], rows[1], pairs[0]);
+        interleave<true>(rows[0], rows[1], pairs[1]);
+        interleave<false>(rows[2], rows[3], pairs[2]);
+        interleave<true>(rows[2], rows[3], pairs[3]);
+#pragma GCC unroll 2
+        for (int k = 0; k < 2; ++k) {
+            const auto first = reinterpret_cast<typename V::Words>(pairs[k]), second = reinterpret_cast<typename V::Words>(pairs[k + 2]);
+            interleave<false>(first, second, mixed[2 * k]);
+            interleave<true>(first, second, mixed[2 * k + 1]);
+        }
+        const typename V::Ints h = typename V::Ints{} + static_cast<std::int32_t>(fours->high),
+                               m = typename V::Ints{} + static_cast<std::int32_t>(fours->middle),
+                               l = typename V::Ints{} + static_cast<std::int32_t>(fours->low);
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; ++k) {
+            const auto bytes = reinterpret_cast<typename V::Bytes>(mixed[k]);
+            add_fours<N>(bytes, h, high[k]);
+            add_fours<N>(bytes, m, middle[k]);
+            add_fours<N>(bytes, l, low[k]);
+        }
+    }
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) high[k] = ((high[k] << 16) + (middle[k] << 8) + low[k]) >> weight_bits;
+    typename V::Words words[2];
+    typename V::Bytes bytes;
+    narrow<N>(high[0], high[1], words[0]);
+    narrow<N>(high[2], high[3], words[1]);
+    narrow<N>(words[0], words[1], bytes);
+    store(bytes, out);
+}
+
+/// The same with pairs of weights.
 template <int N>
 [[gnu::always_inline]] inline void weigh(const std::uint8_t* in, std::ptrdiff_t step, const WeightPair* pairs, int count,
                                          std::uint8_t* out) {
@@ -100,27 +173,34 @@ template <int N>
     store(bytes, out);
 }
 
+/// The groups of weights that kernels of up to `Widest` bytes take, and their number for each position.
+template <int Widest>
+[[gnu::always_inline]] inline auto groups_of(const GroupedTaps& taps) {
+    if constexpr (Widest == 64 && by_name)
+        return std::pair(taps.fours.data(), taps.four_stride);
+    else
+        return std::pair(taps.pairs.data(), taps.pair_stride);
+}
+
 /// Columns of N rows → resized columns, for each channel.
-template <int N>
-[[gnu::always_inline]] inline void resize_columns(const PairedTaps& by, int channels, const std::uint8_t* in, std::uint8_t* out) {
+template <int N, int Widest>
+[[gnu::always_inline]] inline void resize_columns(const GroupedTaps* by, int channels, const std::uint8_t* in, std::uint8_t* out) {
     const std::ptrdiff_t step = std::ptrdiff_t{channels} * N;
-    const WeightPair* pairs = by.pairs.data();
-    for (const auto span : by.taps.spans) {
+    auto [groups, stride] = groups_of<Widest>(*by);
+    for (const auto span : by->taps.spans) {
         const std::uint8_t* from = in + span.first * step;
-        for (int c = 0; c < channels; ++c, from += N, out += N) weigh<N>(from, step, pairs, span.count, out);
-        pairs += by.pair_stride;
+        for (int c = 0; c < channels; ++c, from += N, out += N) weigh<N>(from, step, groups, span.count, out);
+        groups += stride;
     }
 }
 
-/// Rows [y, y + N) of the source, at most `rows` of them there → `between`, resized along x.
+/// Rows [y, y + N) of the source, at most `rows` of them there → columns.
 template <int N>
-[[gnu::always_inline]] inline void resize_block(const Pixels& source, int first, int y, int rows, ResizeBuffers& use) {
-    const int channels = source.channels, bytes = source.width * channels;
-    const int width = static_cast<int>(use.across.taps.spans.size()), stride = rounded_up(width, widest);
-    std::uint8_t *const columns = use.columns.data(), *const resized = use.resized.data();
+[[gnu::always_inline]] inline void take_rows(const Pixels* source, int first, int y, int rows, std::uint8_t* columns) {
+    const int bytes = source->width * source->channels;
     for (int part = 0; part < N; part += tile) {
         const std::uint8_t* in[tile];
-        for (int i = 0; i < tile; ++i) in[i] = source.data + (first + std::min(y + part + i, rows - 1)) * source.stride;
+        for (int i = 0; i < tile; ++i) in[i] = source->data + (first + std::min(y + part + i, rows - 1)) * source->stride;
         if (bytes < tile)
             for (int x = 0; x < bytes; ++x)
                 for (int i = 0; i < tile; ++i) columns[x * N + part + i] = in[i][x];
@@ -130,29 +210,35 @@ template <int N>
                 transpose_tile(in, from, columns + std::ptrdiff_t{from} * N + part, N);
             }
     }
-    resize_columns<N>(use.across, channels, columns, resized);
+}
+
+/// Resized columns → rows [y, y + N) of `between`.
+template <int N>
+[[gnu::always_inline]] inline void give_rows(int channels, int y, int rows, int width, ResizeBuffers* use) {
+    const int stride = rounded_up(width, widest);
     for (int c = 0; c < channels; ++c)
         for (int part = 0; part < N && y + part < rows; part += tile) {
-            std::uint8_t* const plane = use.between.data() + (std::ptrdiff_t{c} * rounded_up(rows, widest) + y + part) * stride;
+            std::uint8_t* const plane = use->between.data() + (std::ptrdiff_t{c} * rounded_up(rows, widest) + y + part) * stride;
             for (int x = 0; x < width; x += tile) {
                 const std::uint8_t* turned[tile];
-                for (int i = 0; i < tile; ++i) turned[i] = resized + (std::ptrdiff_t{x + i} * channels + c) * N + part;
+                for (int i = 0; i < tile; ++i)
+                    turned[i] = use->resized.data() + (std::ptrdiff_t{x + i} * channels + c) * N + part;
                 transpose_tile(turned, 0, plane + x, stride);
             }
         }
 }
 
-template <int Widest>
-[[gnu::always_inline]] inline void resize_across(const Pixels* source, int first, int rows, ResizeBuffers* use) {
-    for (int y = 0; y < rows;) {
-        if (Widest == 64 && rows - y > 32) {
-            resize_block<Widest>(*source, first, y, rows, *use);
-            y += 64;
-        } else {
-            constexpr int narrower = Widest < 32 ? Widest : 32;
-            resize_block<narrower>(*source, first, y, rows, *use);
-            y += narrower;
-        }
+/// All rows → `between`, resized along x. Transposing gains nothing from more than 32 bytes: what a block of 32 rows takes
+/// stays in the first cache.
+inline void resize_across(const Pixels& source, int first, int rows, ResizeBuffers& use, Simd level) {
+    const int width = static_cast<int>(use.across.taps.spans.size()), block = level == Simd::baseline ? 16 : 32;
+    const Simd narrow = std::min(level, Simd::avx2);
+    for (int y = 0; y < rows; y += block) {
+        run_on<take_rows<16>, take_rows<32>, take_rows<32>>(narrow, &source, first, y, rows, use.columns.data());
+        run_on<resize_columns<16, 16>, resize_columns<32, 32>, resize_columns<32, 64>>(
+            level, static_cast<const GroupedTaps*>(&use.across), source.channels,
+            static_cast<const std::uint8_t*>(use.columns.data()), use.resized.data());
+        run_on<give_rows<16>, give_rows<32>, give_rows<32>>(narrow, source.channels, y, rows, width, &use);
     }
 }
 
@@ -163,17 +249,17 @@ template <int Widest>
     const std::ptrdiff_t stride = rounded_up(to.width, widest);
     for (int c = 0; c < to.channels; ++c) {
         const std::uint8_t* const plane = use->between.data() + std::ptrdiff_t{c} * rounded_up(rows, widest) * stride;
-        const WeightPair* pairs = use->down.pairs.data();
-        for (int y = 0; y < to.height; ++y, pairs += use->down.pair_stride) {
+        auto [groups, group_stride] = groups_of<Widest>(use->down);
+        for (int y = 0; y < to.height; ++y, groups += group_stride) {
             const auto span = use->down.taps.spans[static_cast<std::size_t>(y)];
             const std::uint8_t* in = plane + (span.first - origin) * stride;
             std::uint8_t* out = to.row(c, y);
             int x = 0;
-            for (; x + Widest <= to.width; x += Widest) weigh<Widest>(in + x, stride, pairs, span.count, out + x);
-            for (; x + narrower <= to.width; x += narrower) weigh<narrower>(in + x, stride, pairs, span.count, out + x);
+            for (; x + Widest <= to.width; x += Widest) weigh<Widest>(in + x, stride, groups, span.count, out + x);
+            for (; x + narrower <= to.width; x += narrower) weigh<narrower>(in + x, stride, groups, span.count, out + x);
             if (x < to.width) {
                 std::uint8_t rest[widest];
-                weigh<narrower>(in + x, stride, pairs, span.count, rest);
+                weigh<narrower>(in + x, stride, groups, span.count, rest);
                 std::memcpy(out + x, rest, static_cast<std::size_t>(to.width - x));
             }
         }
@@ -210,17 +296,16 @@ inline void resize_to_planes(const Image& image, const Rect& part, Filter filter
             std::swap_ranges(across.weights.begin() + a * step, across.weights.begin() + (a + 1) * step,
                              across.weights.begin() + b * step);
     }
-    use.across.set();
-    use.down.set();
+    for (auto* taps : {&use.across, &use.down}) level == Simd::avx512 && detail::by_name ? taps->set_fours() : taps->set_pairs();
     const int first = down.spans.front().first, rows = down.spans.back().first + down.spans.back().count - first;
     const auto room = [](std::vector<std::uint8_t>& bytes, std::int64_t n) {
         if (bytes.size() < static_cast<std::size_t>(n)) bytes.resize(static_cast<std::size_t>(n));
     };
     const std::int64_t channels = to.channels, stride = detail::rounded_up(to.width, detail::widest);
-    room(use.columns, (source.width + 1) * channels * detail::widest);
+    room(use.columns, (source.width + 3) * channels * detail::widest);
     room(use.resized, stride * channels * detail::widest);
-    room(use.between, channels * detail::rounded_up(rows, detail::widest) * stride + stride);
-    detail::run_on<detail::resize_across<16>, detail::resize_across<32>, detail::resize_across<64>>(level, &source, first, rows, &use);
+    room(use.between, channels * detail::rounded_up(rows, detail::widest) * stride + 3 * stride);
+    detail::resize_across(source, first, rows, use, level);
     detail::run_on<detail::resize_down<16>, detail::resize_down<32>, detail::resize_down<64>>(level, static_cast<const ResizeBuffers*>(&use), first, rows, to);
 }
 

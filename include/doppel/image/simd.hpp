@@ -8,7 +8,7 @@
 namespace doppel::image {
 
 /// The instructions that a kernel is compiled for. `baseline` is what the compiler was told to use: SSE2 on x86-64, NEON
-/// on 64-bit ARM. All give the same bits.
+/// on 64-bit ARM. `avx512` is that of Ice Lake, Zen 4 and later, with VBMI and VNNI. All give the same bits.
 enum class Simd { baseline, avx2, avx512 };
 
 inline constexpr std::array<Simd, 3> all_simd{Simd::baseline, Simd::avx2, Simd::avx512};
@@ -21,7 +21,8 @@ inline bool has_simd(Simd level) {
 #if defined(__x86_64__)
     if (level == Simd::avx512)
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+               __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vnni");
     if (level == Simd::avx2) return __builtin_cpu_supports("avx2");
 #endif
     return level == Simd::baseline;
@@ -42,9 +43,9 @@ __attribute__((target("avx2"))) void run_avx2(Arguments... arguments) {
 }
 template <auto kernel, class... Arguments>
 #if defined(__clang__)
-__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq"), min_vector_width(512)))
+__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni"), min_vector_width(512)))
 #else
-__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,prefer-vector-width=512")))
+__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni,prefer-vector-width=512")))
 #endif
 void run_avx512(Arguments... arguments) {
     kernel(arguments...);

@@ -14,6 +14,8 @@ template <int N>
 struct Wide {
     using Bytes __attribute__((vector_size(N))) = std::uint8_t;
     using Words __attribute__((vector_size(N))) = std::int16_t;
+    using Floats __attribute__((vector_size(N))) = float;
+    using Naturals __attribute__((vector_size(N))) = std::uint32_t;
     using Ints __attribute__((vector_size(N))) = std::int32_t;
 };
 
@@ -81,6 +83,92 @@ template <int N>
         asm("vpmaddwd %2, %1, %0" : "=v"(out) : "v"(a), "vm"(b));
     else
         asm("pmaddwd %2, %0" : "=x"(out) : "0"(a), "x"(b));
+#endif
+}
+
+/// sums[i] += Σ_j a[4i + j] · weights[4i + j] over j < 4, a unsigned, weights signed. Only with VNNI: kernels of 64 bytes.
+template <int N>
+[[gnu::always_inline]] inline void add_fours([[maybe_unused]] const typename Wide<N>::Bytes& a,
+                                             [[maybe_unused]] const typename Wide<N>::Ints& weights,
+                                             [[maybe_unused]] typename Wide<N>::Ints& sums) {
+#if defined(__x86_64__) && !defined(__clang__)
+    asm("vpdpbusd %2, %1, %0" : "+v"(sums) : "v"(a), "v"(weights));
+#endif
+}
+
+/// out[i] = table[in[i]] of 256 bytes. Only with VBMI: 64 bytes.
+template <int N>
+[[gnu::always_inline]] inline void look_up([[maybe_unused]] const std::uint8_t* table, [[maybe_unused]] std::uint8_t* bytes) {
+#if defined(__x86_64__) && !defined(__clang__)
+    using Lanes = typename Wide<N>::Bytes;
+    Lanes part[4], lower, upper, index;
+    for (int k = 0; k < 4; ++k) load(part[k], table + 64 * k);
+    load(index, bytes);
+    lower = upper = index;
+    asm("vpermi2b %2, %1, %0" : "+v"(lower) : "v"(part[0]), "v"(part[1]));  // by the lower seven bits
+    asm("vpermi2b %2, %1, %0" : "+v"(upper) : "v"(part[2]), "v"(part[3]));
+    const Lanes chosen = index > 127 ? upper : lower;
+    store(chosen, bytes);
+#endif
+}
+
+/// Widens bytes to integers, in the order that narrow() joins them.
+template <int N>
+[[gnu::always_inline]] inline void widen(const typename Wide<N>::Bytes& from, typename Wide<N>::Ints (&out)[4]) {
+    using V = Wide<N>;
+    const typename V::Bytes zero = {};
+    typename V::Bytes half[2];
+    interleave<false>(from, zero, half[0]);
+    interleave<true>(from, zero, half[1]);
+#pragma GCC unroll 2
+    for (int k = 0; k < 2; ++k) {
+        typename V::Words lower, upper;
+        interleave<false>(reinterpret_cast<typename V::Words>(half[k]), reinterpret_cast<typename V::Words>(zero), lower);
+        interleave<true>(reinterpret_cast<typename V::Words>(half[k]), reinterpret_cast<typename V::Words>(zero), upper);
+        out[2 * k] = reinterpret_cast<typename V::Ints>(lower);
+        out[2 * k + 1] = reinterpret_cast<typename V::Ints>(upper);
+    }
+}
+
+/// out[i] ≈ 1 / x[i], to about 2^-11. Only with AVX2.
+template <int N>
+[[gnu::always_inline]] inline void reciprocal(const typename Wide<N>::Floats& x, typename Wide<N>::Floats& out) {
+#if defined(__x86_64__) && !defined(__clang__)
+    if constexpr (N == 64)
+        asm("vrcp14ps %1, %0" : "=v"(out) : "v"(x));
+    else
+        asm("vrcpps %1, %0" : "=x"(out) : "x"(x));
+#else
+    out = 1 / x;
+#endif
+}
+
+/// out[i] = ⌊n[i] / d[i]⌋ for 0 ≤ n ≤ 255 d, 1 ≤ d < 2^11, and `left` what the division leaves. Only with AVX2.
+template <int N>
+[[gnu::always_inline]] inline void divide(const typename Wide<N>::Ints& n, const typename Wide<N>::Ints& d, typename Wide<N>::Ints& out,
+                                          typename Wide<N>::Ints& left) {
+    using Ints = typename Wide<N>::Ints;
+    using Floats = typename Wide<N>::Floats;
+    Floats inverse;
+    reciprocal<N>(__builtin_convertvector(d, Floats), inverse);
+    const Ints about = __builtin_convertvector(__builtin_convertvector(n, Floats) * inverse, Ints);  // or 1 more or less
+    const Ints rest = n - about * d, less = rest < Ints{} ? Ints{} - 1 : Ints{}, more = rest >= d ? Ints{} + 1 : Ints{};
+    out = about + less + more;
+    left = rest + ((less & d) - (d & -more));
+}
+
+/// Returns whether bit index[i] of 256 is set. Only with AVX2.
+template <int N>
+[[gnu::always_inline]] inline void bit_of([[maybe_unused]] const std::uint32_t (&bits)[8],
+                                          [[maybe_unused]] const typename Wide<N>::Ints& index, typename Wide<N>::Ints& out) {
+#if defined(__x86_64__) && !defined(__clang__)
+    using V = Wide<N>;
+    typename V::Naturals table, word;
+    for (int i = 0; i < N / 4; i += 8) std::memcpy(reinterpret_cast<char*>(&table) + 4 * i, bits, sizeof bits);
+    asm("vpermd %2, %1, %0" : "=v"(word) : "v"(index >> 5), "v"(table));
+    out = reinterpret_cast<typename V::Ints>(word >> reinterpret_cast<typename V::Naturals>(index & 31)) & 1;
+#else
+    out = {};
 #endif
 }
 
