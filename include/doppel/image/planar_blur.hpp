@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doppel/image/blur.hpp>
+#include <doppel/image/detail/aligned.hpp>
 #include <doppel/image/detail/transpose.hpp>
 #include <doppel/image/detail/vectors.hpp>
 #include <doppel/image/planes.hpp>
@@ -21,9 +22,9 @@ struct BlurBuffers {
     std::vector<std::int16_t> weights;        // [taps]
     std::vector<std::uint32_t> pairs;         // two neighboring weights each [(taps + 1) / 2]
     std::vector<std::uint8_t> row;            // a row with reflected ends
-    std::vector<std::int16_t> between;        // a plane after the pass along x [height, width rounded up], 8.7 bits
+    detail::AlignedVector<std::int16_t> between;        // a plane after the pass along x [height, width rounded up], 8.7 bits
     std::vector<const std::int16_t*> rows;    // the rows of `between` under the weights
-    std::vector<std::uint8_t> even, odd;      // a plane between the passes of a box blur
+    detail::AlignedVector<std::uint8_t> even, odd;      // a plane between the passes of a box blur
 };
 
 namespace detail {
@@ -31,7 +32,7 @@ namespace detail {
 inline constexpr int blur_lanes = 32;
 
 /// out[lane] = (Σ_t weight[t] · in[lane + t]) / 2^7 for N lanes, rounded, as words in the order of narrow().
-template <int N>
+template <int N, int Widest>
 [[gnu::always_inline]] inline void blur_bytes(const std::uint8_t* in, const std::uint32_t* pairs, int taps, std::int16_t* out) {
     using V = Wide<N>;
     typename V::Ints sums[4] = {};
@@ -48,11 +49,8 @@ template <int N>
         interleave<true>(mixed[1], zero, wide[3]);
         const auto weights = reinterpret_cast<typename V::Words>(typename V::Ints{} + static_cast<std::int32_t>(*pairs));
 #pragma GCC unroll 4
-        for (int k = 0; k < 4; ++k) {
-            typename V::Ints product;
-            multiply_pairs<N>(reinterpret_cast<typename V::Words>(wide[k]), weights, product);
-            sums[k] += product;
-        }
+        for (int k = 0; k < 4; ++k)
+            add_pairs<N, Widest>(reinterpret_cast<typename V::Words>(wide[k]), weights, sums[k]);
     }
     constexpr int shift = gaussian_bits - 7;
 #pragma GCC unroll 2
@@ -64,7 +62,7 @@ template <int N>
 }
 
 /// out[lane] = (Σ_t weight[t] · rows[t][x + lane]) / 2^21 for N lanes, rounded, as bytes.
-template <int N>
+template <int N, int Widest>
 [[gnu::always_inline]] inline void blur_words(const std::int16_t* const* rows, int x, const std::uint32_t* pairs, int taps,
                                               std::uint8_t* out) {
     using V = Wide<N>;
@@ -79,11 +77,8 @@ template <int N>
             interleave<false>(a, b, mixed[0]);
             interleave<true>(a, b, mixed[1]);
 #pragma GCC unroll 2
-            for (int k = 0; k < 2; ++k) {
-                typename V::Ints product;
-                multiply_pairs<N>(mixed[k], weights, product);
-                sums[2 * half + k] += product;
-            }
+            for (int k = 0; k < 2; ++k)
+                add_pairs<N, Widest>(mixed[k], weights, sums[2 * half + k]);
         }
     }
     constexpr int shift = gaussian_bits + 7;
@@ -115,8 +110,8 @@ template <int Widest>
             }
             std::int16_t* const out = use->between.data() + std::ptrdiff_t{y} * stride;
             int x = 0;
-            for (; x + Widest <= width; x += Widest) blur_bytes<Widest>(row + x, pairs, taps, out + x);
-            for (; x < width; x += narrower) blur_bytes<narrower>(row + x, pairs, taps, out + x);
+            for (; x + Widest <= width; x += Widest) blur_bytes<Widest, Widest>(row + x, pairs, taps, out + x);
+            for (; x < width; x += narrower) blur_bytes<narrower, Widest>(row + x, pairs, taps, out + x);
         }
         for (int y = 0; y < height; ++y) {
             for (int t = 0; t < taps; ++t)
@@ -124,10 +119,10 @@ template <int Widest>
             rows[taps] = rows[taps - 1];  // with the weight 0
             std::uint8_t* const out = image.row(c, y);
             int x = 0;
-            for (; x + Widest <= width; x += Widest) blur_words<Widest>(rows, x, pairs, taps, out + x);
+            for (; x + Widest <= width; x += Widest) blur_words<Widest, Widest>(rows, x, pairs, taps, out + x);
             for (; x < width; x += narrower) {
                 std::uint8_t done[widest];
-                blur_words<narrower>(rows, x, pairs, taps, done);
+                blur_words<narrower, Widest>(rows, x, pairs, taps, done);
                 std::memcpy(out + x, done, static_cast<std::size_t>(width - x < narrower ? width - x : narrower));
             }
         }

@@ -2,6 +2,7 @@
 // Resizes interleaved pixels to planes: the same bits as image::resize, several times faster.
 #pragma once
 
+#include <doppel/image/detail/aligned.hpp>
 #include <doppel/image/detail/transpose.hpp>
 #include <doppel/image/detail/vectors.hpp>
 #include <doppel/image/planes.hpp>
@@ -85,9 +86,9 @@ struct GroupedTaps {
 /// Memory of a planar resize, reused from image to image.
 struct ResizeBuffers {
     detail::GroupedTaps across, down;
-    std::vector<std::uint8_t> columns;  // some rows of the source, transposed [bytes of a row, rows]
-    std::vector<std::uint8_t> resized;  // the same rows, resized along x [width rounded up, channels, rows]
-    std::vector<std::uint8_t> between;  // all rows, resized along x [channels, rows, width rounded up]
+    detail::AlignedVector<std::uint8_t> columns;  // some rows of the source, transposed [bytes of a row, rows]
+    detail::AlignedVector<std::uint8_t> resized;  // the same rows, resized along x [width rounded up, channels, rows]
+    detail::AlignedVector<std::uint8_t> between;  // all rows, resized along x [channels, rows, width rounded up]
 };
 
 namespace detail {
@@ -298,7 +299,7 @@ inline void resize_to_planes(const Image& image, const Rect& part, Filter filter
     }
     for (auto* taps : {&use.across, &use.down}) level == Simd::avx512 && detail::by_name ? taps->set_fours() : taps->set_pairs();
     const int first = down.spans.front().first, rows = down.spans.back().first + down.spans.back().count - first;
-    const auto room = [](std::vector<std::uint8_t>& bytes, std::int64_t n) {
+    const auto room = [](auto& bytes, std::int64_t n) {
         if (bytes.size() < static_cast<std::size_t>(n)) bytes.resize(static_cast<std::size_t>(n));
     };
     const std::int64_t channels = to.channels, stride = detail::rounded_up(to.width, detail::widest);

@@ -86,6 +86,21 @@ template <int N>
 #endif
 }
 
+/// sums[i] += a[2i] · b[2i] + a[2i + 1] · b[2i + 1]; with VNNI, which kernels of up to 64 bytes have, in one instruction.
+template <int N, int Widest>
+[[gnu::always_inline]] inline void add_pairs(const typename Wide<N>::Words& a, const typename Wide<N>::Words& b,
+                                             typename Wide<N>::Ints& sums) {
+    if constexpr (Widest < 64 || !by_name) {
+        typename Wide<N>::Ints product;
+        multiply_pairs<N>(a, b, product);
+        sums += product;
+    }
+#if defined(__x86_64__) && !defined(__clang__)
+    else
+        asm("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(a), "v"(b));
+#endif
+}
+
 /// sums[i] += Σ_j a[4i + j] · weights[4i + j] over j < 4, a unsigned, weights signed. Only with VNNI: kernels of 64 bytes.
 template <int N>
 [[gnu::always_inline]] inline void add_fours([[maybe_unused]] const typename Wide<N>::Bytes& a,
