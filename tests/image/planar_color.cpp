@@ -24,7 +24,7 @@ TEST_CASE("color adjustments of planes equal those of images for colors of all k
     };
     for (const double turns : {-0.5, -0.07, 0.0, 0.26})
         both(colors, [=](Image& i) { image::hue(i, turns); }, [=](const Planes& p, Simd s) { image::hue(p, turns, s); });
-    for (const Image& from : {noise(67, 3, 3), noise(130, 1, 1), noise(2, 2, 3)}) {
+    for (const Image& from : {noise(67, 3, 3), noise(130, 1, 1), noise(2, 2, 3), noise(9, 4, 5)}) {
         for (const double factor : {0.0, 0.37, 1.0, 1.8, 1e9}) {
             both(from, [=](Image& i) { image::brightness(i, factor); }, [=](const Planes& p, Simd s) { image::brightness(p, factor, s); });
             both(from, [=](Image& i) { image::contrast(i, factor); }, [=](const Planes& p, Simd s) { image::contrast(p, factor, s); });

@@ -36,21 +36,16 @@ template <int N, int Widest>
 [[gnu::always_inline]] inline void blur_bytes(const std::uint8_t* in, const std::uint32_t* pairs, int taps, std::int16_t* out) {
     using V = Wide<N>;
     typename V::Ints sums[4] = {};
-    const typename V::Bytes zero = {};
     for (int t = 0; t < taps; t += 2, ++pairs) {
-        typename V::Bytes a, b, mixed[2], wide[4];
+        typename V::Bytes a, b;
+        typename V::Words wide[4];
         load(a, in + t);
         load(b, in + t + 1);
-        interleave<false>(a, b, mixed[0]);
-        interleave<true>(a, b, mixed[1]);
-        interleave<false>(mixed[0], zero, wide[0]);
-        interleave<true>(mixed[0], zero, wide[1]);
-        interleave<false>(mixed[1], zero, wide[2]);
-        interleave<true>(mixed[1], zero, wide[3]);
+        widen_pairs<N>(a, b, wide);
         const auto weights = reinterpret_cast<typename V::Words>(typename V::Ints{} + static_cast<std::int32_t>(*pairs));
 #pragma GCC unroll 4
         for (int k = 0; k < 4; ++k)
-            add_pairs<N, Widest>(reinterpret_cast<typename V::Words>(wide[k]), weights, sums[k]);
+            add_pairs<N, Widest>(wide[k], weights, sums[k]);
     }
     constexpr int shift = gaussian_bits - 7;
 #pragma GCC unroll 2

@@ -112,10 +112,10 @@ inline void blend_all(const Planes& image, int degenerate, double factor, Simd l
     });
 }
 
-/// Adds up the luma of RGB, or the bytes of one plane.
+/// Adds up the luma of RGB, or all bytes of other images.
 [[gnu::always_inline]] inline void sum_kernel(Planes image, std::uint64_t* sum) {
     std::uint64_t total = 0;
-    const std::size_t n = image.area();
+    const std::size_t n = image.size();
     const auto add = [&](const std::uint8_t* r, const std::uint8_t* g, const std::uint8_t* b) __attribute__((always_inline)) {
         std::uint32_t part = 0;
         for (std::size_t i = 0; i < color_lanes; ++i) part += static_cast<std::uint32_t>(luma_of(r[i], g[i], b[i]));
@@ -251,17 +251,9 @@ template <int N>
             widen<N>(bytes[2], b);
 #pragma GCC unroll 4
             for (int k = 0; k < 4; ++k) turn_hues<N>(r[k], g[k], b[k], turn);
-            const auto join = [](const typename Wide<N>::Ints (&ints)[4], std::uint8_t* out) __attribute__((always_inline)) {
-                typename Wide<N>::Words words[2];
-                typename Wide<N>::Bytes joined;
-                narrow<N>(ints[0], ints[1], words[0]);
-                narrow<N>(ints[2], ints[3], words[1]);
-                narrow<N>(words[0], words[1], joined);
-                store(joined, out);
-            };
-            join(r, reds + at);
-            join(g, greens + at);
-            join(b, blues + at);
+            store_bytes<N>(r, reds + at);
+            store_bytes<N>(g, greens + at);
+            store_bytes<N>(b, blues + at);
         }
     });
 }
@@ -277,7 +269,8 @@ inline void contrast(const Planes& image, double factor, Simd level) {
     if (image.size() == 0) return;
     std::uint64_t sum = 0;
     detail::run_on<detail::sum_kernel>(level, image, &sum);
-    const int mean = static_cast<int>(static_cast<double>(sum) / static_cast<double>(image.area()) + 0.5);
+    const std::size_t values = image.channels == 3 ? image.area() : image.size();
+    const int mean = static_cast<int>(static_cast<double>(sum) / static_cast<double>(values) + 0.5);
     detail::blend_all(image, mean, factor, level);
 }
 /// image::saturation() of planes.

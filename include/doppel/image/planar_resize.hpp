@@ -128,12 +128,7 @@ template <int N>
     }
 #pragma GCC unroll 4
     for (int k = 0; k < 4; ++k) high[k] = ((high[k] << 16) + (middle[k] << 8) + low[k]) >> weight_bits;
-    typename V::Words words[2];
-    typename V::Bytes bytes;
-    narrow<N>(high[0], high[1], words[0]);
-    narrow<N>(high[2], high[3], words[1]);
-    narrow<N>(words[0], words[1], bytes);
-    store(bytes, out);
+    store_bytes<N>(high, out);
 }
 
 /// The same with pairs of weights.
@@ -142,36 +137,26 @@ template <int N>
                                          std::uint8_t* out) {
     using V = Wide<N>;
     typename V::Ints high[4] = {}, low[4] = {};
-    const typename V::Bytes zero = {};
     for (int i = 0; i < count; i += 2, ++pairs, in += 2 * step) {
-        typename V::Bytes a, b, mixed[2], wide[4];
+        typename V::Bytes a, b;
+        typename V::Words wide[4];
         load(a, in);
         load(b, in + step);
-        interleave<false>(a, b, mixed[0]);
-        interleave<true>(a, b, mixed[1]);
-        interleave<false>(mixed[0], zero, wide[0]);
-        interleave<true>(mixed[0], zero, wide[1]);
-        interleave<false>(mixed[1], zero, wide[2]);
-        interleave<true>(mixed[1], zero, wide[3]);
+        widen_pairs<N>(a, b, wide);
         const auto upper = reinterpret_cast<typename V::Words>(typename V::Ints{} + static_cast<std::int32_t>(pairs->high));
         const auto lower = reinterpret_cast<typename V::Words>(typename V::Ints{} + static_cast<std::int32_t>(pairs->low));
 #pragma GCC unroll 4
         for (int k = 0; k < 4; ++k) {
             typename V::Ints product;
-            multiply_pairs<N>(reinterpret_cast<typename V::Words>(wide[k]), upper, product);
+            multiply_pairs<N>(wide[k], upper, product);
             high[k] += product;
-            multiply_pairs<N>(reinterpret_cast<typename V::Words>(wide[k]), lower, product);
+            multiply_pairs<N>(wide[k], lower, product);
             low[k] += product;
         }
     }
 #pragma GCC unroll 4
     for (int k = 0; k < 4; ++k) high[k] = ((high[k] << low_bits) + low[k] + (1 << (weight_bits - 1))) >> weight_bits;
-    typename V::Words words[2];
-    typename V::Bytes bytes;
-    narrow<N>(high[0], high[1], words[0]);
-    narrow<N>(high[2], high[3], words[1]);
-    narrow<N>(words[0], words[1], bytes);
-    store(bytes, out);
+    store_bytes<N>(high, out);
 }
 
 /// The groups of weights that kernels of up to `Widest` bytes take, and their number for each position.

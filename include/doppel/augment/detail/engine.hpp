@@ -221,15 +221,11 @@ private:
         }
     }
 
-    /// Bands as one gray plane: contrast goes by the mean of all of them.
-    static image::Planes without_bands(const image::Planes& view) {
-        return view.channels == 3 ? view : image::Planes{view.data, view.width, view.height * view.channels, 1};
-    }
     void jitter(const std::optional<JitterParameters>& drawn) const {
         if (!drawn) return;
         for (const Jitter part : drawn->order) {
             if (part == Jitter::brightness && drawn->brightness) image::brightness(view_, *drawn->brightness, level_);
-            if (part == Jitter::contrast && drawn->contrast) image::contrast(without_bands(view_), *drawn->contrast, level_);
+            if (part == Jitter::contrast && drawn->contrast) image::contrast(view_, *drawn->contrast, level_);
             if (part == Jitter::saturation && drawn->saturation) image::saturation(view_, *drawn->saturation, level_);
             if (part == Jitter::hue && drawn->hue) image::hue(view_, *drawn->hue, level_);
         }

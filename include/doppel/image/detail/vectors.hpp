@@ -211,4 +211,32 @@ template <int N>
 #endif
 }
 
+/// The bytes of a and b as words, alternating, for multiply_pairs().
+template <int N>
+[[gnu::always_inline]] inline void widen_pairs(const typename Wide<N>::Bytes& a, const typename Wide<N>::Bytes& b,
+                                               typename Wide<N>::Words (&out)[4]) {
+    const typename Wide<N>::Bytes zero = {};
+    typename Wide<N>::Bytes mixed[2], wide[4];
+    interleave<false>(a, b, mixed[0]);
+    interleave<true>(a, b, mixed[1]);
+#pragma GCC unroll 2
+    for (int k = 0; k < 2; ++k) {
+        interleave<false>(mixed[k], zero, wide[2 * k]);
+        interleave<true>(mixed[k], zero, wide[2 * k + 1]);
+    }
+#pragma GCC unroll 4
+    for (int k = 0; k < 4; ++k) out[k] = reinterpret_cast<typename Wide<N>::Words>(wide[k]);
+}
+
+/// Narrows integers to bytes, in the order in which widen() or widen_pairs() took them apart, and writes them.
+template <int N>
+[[gnu::always_inline]] inline void store_bytes(const typename Wide<N>::Ints (&ints)[4], std::uint8_t* out) {
+    typename Wide<N>::Words words[2];
+    typename Wide<N>::Bytes bytes;
+    narrow<N>(ints[0], ints[1], words[0]);
+    narrow<N>(ints[2], ints[3], words[1]);
+    narrow<N>(words[0], words[1], bytes);
+    store(bytes, out);
+}
+
 }  // namespace doppel::image::detail
