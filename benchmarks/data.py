@@ -42,7 +42,7 @@ def install(folder):
 def check_views(program, images, folder):
     """Returns the largest difference from Pillow, and from a float64 Gaussian after Pillow's other operations."""
     import numpy
-    from PIL import Image, ImageEnhance, ImageFilter
+    from PIL import Image, ImageEnhance, ImageFilter, ImageOps
     from scipy.ndimage import correlate1d
     from torchvision.transforms import functional
 
@@ -53,7 +53,7 @@ def check_views(program, images, folder):
         drawn = json.loads(line)
         with Image.open(images[drawn["image"]]) as photo:
             left, top, width, height = drawn["crop"]
-            view = photo.convert("RGB").crop((left, top, left + width, top + height)).resize((224, 224), Image.BICUBIC)
+            view = ImageOps.exif_transpose(photo).convert("RGB").crop((left, top, left + width, top + height)).resize((224, 224), Image.BICUBIC)
         if drawn["flip"]:
             view = view.transpose(Image.FLIP_LEFT_RIGHT)
         for kind, value in drawn.get("jitter", []):
@@ -107,7 +107,8 @@ def peers():
         return lightly_views(Image.open(io.BytesIO(data)).convert("RGB"))
 
     def by_torchvision(data):
-        image = torchvision.io.decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8))
+        image = torchvision.io.decode_jpeg(torch.frombuffer(bytearray(data), dtype=torch.uint8),
+                                               mode=torchvision.io.ImageReadMode.RGB)
         return tensors(image), tensors(image)
 
     def by_albumentations(data):

@@ -113,6 +113,28 @@ TEST_CASE("planes have the pixels of render(), whatever the operations, size, ch
     }
 }
 
+TEST_CASE("a custom operation may run a pipeline of its own") {
+    const auto darker = [](Image& image, random::Stream&) { image::brightness(image, 0.5); };
+    const Pipeline inner({.size = 40, .operations = {darker, augment::RandomResizedCrop{.size = 40}, darker}});
+    const auto mixed = [inner](Image& image, random::Stream& draw) {
+        std::vector<float> row(inner.values());
+        inner(image, draw, row);
+        for (std::size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = static_cast<std::uint8_t>(image.pixels[i] + static_cast<int>(std::abs(row[i])));
+    };
+    for (const char* name : {"source/busy", "source/gray"})
+        for (const bool first : {false, true}) {
+            std::vector<augment::AnyOperation> operations{augment::RandomResizedCrop{.size = 16}, mixed};
+            if (first) operations.insert(operations.begin(), mixed);
+            const Pipeline outer({.size = 16, .operations = operations});
+            const Image reference = outer.render(expected(name), address(0, 1, 0));
+            std::vector<std::uint8_t> wanted(outer.values()), got(outer.values());
+            image::to_planes(reference, {wanted.data(), 16, 16, 3});
+            outer(expected(name), address(0, 1, 0), got);
+            CHECK(got == wanted);
+            CHECK(look(outer, expected(name), address(0, 1, 0)).size() == 768);
+        }
+}
+
 TEST_CASE("a pipeline that begins with a random crop needs that part of an image, and no more") {
     const Image& busy = expected("source/busy");
     const Pipeline pipeline = small();

@@ -445,6 +445,7 @@ TEST_CASE("images of bands are trained on with their own means, and files of 16 
     REQUIRE(ended.status == 0);
     CHECK(mentions(ended.err, {"6 channels: saturation, hue and grayscale change nothing\n"}));
     CHECK(std::filesystem::exists(out / "report.html"));
+    CHECK(mentions(read_text(out / "metrics.jsonl"), {"knn_top1"}));
     const auto encoder = io::load_safetensors(out / "encoder.safetensors");
     CHECK(encoder.tensors.at("conv1.weight").size(1) == 6);
     CHECK(encoder.metadata.at("channels") == "6");
@@ -458,7 +459,7 @@ TEST_CASE("images of bands are trained on with their own means, and files of 16 
     CHECK(mentions(refused.err, {"images"}));
     const auto few = simclr(quick(folder / "few", {"--data", (folder / "tiles").string(), "--channels", "5"}));
     CHECK(few.status == 2);
-    CHECK(mentions(few.err, {"an image has 6 channels, expected 5"}));
+    CHECK(mentions(few.err, {"none of the", "has 6 channels, expected 5 (--channels)", ".tif"}));
 }
 #endif
 

@@ -41,7 +41,8 @@ TEST_CASE("images without labels join, others under the same classes only; what 
     CHECK(both.image(4).width == 9);
     CHECK(both.classes().size() == 2);
     CHECK(both.shards().empty());
-    CHECK(both.fingerprint().empty());
+    CHECK(both.fingerprint() != data::Dataset(Sharded{}).fingerprint());  // plain has none, and its size counts
+    CHECK(data::Joined(plain, plain).fingerprint().empty());
     CHECK(both.path(4).empty());
     says([&] { data::Joined(Sharded{}, data::Memory({Image(9, 9, 1)}, {0}, {"other"})); }, {"Joined", "1 classes", "2 of the first"});
 }

@@ -138,7 +138,7 @@ TEST_CASE("balanced: each class equally often, its images in turns, and a repeat
     CHECK(with_more.size() == 3);
     CHECK(data::epoch_order(images, {.seed = 1, .balanced = true}, 0) != data::epoch_order(images, {.seed = 1, .balanced = true}, 1));
     labels[5] = data::unlabeled;
-    says([&] { data::epoch_order(Numbers{.sizes = {}, .labels = labels}, {.balanced = true}, 0); }, {"balanced: 1 of 101 images have no label"});
+    says([&] { data::epoch_order(Numbers{.sizes = {}, .labels = labels}, {.balanced = true}, 0); }, {"--balanced: 1 of 101 images have no label"});
 }
 
 TEST_CASE("processes share an order: together they have it exactly, and their batches are those of one process") {

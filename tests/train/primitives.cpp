@@ -41,7 +41,7 @@ TEST_CASE("to_device normalizes 8-bit views, each by its own mean and deviation,
         const Batch moved = train::to_device(batch, at::kCPU, last);
         for (std::size_t v = 0; v < 2; ++v) {
             CHECK(moved.views[v].is_contiguous(last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous));
-            const auto channels = [](const std::array<double, 3>& each) {
+            const auto channels = [](const auto& each) {
                 return at::tensor({each[0], each[1], each[2]}, at::kDouble).view({1, 3, 1, 1});
             };
             const Tensor expected = (bytes.to(at::kDouble) / 255 - channels(batch.normalize[v].mean)) / channels(batch.normalize[v].std);

@@ -29,7 +29,7 @@ namespace doppel::augment {
 struct PipelineOptions {
     /// Side in pixels of the operations' result, ≥ 1.
     int size = 224;
-    /// Operations, applied from first to last.
+    /// Operations, applied from first to last. Each keeps the number of channels.
     std::vector<AnyOperation> operations{};
     /// Normalization after the operations.
     Normalize normalize = imagenet_normalize;
@@ -86,10 +86,11 @@ public:
     /// Writes normalized planes [channels, size, size] to `out`, which must have exactly that size.
     void operator()(const Source& source, random::Stream draw, std::span<float> out) const {
         require_room(out.size());
-        auto& planes = detail::scratch().view;
+        auto planes = std::exchange(detail::scratch().view, {});  // a custom operation may run a pipeline of its own
         planes.resize(values());
         make(source, draw, planes, image::best_simd(), nullptr);
         state().table(planes, channels(), out);
+        detail::scratch().view = std::move(planes);
     }
 
     /// Returns the part of a width × height image that the view needs, for the same stream.

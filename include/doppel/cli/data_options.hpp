@@ -58,9 +58,9 @@ struct DataOptions {
             field(&O::unlabeled, "unlabeled", "subfolders are no classes: train on every image at any depth, without labels"),
             field(&O::fraction, "fraction", "part of the training images, of each class the same", options::above(0, 1)),
             field(&O::window, "window",
-                  "LOW:HIGH: samples of files of 16 bits that become black and white; empty: 0:65535. Files of 8 bits stay as they are"),
-            field(&O::mean, "mean", "mean of each channel on the scale 0 to 1, as in 0.5,0.4,0.4; empty: the method's (0.5 for bands)"),
-            field(&O::std, "std", "standard deviation of each channel on the scale 0 to 1; empty: the method's (0.25 for bands)"),
+                  "LOW:HIGH: in 16-bit files, the sample that becomes black and the one that becomes white; empty: the whole range. 8-bit files stay as they are"),
+            field(&O::mean, "mean", "mean of each channel on the scale 0 to 1, as in 0.5,0.4,0.4, with --std; empty: the method's (0.5 for bands)"),
+            field(&O::std, "std", "standard deviation of each channel on the scale 0 to 1, with --mean; empty: the method's (0.25 for bands)"),
             field(&O::images, "images", "embedded training images; a quarter as many are made for evaluation",
                   options::between(8, 1e9)),
             field(&O::size, "size", "side of the views; 0: 32 for images of up to 48 px, else 128", options::between(0, 4096), "px"),
@@ -101,7 +101,8 @@ inline encoders::ByName encoder_of(const EncoderOptions& o, int size, int channe
 /// Opens training and validation images: the embedded ones, a program's `own`, or those of a path. `list` is the list of images
 /// of a run that goes on (images.tsv): the same images again, if it is there and was made with the same options. Throws Error
 /// for what is no data set.
-inline data::Splits open_data(const DataOptions& o, std::uint64_t seed, const std::filesystem::path& list = {}, const CustomData& own = {}) {
+inline data::Splits open_data(const DataOptions& o, std::uint64_t seed, const std::filesystem::path& list = {}, const CustomData& own = {},
+                              const std::optional<image::SampleOptions>& samples = {}) {
     const auto path = [](const std::string& text) {
         return text.empty() ? std::nullopt : std::optional<std::filesystem::path>(text);
     };
@@ -109,6 +110,7 @@ inline data::Splits open_data(const DataOptions& o, std::uint64_t seed, const st
                                 .folders = o.folders,
                                 .unlabeled = o.unlabeled,
                                 .bank = path(o.bank),
+                                .samples = samples,
                                 .extra = path(o.extra),
                                 .fraction = o.fraction,
                                 .progress = {.say = [](const std::string& line) { run::say("{}", line); }}};
@@ -143,24 +145,34 @@ inline data::Splits open_data(const DataOptions& o, std::uint64_t seed, const st
     return splits;
 }
 
-/// Makes image files be read by --window, and with all of their bands where --channels is not 1 or 3.
-/// Throws Error for another text, and for --window where the images are no files of their own.
-inline void read_samples(data::Splits& splits, const DataOptions& o, int channels) {
+/// Returns how image files are read: by --window, and with all of their bands where --channels is not 1 or 3; nothing for
+/// others. Throws Error for another text.
+inline std::optional<image::SampleOptions> samples_of(const DataOptions& o, int channels) {
     image::SampleOptions how{.bands = channels != 1 && channels != 3};
     if (!o.window.empty()) {
         how.window = image::window_of(o.window);
         require(how.window.has_value(), "--window must be LOW:HIGH with 0 <= LOW < HIGH <= 65535, got '", o.window, "'");
-        require(!splits.train.path(0).empty(), "--window: ", o.data,
-                " has no image files of its own; of files that are packed, ./run pack maps the samples by its --window");
     }
-    if (!how.bands && !how.window) return;
-    for (data::Dataset* part : {&splits.train, &splits.validation, &splits.bank})
-        if (!part->empty() && !part->path(0).empty()) *part = data::Sampled{*part, how};
+    return how.bands || how.window ? std::optional(how) : std::nullopt;
+}
+
+/// Makes image files be read so. Throws Error where images are no files of their own, but for the bands of a program's images.
+inline void read_samples(data::Splits& splits, const DataOptions& o, const image::SampleOptions& how, bool is_own) {
+    for (const auto& [from, part] : {std::pair(&o.data, &splits.train), std::pair(o.val.empty() ? &o.data : &o.val, &splits.validation),
+                                     std::pair(o.bank.empty() ? &o.data : &o.bank, &splits.bank)}) {
+        if (part->empty()) continue;
+        const bool files = !part->path(0).empty() && !part->path(part->size() - 1).empty();
+        require(files || !how.window, "--window: ", *from,
+                " has no image files of its own; of files that are packed, ./run pack maps the samples by its --window");
+        require(files || is_own, "--channels reads the bands of image files; ", *from, " has no image files of its own, expected a folder or a list");
+        if (files) *part = data::Sampled{*part, how};
+    }
 }
 
 /// Returns --mean and --std for so many channels; nothing if they are not given. Throws Error for other texts.
 inline std::optional<augment::Normalize> normalize_of(const DataOptions& o, int channels) {
     if (o.mean.empty() && o.std.empty()) return std::nullopt;
+    require(!o.mean.empty() && !o.std.empty(), "--mean and --std go together; got only ", o.mean.empty() ? "--std" : "--mean");
     augment::Normalize by{.mean = {}, .std = {}};
     const auto read = [&](const char* name, const std::string& text, auto& values, double least) {
         std::istringstream in(text);

@@ -37,8 +37,8 @@ inline int pack(std::vector<std::string> words, const std::string& program) {
     std::vector<std::filesystem::path> paths;
     for (; !words.empty() && !words.front().starts_with("-"); words.erase(words.begin())) paths.emplace_back(words.front());
     const auto arguments = parse(words, program + " DATA OUT",
-                                 "Packs a data set into one file for --data: folders of images (class folders, splits, flat), CIFAR-10 "
-                                 "binaries or IDX files. JPEGs are written anew without loss, so that parts of them are quick to decode.",
+                                 "Packs a data set into one file for --data: folders of images (class folders, splits, flat), lists of "
+                                 "files, tar files, CIFAR and STL-10 binaries, or IDX files. JPEG files are written anew without loss, so that parts of them are quick to decode.",
                                  {{"Options", rows}}, "Example: " + program + " photos photos.dop --largest-side 512");
     if (!arguments.answer.empty()) return std::fputs(arguments.answer.c_str(), stdout) < 0 ? 1 : 0;
     set_given(arguments, rows);

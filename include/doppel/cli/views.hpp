@@ -76,6 +76,11 @@ inline int show_views(std::vector<std::string> words, const std::string& program
         path = words.front();
         words.erase(words.begin());
     }
+    for (std::size_t i = 0; i < words.size(); ++i)  // --name=value is two words
+        if (const auto at = words[i].find('='); words[i].starts_with("--") && at != std::string::npos) {
+            words.insert(words.begin() + static_cast<std::ptrdiff_t>(i) + 1, words[i].substr(at + 1));
+            words[i++].resize(at);
+        }
     for (std::size_t i = 0; i + 1 < words.size(); ++i) {  // these decide which other options there are
         if (words[i] == "--method") o.method = words[i + 1];
         if (words[i] == "--size") require(row_named(rows, "size").set(words[i + 1]), "--size must be from 1 to 4096, got '", words[i + 1], "'");

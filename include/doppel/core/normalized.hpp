@@ -43,6 +43,8 @@ inline Tensor normalized_on_cpu(const Tensor& views, const Normalize& by, at::Me
 inline Tensor normalized(const Tensor& views, const Normalize& by, at::MemoryFormat format) {
     if (views.scalar_type() != at::kByte) return views.contiguous(format);
     require(views.dim() == 4, "normalized: views must be [images, channels, height, width], got ", views.sizes());
+    require(views.size(1) <= by.channels() || views.size(1) == 1, "normalized: views have ", views.size(1), " channels, mean and deviation ",
+            by.channels());
     if (views.device().is_cpu()) return detail::normalized_on_cpu(views, by, format);
     by.check();
     Tensor result = views.to(views.options().dtype(at::kFloat), false, false, format).div_(255);

@@ -84,6 +84,7 @@ std::int64_t read_next_valid(const Dataset& images, std::int64_t i, DamagedImage
         return i;
     }
     const auto noted = [&](std::int64_t at) {
+        image.note.clear();
         read(at, image);
         if (!image.note.empty()) damage->note(at, image.note);
         return at;

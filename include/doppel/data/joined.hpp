@@ -33,13 +33,15 @@ public:
     std::int64_t label(std::int64_t i) const { return i < border_ ? first_.label(i) : second_.label(i - border_); }
     std::vector<std::string> classes() const { return first_.classes(); }
     std::filesystem::path path(std::int64_t i) const { return i < border_ ? first_.path(i) : second_.path(i - border_); }
-    /// Empty if one of the two has none.
+    /// Empty if both have none.
     std::string fingerprint() const {
         const auto one = first_.fingerprint(), other = second_.fingerprint();
-        if (one.empty() || other.empty()) return {};
+        if (one.empty() && other.empty()) return {};
         detail::Fingerprint print;
-        print.add(one);
-        print.add(other);
+        for (const auto& [part, list] : {std::pair(&first_, &one), std::pair(&second_, &other)}) {
+            print.add(std::to_string(part->size()));
+            print.add(*list);
+        }
         return print.text();
     }
     /// Nothing if one of the two is not in shards.

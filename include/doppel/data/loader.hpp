@@ -21,6 +21,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -72,6 +73,8 @@ public:
         require(!options_.drop_last || images_per_epoch() >= options_.batch_size * options_.multiple, "a step needs ",
                 options_.batch_size * options_.multiple, " images (batch size ", options_.batch_size,
                 "), the data set has only ", images_per_epoch(), "; choose a smaller batch size");
+        require(batches() >= 1, "Loader: ", images_per_epoch(), " images (of ", options_.ranks, " processes each) make no step of ",
+                options_.multiple, " batches of ", options_.batch_size, "; choose a smaller batch size");
     }
 
     /// Returns the number of batches per epoch.
@@ -141,6 +144,7 @@ private:
             DecodedPart part;
             const auto taken = read_next_valid(dataset_, drawn % dataset_.size(), options_.damage.get(), image, [&](std::int64_t at, Image& into) {
                 part = dataset_.decode(at, [&](int width, int height) { return needed(draw, width, height); }, into);
+                require_channels(at, into.channels);
             });
             const augment::Source source(image, part.at, part.width, part.height);
             indices[row] = taken;
@@ -154,6 +158,16 @@ private:
                                             values));
             }
         }
+    }
+
+    /// Gray and RGB are converted to each other; images of bands must have the views' number.
+    void require_channels(std::int64_t i, int channels) const {
+        const auto is_rgb = [](int count) { return count == 1 || count == 3; };
+        const int wanted = views_.front().channels();
+        if (channels == wanted || (is_rgb(channels) && is_rgb(wanted))) return;
+        const auto file = dataset_.path(i).string();
+        throw DamagedImage("data: " + (file.empty() ? "image " + std::to_string(i) : file) + ": has " + std::to_string(channels) +
+                           " channels, expected " + std::to_string(wanted) + " (--channels)");
     }
 
     /// Returns the part of an image around what all views need.
@@ -201,7 +215,12 @@ public:
             if (opened_ >= last_) return std::nullopt;
             open_next();
             Slot& slot = *window_.back();
-            loader_.fill(slot, 0, slot.count);
+            try {
+                loader_.fill(slot, 0, slot.count);
+            } catch (...) {
+                window_.pop_back();  // as with workers: the batch is gone
+                throw;
+            }
         } else {
             ready_.wait(lock, [this] {
                 return (window_.empty() && opened_ >= last_) || (!window_.empty() && window_.front()->left == 0);

@@ -10,6 +10,7 @@
 #include <doppel/data/fraction.hpp>
 #include <doppel/data/joined.hpp>
 #include <doppel/data/progress.hpp>
+#include <doppel/data/sampled.hpp>
 #include <doppel/data/split.hpp>
 
 #include <algorithm>
@@ -42,6 +43,7 @@ struct OpenOptions {
     Folders folders = Folders::automatic;         ///< what the folders are, where their names leave it open
     bool unlabeled = false;                       ///< folders are no classes: every image of the tree, without labels
     std::optional<std::filesystem::path> bank{};  ///< labeled images that k-NN compares with
+    std::optional<image::SampleOptions> samples{};  ///< how the images are going to be read (Sampled), which decides what is held out
     std::optional<std::filesystem::path> extra{}; ///< more training images, whose labels are not used
     double fraction = 1;                          ///< of the training images, chosen per class by the seed: see stratified()
     Progress progress{};                          ///< lines about a search that takes long
@@ -71,8 +73,10 @@ inline Subset labeled_part(const Dataset& images) {
 }
 
 /// Moves a tenth of `images` to the validation images.
-inline void split_off(Splits& splits, Dataset& images, const std::string& why, std::uint64_t seed, const Progress& progress) {
-    auto [rest, validation] = hold_out(images, seed, progress);
+inline void split_off(Splits& splits, Dataset& images, const std::string& why, const OpenOptions& options) {
+    const Dataset read = options.samples ? Dataset(Sampled{images, *options.samples}) : images;
+    auto [rest, validation] = hold_out(read, options.seed, options.progress);
+    rest.base = validation.base = images;
     splits.split_rule = !validation.indices.empty()
                             ? "held out " + std::to_string(validation.size()) + " of " + counted(images.size()) + why
                         : images.size() == 1 ? "nothing held out: there is only one image"
@@ -222,7 +226,7 @@ private:
     }
 
     void split_off(Dataset& images, const std::string& why) {
-        detail::split_off(found_, images, why, options_.seed, options_.progress);
+        detail::split_off(found_, images, why, options_);
     }
 
     OpenOptions options_;
@@ -264,7 +268,7 @@ inline Splits open(const std::filesystem::path& path,
 ///     auto splits = data::complete({.train = MyImages()}, {.seed = 1});
 inline Splits complete(Splits splits, const OpenOptions& options) {
     require(!splits.train.empty(), "data: there are no training images");
-    if (splits.validation.empty()) detail::split_off(splits, splits.train, ": no validation images", options.seed, options.progress);
+    if (splits.validation.empty()) detail::split_off(splits, splits.train, ": no validation images", options);
     detail::finish(splits, options.fraction, options.seed);
     return splits;
 }

@@ -57,7 +57,7 @@ inline std::vector<std::int64_t> balanced_order(const Dataset& images, const ran
     std::map<std::int64_t, std::vector<std::int64_t>> by_label;
     for (std::int64_t i = 0; i < size; ++i) by_label[images.label(i)].push_back(i);
     if (const auto others = by_label.find(unlabeled); others != by_label.end())
-        fail("balanced: ", others->second.size(), " of ", size, " images have no label, expected labeled images only");
+        fail("--balanced: ", others->second.size(), " of ", size, " images have no label, expected labeled images only; leave out --balanced, or the unlabeled images");
     random::Stream draw(address);
     std::vector<std::int64_t> classes, result;
     for (const auto& [label, members] : by_label) classes.push_back(label);

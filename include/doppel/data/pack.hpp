@@ -215,6 +215,7 @@ private:
         Image image;
         if (path.empty()) {
             one.name = (part == 0 ? "train/" : "validation/") + std::to_string(i);
+            require(options_.window.empty(), "pack: --window maps the samples of image files; these images are no files of their own");
             image = images.image(i);
         } else {
             const auto relative = root.empty() ? path : path.lexically_relative(root);
@@ -228,6 +229,9 @@ private:
                 if (mapped != image) image = std::move(mapped), file.clear();
             }
         }
+        if (image.channels != 1 && image.channels != 3)
+            throw DamagedImage("pack: " + one.name + ": has " + std::to_string(image.channels) +
+                               " channels, expected 1 or 3: packed files hold no bands");
         one.note = image.note;
         one.label = images.label(i);
         one.bytes = packed_bytes(image, std::move(file), options_, one.name);

@@ -29,12 +29,15 @@ struct Sampled {
     Image image(std::int64_t i) const {
         const auto file = base.path(i);
         if (file.empty()) return base.image(i);
-        const auto bytes = [&] {
-            try {
-                return image::detail::read_file(file, "read");
-            } catch (const Error& problem) { throw UnreadableImage(problem.what()); }
-        }();
-        return image::decode_samples(bytes, file.string(), options);
+        return image::decode_samples(image::read_bytes(file), file.string(), options);
+    }
+    DecodedPart decode(std::int64_t i, const Needs& needs, Image& into) const {
+        const auto file = base.path(i);
+        if (file.empty()) return base.decode(i, needs, into);
+        const auto bytes = image::read_bytes(file);
+        if (image::format_of(bytes) == image::Format::jpeg) return decode_needed(bytes, file.string(), needs, into);
+        into = image::decode_samples(bytes, file.string(), options);
+        return DecodedPart::whole(into);
     }
     std::int64_t label(std::int64_t i) const { return base.label(i); }
     std::vector<std::string> classes() const { return base.classes(); }
@@ -50,6 +53,6 @@ struct Sampled {
     }
 };
 
-static_assert(ImageSource<Sampled> && FileSource<Sampled> && ListedSource<Sampled>);
+static_assert(ImageSource<Sampled> && FileSource<Sampled> && ListedSource<Sampled> && PartSource<Sampled>);
 
 }  // namespace doppel::data

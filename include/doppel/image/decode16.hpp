@@ -121,7 +121,7 @@ struct SampleOptions {
 ///
 ///     Image tile = image::decode_samples(bytes, "tile.tif", {.bands = true});   // tile.channels == 12
 inline Image decode_samples(std::span<const std::uint8_t> bytes, std::string_view name, const SampleOptions& options) {
-    if (options.window || options.bands) {
+    if (options.window || (options.bands && format_of(bytes) != Format::ppm)) {
         std::string note;
         if (const auto wide = detail::samples16(bytes, name, options.bands, note)) {
             Image image(wide->width, wide->height, wide->channels);

@@ -42,7 +42,7 @@ struct TrainOptions {
             field(&O::precision, "precision", "of the network: auto, fp32 or bf16; auto: bf16 on CUDA, else fp32"),
             field(&O::workers, "workers", "loader threads", options::between(0, 1024)),
             field(&O::shuffle_buffer, "shuffle-buffer",
-                  "images that are mixed as shards are read one after another; 0: mix all images; of no effect without shards", at_least(0)),
+                  "images that are mixed as shards are read one after another; 0: mix all images; of no effect without shards, or with --balanced", at_least(0)),
             field(&O::balanced, "balanced", "draw each class equally often; rare images come several times per epoch"),
             field(&O::accumulate, "accumulate", "forward passes per optimizer step; negatives stay those of one pass", at_least(1)),
             field(&O::channels_last, "channels-last", "channels-last memory format for images and convolutions"),

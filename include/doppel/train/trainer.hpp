@@ -183,7 +183,7 @@ private:
     Tensor loss_sum_;
     std::int64_t summed_ = 0, images_done_ = 0, images_logged_ = 0, earlier_images_ = 0;
     double seconds_ = 0, seconds_logged_ = 0, earlier_seconds_ = 0;
-    double waited_ = 0, waited_logged_ = 0;  // seconds in which the loader had no batch ready
+    double waited_ = 0, waited_logged_ = 0, waiting_ = 0;  // seconds in which the loader had no batch ready
 };
 
 }  // namespace doppel::train

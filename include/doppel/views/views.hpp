@@ -112,10 +112,11 @@ struct PipelineSpec {
     int channels = 3;
 };
 
-/// Returns the mean and deviation of so many channels: the given ones if they are enough, else 0.5 and 0.25 for each. The
+/// Returns the mean and deviation of so many channels: the given ones if they are as many, or for one channel the
+/// first of them, else 0.5 and 0.25 for each. The
 /// papers have those of RGB; images of bands have their own (Views::normalize).
 inline Normalize normalize_for(int channels, const Normalize& given) {
-    if (given.channels() >= channels) return given;
+    if (channels == 1 || given.channels() == channels) return given;
     Normalize by{.mean = {}, .std = {}};
     for (std::size_t c = 0; c < static_cast<std::size_t>(std::min(channels, augment::most_channels)); ++c) by.mean[c] = 0.5, by.std[c] = 0.25;
     return by;

@@ -116,16 +116,18 @@ private:
             image::to_planes(image, view_);
             return 0;
         }
-        scratch().image = std::visit(
+        const Image own = &image == source.pixels ? Image() : std::exchange(scratch().converted, {});  // as in custom()
+        const Image& given = &image == source.pixels ? image : own;
+        const Image made = std::visit(
             [&](const auto& operation) {
-                if constexpr (requires { operation.made_from(image, draw); })
-                    return operation.made_from(image, draw);
+                if constexpr (requires { operation.made_from(given, draw); })
+                    return operation.made_from(given, draw);
                 else
                     return Image();
             },
             stages_[0]);
         tell(0, std::monostate());
-        take(scratch().image);
+        take(made);
         return 1;
     }
 
@@ -243,11 +245,12 @@ private:
 
     /// Applies an operation that works on images.
     void custom(std::size_t at, random::Stream& draw) {
-        as_image();
-        Image& image = scratch().image;
+        Image image = std::exchange(scratch().image, {});  // the operation may run a pipeline of its own
+        image::to_image(view_, image);
         std::visit([&](const auto& operation) { operation(image, draw); }, stages_[at]);
         tell(at, std::monostate());
         take(image);
+        scratch().image = std::move(image);
     }
 
     void take(const Image& image) {

@@ -118,9 +118,10 @@ inline int train(const std::vector<std::string>& words, const std::string& progr
     if (channels != 1 && channels != 3)
         run::say("{} channels: saturation, hue and grayscale change nothing{}", channels,
                  normalize ? "" : "; --mean and --std are those of your images, 0.5 and 0.25 without them");
-    auto splits = open_data(data_options, static_cast<std::uint64_t>(run_options.train.seed), list, custom);
+    const auto samples = samples_of(data_options, channels);
+    auto splits = open_data(data_options, static_cast<std::uint64_t>(run_options.train.seed), list, custom, samples);
     require(splits.train.size() >= 2, "--data: ", data_options.data, " has one image, expected at least two to train on");
-    read_samples(splits, data_options, channels);
+    if (samples) read_samples(splits, data_options, *samples, custom.open && data_options.data == custom.name);
     data::DamagedImages damaged;
     const int size = size_for(data_options, splits.train, run_options.strict ? nullptr : &damaged);
     auto values = entry.values(methods::scale_of(size), transformer);
@@ -133,6 +134,7 @@ inline int train(const std::vector<std::string>& words, const std::string& progr
     if (normalize) preset.views.normalize(*normalize);
     if (!entry.about.own_encoder) run_options.encoder = run::encoder_info(encoder);
     if (data_options.fraction != 1) run_options.train.identity["fraction"] = row_named(data_rows, "fraction").text();
+    if (!data_options.window.empty()) run_options.train.identity["window"] = data_options.window;
     run_options.record["command"] = words;
     run_options.record["data"] = options::to_json(data_rows);
     if (!entry.about.own_encoder) run_options.record["encoder"] = options::to_json(encoder_rows);

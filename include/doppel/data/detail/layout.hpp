@@ -228,7 +228,15 @@ inline Layout layout_of(const std::filesystem::path& path, const Reading& how = 
     for (const auto& folder : how.left_out) search.leave_out(folder);
     auto tree = search.below(path);
     if (tree.total == 0)
-        if (const auto tars = tars_in(path); !tars.empty()) return layout_of_tars(path, tars, how.progress);
+        if (auto tars = tars_in(path); !tars.empty()) {
+            std::erase_if(tars, [&](const auto& tar) {
+                return std::any_of(how.left_out.begin(), how.left_out.end(), [&](const auto& other) {
+                    std::error_code missing;
+                    return std::filesystem::equivalent(tar, other, missing);
+                });
+            });
+            return layout_of_tars(path, tars, how.progress);
+        }
     if (folded(tree).splits.empty()) require_images(tree, search.survey, "data");
     layout.survey = std::move(search.survey);
     arrange(layout, std::move(tree), how);

@@ -101,7 +101,8 @@ template <int N, int Widest>
 #endif
 }
 
-/// sums[i] += Σ_j a[4i + j] · weights[4i + j] over j < 4, a unsigned, weights signed. Only with VNNI: kernels of 64 bytes.
+/// sums[i] += Σ_j a[4i + j] · weights[4i + j] over j < 4, a unsigned, weights signed. Only with VNNI: kernels of 64 bytes, where instructions
+/// go by name.
 template <int N>
 [[gnu::always_inline]] inline void add_fours([[maybe_unused]] const typename Wide<N>::Bytes& a,
                                              [[maybe_unused]] const typename Wide<N>::Ints& weights,
@@ -111,7 +112,8 @@ template <int N>
 #endif
 }
 
-/// out[i] = table[in[i]] of 256 bytes. Only with VBMI: 64 bytes.
+/// out[i] = table[in[i]] of 256 bytes. Only with VBMI: 64 bytes, where instructions go by
+/// name.
 template <int N>
 [[gnu::always_inline]] inline void look_up([[maybe_unused]] const std::uint8_t* table, [[maybe_unused]] std::uint8_t* bytes) {
 #if defined(__x86_64__) && !defined(__clang__)
@@ -183,7 +185,7 @@ template <int N>
     asm("vpermd %2, %1, %0" : "=v"(word) : "v"(index >> 5), "v"(table));
     out = reinterpret_cast<typename V::Ints>(word >> reinterpret_cast<typename V::Naturals>(index & 31)) & 1;
 #else
-    out = {};
+    for (int i = 0; i < N / 4; ++i) out[i] = static_cast<std::int32_t>(bits[index[i] / 32] >> index[i] % 32 & 1);
 #endif
 }
 

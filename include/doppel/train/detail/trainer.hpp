@@ -58,7 +58,7 @@ inline Identity identity_of(const AnyPreset& preset, const data::Dataset& images
     identity["precision"] = std::string(name_of(precision));
     identity["seed"] = std::to_string(options.seed);
     if (options.balanced) identity["balanced"] = "true";
-    if (!images.shards().empty()) identity["shuffle buffer"] = std::to_string(options.shuffle_buffer);
+    if (!images.shards().empty() && !options.balanced) identity["shuffle buffer"] = std::to_string(options.shuffle_buffer);
     identity["training images"] = std::to_string(images.size());
     if (auto list = images.fingerprint(); !list.empty()) identity["list of training images"] = std::move(list);
     identity["optimizer"] = preset.optimizer.describe();
@@ -122,6 +122,7 @@ DOPPEL_BODY StepReport Trainer::step() {
     const auto draws = generators_.state();
     if (!method_.module().is_training()) method_.module().train();
     StepReport report;
+    waiting_ = 0;
     try {
         if (!pass_) pass_ = loader_.pass(step_count() * options_.accumulate, total_steps() * options_.accumulate);
         attempt(report);
@@ -135,6 +136,7 @@ DOPPEL_BODY StepReport Trainer::step() {
         throw;
     }
     images_done_ += report.images;
+    waited_ += waiting_;
     seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     if (step_count() % options_.log_every == 0 || step_count() == total_steps()) log(report);
     return report;
@@ -171,7 +173,7 @@ DOPPEL_BODY void Trainer::attempt(StepReport& report) {
     for (std::int64_t part = 0; part < options_.accumulate; ++part) {
         const auto asked = std::chrono::steady_clock::now();
         auto next = pass_->next();
-        waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - asked).count();
+        waiting_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - asked).count();
         require(next.has_value(), "train: the loader ended early");
         const Batch batch = to_device(std::move(*next), device_, options_.channels_last);
         Tensor loss;
