@@ -120,7 +120,8 @@ TEST_CASE("wrong options end with one line that says what was expected, status 2
     refused({"--channels", "17"}, {"--channels", "16", "17"});
     refused({"--window", "9:3"}, {"--window must be LOW:HIGH", "'9:3'"});
     refused({"--window", "3:9"}, {"--window: embedded has no image files of its own"});
-    refused({"--mean", "0.5,0.5"}, {"--mean must be 3 numbers, one for each channel", "'0.5,0.5'"});
+    refused({"--mean", "0.5,0.5,0.5"}, {"--mean and --std go together; got only --mean"});
+    refused({"--mean", "0.5,0.5", "--std", "1,1,1"}, {"--mean must be 3 numbers, one for each channel", "'0.5,0.5'"});
     refused({"--mean", "0,0,0", "--std", "1,0,1"}, {"--std must be 3 numbers above 0", "'1,0,1'"});
     refused({"--unknown-option"}, {"--unknown-option"});
     refused({"--epochs"}, {"--epochs"});

@@ -183,7 +183,7 @@ private:
 
     struct Made {
         std::vector<std::uint8_t> bytes{};
-        Shape shape{};
+        doppel::Shape shape{};
         std::int64_t label = unlabeled;
         std::string name{}, note{};
         std::exception_ptr error{};
