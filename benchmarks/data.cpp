@@ -117,6 +117,9 @@ void stages(const Encoded& encoded) {
     print("a whole SimCLR view", milliseconds(count, [&](std::int64_t i) {
         two[0](decoded[static_cast<std::size_t>(i)], draw(i, 0), out);
     }), "ms/view");
+    print("the same by one operation after the other", milliseconds(count, [&](std::int64_t i) {
+        two[0].render(decoded[static_cast<std::size_t>(i)], draw(i, 0));
+    }), "ms/view");
 }
 
 /// One JSON object a view: the image, what was drawn, and the pixels [H, W, C] of the view as hexadecimal digits.
