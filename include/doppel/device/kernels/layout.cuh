@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Types that the host passes to kernels by value; both sides compile this text.
+DOPPEL_DEVICE_CODE(
+
+/// A number that a kernel reads when it runs: *at · times, float64 if wide, else float32; times if at is null.
+struct Scalar {
+    const void* at;
+    int wide;
+    double times;
+};
+
+/// Elements (`select`: bytes) that a block works on.
+constexpr int chunk_size = 16384;
+constexpr int chunk_bytes = 65536;
+/// Threads of a block that works on chunks.
+constexpr int chunk_threads = 512;
+
+/// Lists of tensors that a launch works on together, as many as its parameters (4096 bytes) hold: tensor i of list l is at
+/// at[l][i]; blocks first_block[i] to first_block[i + 1] share it.
+template <unsigned lists>
+struct Lists {
+    static constexpr unsigned most = 3920 / (8 + 8 * lists);
+    int tensors;
+    unsigned first_block[most + 1];
+    unsigned size[most];
+    void* at[lists][most];
+};
+
+/// 8-bit views [images, channels, pixels] and where their normalized values go. A unit of work is a tile of one picture: of
+/// all channels (planes = channels, channels-last) or of one (planes = 1, and each plane is a picture). Block first_block + k
+/// does the units from k·each on.
+struct NormalizedView {
+    const void* from;
+    void* to;
+    int pictures;
+    int channels;
+    int planes;
+    int pixels;
+    int tile;
+    int each;
+    unsigned first_block;
+    float mean[16];
+    float std[16];
+};
+struct NormalizedViews {
+    static constexpr unsigned most = 20;
+    int count;
+    int kind;
+    NormalizedView views[most];
+};
+/// Bytes that a block of `normalize` stages: planes · tile is at most this.
+constexpr int normalize_bytes = 8192;
+
+/// How LARS steps: rule 0 byol, 1 simclr, 2 larc, 3 clipped, as in optim::Lars.
+struct LarsOptions {
+    int rule;
+    int adapts;
+    int nesterov;
+    int has_velocity;
+    float eta;
+    float momentum;
+};
+
+struct AdamOptions {
+    int decoupled;
+    float beta1;
+    float beta2;
+    float eps;
+    double wide_beta1;
+    double wide_beta2;
+};
+
+)
