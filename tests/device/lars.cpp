@@ -30,26 +30,24 @@ TEST_CASE("lars' kernels take the step of each rule") {
     KernelsOnCpu backend;
     for (const int rule : {0, 1, 2, 3})
         for (const bool adapts : {true, false})
-            for (const double momentum : {0.9, 0.0})
-                for (const double decay : {0.05, 0.0}) {
-                    const device::LarsStep how{rule, adapts, 0.02, momentum, momentum > 0 && rule % 2 == 0};
-                    INFO("rule " << rule << ", adapts " << adapts << ", momentum " << momentum << ", decay " << decay);
-                    auto found = lists(), plain = lists(), wide = lists(at::kDouble);
-                    device::lars(plain.w, plain.g, plain.v, how, 0.3, decay);
-                    device::lars(wide.w, wide.g, wide.v, how, 0.3, decay);
-                    const device::UseBackend use(backend);
-                    device::lars(found.w, found.g, found.v, how, at::full({}, 3.0, at::kDouble), device::Number(at::full({}, decay, at::kFloat)));
-                    // the factor of a Number
-                    auto scaled = lists();
-                    device::lars(scaled.w, scaled.g, scaled.v, how, device::Number(at::full({}, 3.0, at::kFloat), 0.1), decay, flag(0));
-                    CHECK(largest_difference(scaled.w, wide.w) < 1e-6);
-                    CHECK(largest_difference(scaled.v, wide.v) < 1e-6);
-                    CHECK(largest_difference(plain.w, wide.w) < 1e-6);
-                    CHECK(largest_difference(found.w, wide.w) > (adapts ? 1e-5 : 1e-2));  // ten times the rate
-                    CHECK(same_bits(scaled.g, lists().g));
-                }
-    CHECK(backend.launches["lars_step"] == 64);
-    CHECK(backend.launches["lars_squares"] == 32);  // none without adaptation
+            for (const double momentum : {0.9, 0.0}) {
+                const double decay = momentum > 0 ? 0.05 : 0;
+                const device::LarsStep how{rule, adapts, 0.02, momentum, momentum > 0 && rule % 2 == 0};
+                INFO("rule " << rule << ", adapts " << adapts << ", momentum " << momentum << ", decay " << decay);
+                auto found = lists(), plain = lists(), wide = lists(at::kDouble);
+                device::lars(plain.w, plain.g, plain.v, how, 0.3, decay);
+                device::lars(wide.w, wide.g, wide.v, how, 0.3, decay);
+                CHECK(largest_difference(plain.w, wide.w) < 1e-6);
+                CHECK(largest_difference(plain.v, wide.v) < 1e-6);
+                const device::UseBackend use(backend);
+                const Tensor lr = at::full({}, 3.0, at::kFloat), wd = at::full({}, decay, at::kDouble);
+                device::lars(found.w, found.g, found.v, how, device::Number(lr, 0.1), wd, flag(0));
+                CHECK(largest_difference(found.w, wide.w) < 1e-6);
+                CHECK(largest_difference(found.v, wide.v) < 1e-6);
+                CHECK(same_bits(found.g, lists().g));
+            }
+    CHECK(backend.launches["lars_step"] == 16);
+    CHECK(backend.launches["lars_squares"] == 8);  // none without adaptation
 }
 
 TEST_CASE("lars leaves no trace of a step that is not taken") {

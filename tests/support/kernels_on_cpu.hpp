@@ -18,6 +18,7 @@
 #include <ucontext.h>
 
 #include <cmath>
+#include <csetjmp>
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -36,16 +37,19 @@ struct Index {
 enum class At { running, barrier, done };
 
 struct Fiber {
-    ucontext_t context{};
+    ucontext_t context{};  // until it runs for the first time
+    std::jmp_buf place{};
+    bool started = false;
     std::vector<char> stack = std::vector<char>(64 * 1024);
     Index thread{};
     At at = At::running;
-    std::uint64_t value = 0;
+    std::uint64_t values[2]{};  // of shuffles: one is read while the other is written
+    unsigned turn = 0;
 };
 
 struct Block {
     std::vector<Fiber> fibers;
-    ucontext_t scheduler{};
+    std::jmp_buf scheduler{};
     std::size_t current = 0;
     std::function<void()> body;
 };
@@ -53,15 +57,30 @@ struct Block {
 inline Block* block = nullptr;
 inline Index block_index, block_size;
 
-inline void wait_at(At what) {
+/// Jumps keep the signal mask as it is, so that they cost no system call; swapcontext would.
+[[gnu::noinline]] inline void wait_at(At what) {
     Fiber& fiber = block->fibers[block->current];
     fiber.at = what;
-    ::swapcontext(&fiber.context, &block->scheduler);
+    if (_setjmp(fiber.place) == 0) _longjmp(block->scheduler, 1);
 }
 
 inline void enter() {
-    block->body();
-    wait_at(At::done);
+    for (;;) {
+        block->body();
+        wait_at(At::done);
+    }
+}
+
+[[gnu::noinline]] inline void resume(Fiber& fiber) {
+    if (_setjmp(block->scheduler) != 0) return;
+    if (fiber.started) _longjmp(fiber.place, 1);
+    fiber.started = true;
+    ::getcontext(&fiber.context);
+    fiber.context.uc_stack.ss_sp = fiber.stack.data();
+    fiber.context.uc_stack.ss_size = fiber.stack.size();
+    fiber.context.uc_link = nullptr;
+    ::makecontext(&fiber.context, &enter, 0);
+    ::setcontext(&fiber.context);
 }
 
 /// Runs `body` once per thread of each block.
@@ -76,14 +95,8 @@ inline void run(unsigned blocks, unsigned threads, std::function<void()> body) {
     for (unsigned b = 0; b < blocks; ++b) {
         block_index = {b, 0, 0};
         for (unsigned t = 0; t < threads; ++t) {
-            Fiber& fiber = own.fibers[t];
-            fiber.thread = {t, 0, 0};
-            fiber.at = At::running;
-            ::getcontext(&fiber.context);
-            fiber.context.uc_stack.ss_sp = fiber.stack.data();
-            fiber.context.uc_stack.ss_size = fiber.stack.size();
-            fiber.context.uc_link = nullptr;
-            ::makecontext(&fiber.context, &enter, 0);
+            own.fibers[t].thread = {t, 0, 0};
+            own.fibers[t].at = At::running;
         }
         for (bool all_done = false; !all_done;) {
             std::size_t done = 0;
@@ -91,12 +104,15 @@ inline void run(unsigned blocks, unsigned threads, std::function<void()> body) {
                 Fiber& fiber = own.fibers[t];
                 if (fiber.at != At::done) {
                     own.current = t;
-                    ::swapcontext(&own.scheduler, &fiber.context);
+                    resume(fiber);
                 }
                 done += fiber.at == At::done;
             }
             all_done = done == threads;
-            require(all_done || done == 0, "kernels_on_cpu: not all threads of a block reach a barrier");
+            if (!all_done && done > 0) {
+                own.fibers.clear();  // they stand in the middle of a kernel
+                fail("kernels_on_cpu: not all threads of a block reach a barrier");
+            }
         }
     }
 }
@@ -106,11 +122,11 @@ template <class T>
 T of_lane(T value, unsigned lane) {
     static_assert(sizeof(T) <= 8);
     const std::size_t own = block->current, warp = own / 32 * 32;
-    std::memcpy(&block->fibers[own].value, &value, sizeof value);
+    const unsigned turn = block->fibers[own].turn++ % 2;
+    std::memcpy(&block->fibers[own].values[turn], &value, sizeof value);
     wait_at(At::barrier);  // all have given theirs
     T result;
-    std::memcpy(&result, &block->fibers[warp + lane].value, sizeof result);
-    wait_at(At::barrier);  // all have read
+    std::memcpy(&result, &block->fibers[warp + lane].values[turn], sizeof result);
     return result;
 }
 
