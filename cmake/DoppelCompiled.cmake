@@ -25,4 +25,11 @@ function(doppel_add_compiled)
   target_link_libraries(doppel_compiled PUBLIC doppel::doppel)
   # Everyone sees declarations; each source adds the bodies it defines.
   target_compile_definitions(doppel_compiled PUBLIC DOPPEL_COMPILED PRIVATE DOPPEL_COMPILED_SOURCE)
+  # Beside the archive, since a program that runs without CUDA's libraries leaves it out.
+  if(LibTorch_CUDA_INCLUDE_DIRS)
+    add_library(doppel_cuda_graph OBJECT EXCLUDE_FROM_ALL "${DOPPEL_COMPILED_SOURCES}/cuda_graph.cpp")
+    target_link_libraries(doppel_cuda_graph PRIVATE doppel::doppel)
+    target_include_directories(doppel_cuda_graph SYSTEM PRIVATE ${LibTorch_CUDA_INCLUDE_DIRS})
+    target_sources(doppel_compiled INTERFACE $<TARGET_OBJECTS:doppel_cuda_graph>)
+  endif()
 endfunction()

@@ -8,7 +8,9 @@
 #   2. Torch_DIR, CMAKE_PREFIX_PATH
 #   3. the active Python's torch (found without importing it)
 #
-# Sets LibTorch_FOUND, LibTorch_ROOT_DIR, LibTorch_VERSION, LibTorch_CUDA (TRUE when built with CUDA).
+# Sets LibTorch_FOUND, LibTorch_ROOT_DIR, LibTorch_VERSION, LibTorch_CUDA (TRUE when built with CUDA), and
+# LibTorch_CUDA_INCLUDE_DIRS, the headers of CUDA's runtime, which only device/cuda_graph.hpp needs: beside the wheel's
+# libraries, in a toolkit, or in DOPPEL_CUDA_INCLUDE. The wheel's lack the folder crt/, which the package nvidia-cuda-crt brings.
 
 set(_doppel_torch_hints)
 foreach(_value IN ITEMS "${DOPPEL_TORCH}" "$ENV{DOPPEL_TORCH}" "$ENV{LIBTORCH}")
@@ -72,6 +74,19 @@ endforeach()
 set(LibTorch_CUDA FALSE)
 if(LibTorch_torch_cuda_LIBRARY)
   set(LibTorch_CUDA TRUE)
+endif()
+
+set(LibTorch_CUDA_INCLUDE_DIRS)
+if(LibTorch_CUDA)
+  file(GLOB _hints "${LibTorch_ROOT_DIR}/../nvidia/*/include")
+  list(APPEND _hints ${DOPPEL_CUDA_INCLUDE} "$ENV{DOPPEL_CUDA_INCLUDE}" "$ENV{CUDA_HOME}/include" /usr/local/cuda/include)
+  find_path(LibTorch_CUDA_RUNTIME_INCLUDE cuda_runtime_api.h HINTS ${_hints} NO_DEFAULT_PATH)
+  find_path(LibTorch_CUDA_CRT_INCLUDE crt/host_config.h HINTS ${_hints} NO_DEFAULT_PATH)
+  mark_as_advanced(LibTorch_CUDA_RUNTIME_INCLUDE LibTorch_CUDA_CRT_INCLUDE)
+  if(LibTorch_CUDA_RUNTIME_INCLUDE AND LibTorch_CUDA_CRT_INCLUDE)
+    set(LibTorch_CUDA_INCLUDE_DIRS "${LibTorch_CUDA_RUNTIME_INCLUDE}" "${LibTorch_CUDA_CRT_INCLUDE}")
+    list(REMOVE_DUPLICATES LibTorch_CUDA_INCLUDE_DIRS)
+  endif()
 endif()
 
 include(FindPackageHandleStandardArgs)

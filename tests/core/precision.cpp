@@ -33,6 +33,6 @@ TEST_CASE("autocast is on within its scope alone, and restored when the scope th
 }
 
 TEST_CASE("precisions have names, and others are refused") {
-    for (const auto precision : {Precision::fp32, Precision::bf16}) CHECK(precision_from(name_of(precision)) == precision);
-    says([] { precision_from("fp16"); }, {"precision", "fp32 or bf16", "fp16"});
+    for (const auto precision : {Precision::fp32, Precision::bf16, Precision::fp16}) CHECK(precision_from(name_of(precision)) == precision);
+    says([] { precision_from("fp8"); }, {"precision", "fp32, bf16 or fp16", "fp8"});
 }

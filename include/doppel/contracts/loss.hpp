@@ -7,6 +7,7 @@
 #include <doppel/core/batch.hpp>
 #include <doppel/core/random.hpp>
 #include <doppel/core/tensor.hpp>
+#include <doppel/core/training_step.hpp>
 
 #include <concepts>
 #include <cstdint>
@@ -61,6 +62,18 @@ using Metrics = std::vector<std::pair<std::string, Tensor>>;
 template <class L>
 concept HasMetrics = requires(const L& l) {
     { l.metrics() } -> std::convertible_to<Metrics>;
+};
+
+/// A loss that is a function of its tensors alone: without state, and without the training step.
+template <class L>
+concept PureLoss = !OutputsLoss<L> && !Commits<L> && !HasState<L> && (requires(const L& l, const Tensor& x) { l(x, x); } ||
+                                                                      requires(const L& l, const Tensor& x) { l(x, x, x); });
+
+/// host_numbers(step) says of what numbers of the host, other than options, the result at a step depends; {} if of none. A loss
+/// that has it may be captured in a graph, which is made anew where they differ. Pure losses need not say so.
+template <class L>
+concept NamesHostNumbers = PureLoss<L> || requires(const L& l, const TrainingStep& at) {
+    { l.host_numbers(at) } -> std::convertible_to<std::vector<double>>;
 };
 
 using Counters = std::vector<std::pair<std::string, std::int64_t*>>;

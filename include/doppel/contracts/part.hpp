@@ -5,9 +5,11 @@
 #include <doppel/core/batch.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/core/training_step.hpp>
+#include <doppel/device/select.hpp>
 
 #include <concepts>
 #include <string>
+#include <vector>
 
 namespace doppel::contracts {
 
@@ -23,6 +25,30 @@ concept HasState = requires(P& part) { part.state(StateVisitor{}); };
 /// commit(outputs) writes state after an optimizer step that was taken, once a forward pass.
 template <class P>
 concept Commits = requires(P& part, const Outputs& outputs) { part.commit(outputs); };
+
+/// commit(outputs, bad) does the same on a device, where `bad` [] is 1 if the step was not taken: then it leaves no trace, and
+/// the host need not know. Of parts without it all state is kept and put back.
+template <class P>
+concept CommitsOnDevice = requires(P& part, const Outputs& outputs, const Tensor& bad) { part.commit(outputs, bad); };
+
+/// commit() of a part on a device; where `bad` [] is 1, without a trace. `bad` undefined: the step was taken.
+template <Commits P>
+void commit(P& part, const Outputs& outputs, const Tensor& bad) {
+    if (!bad.defined()) {
+        part.commit(outputs);
+    } else if constexpr (CommitsOnDevice<P>) {
+        part.commit(outputs, bad);
+    } else {
+        std::vector<Tensor> now, before;
+        if constexpr (HasState<P>)
+            part.state([&](const char*, Tensor& value) {
+                now.push_back(value);
+                before.push_back(value.detach().clone());
+            });
+        part.commit(outputs);
+        device::restore_if(bad, now, before);
+    }
+}
 
 /// begin(horizon) is called before training and may throw, or give a warning as a string.
 template <class P>

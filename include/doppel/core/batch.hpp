@@ -11,6 +11,13 @@
 
 namespace doppel {
 
+/// The masked patches of the views that pass through a network together.
+struct MaskedPatches {
+    Tensor mask{};    ///< [rows, N] bool; undefined: nothing is masked
+    Tensor places{};  ///< [M] int64: places in mask.flatten()
+    Tensor weight{};  ///< [M] as Patches::weight; 0 where a row only fills up a fixed number of places
+};
+
 /// One training batch: V views of the same B images.
 struct Batch {
     std::vector<Tensor> views{};  ///< V tensors [B, C, H, W]: float32, or 8-bit as a loader gives them; the first `globals` are
@@ -19,6 +26,9 @@ struct Batch {
     std::int64_t globals = 2;     ///< number of global views; all views are global except in multi-crop
     Tensor index{};               ///< [B] int64: indices of the images in the data set
     Tensor label{};               ///< [B] int64: class indices, −1 if unlabeled; undefined without classes
+    std::vector<Tensor> orders{};       ///< drawn ahead by Method::draw(), else empty: of each view that starts a pass of the
+                                        ///< target, [2, rows] int64: an order of its rows, and the way back
+    std::vector<MaskedPatches> masked{};  ///< drawn ahead likewise, with a loss that masks patches
 };
 
 /// Network outputs at the masked patches of all global views (masked image modeling), M in total. `online` is undefined
@@ -26,7 +36,8 @@ struct Batch {
 struct Patches {
     Tensor online{};  ///< online branch, which sees the masked view [M, D], float32
     Tensor target{};  ///< target branch at the same positions of the unmasked view [M, D], float32
-    Tensor weight{};  ///< [M]: 1 / (masked patches of that view of the image · global views · images)
+    Tensor weight{};  ///< [M]: 1 / (masked patches of that view of the image · global views · images); 0 of a row that counts
+                      ///< for nothing
 };
 
 /// The inputs of a loss. The lists have one entry per view; an entry is undefined if the pairing does not send that

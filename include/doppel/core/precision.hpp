@@ -25,14 +25,18 @@ namespace doppel {
 enum class Precision {
     fp32,  ///< everything in float32
     bf16,  ///< convolutions and matrix products in bfloat16, by autocast
+    fp16,  ///< the same in float16, which needs optim::LossScaling: gradients leave its range
 };
 
-inline std::string_view name_of(Precision precision) { return precision == Precision::bf16 ? "bf16" : "fp32"; }
+inline std::string_view name_of(Precision precision) {
+    return precision == Precision::bf16 ? "bf16" : precision == Precision::fp16 ? "fp16" : "fp32";
+}
 
 inline Precision precision_from(std::string_view name) {
     if (name == "fp32") return Precision::fp32;
     if (name == "bf16") return Precision::bf16;
-    fail("precision must be fp32 or bf16, got '", name, "'");
+    if (name == "fp16") return Precision::fp16;
+    fail("precision must be fp32, bf16 or fp16, got '", name, "'");
 }
 
 /// Switches autocast on or off for a scope and restores the previous setting, also if the scope throws.
@@ -47,6 +51,7 @@ public:
         at::autocast::increment_nesting();
         at::autocast::set_autocast_enabled(device_, precision != Precision::fp32);
         if (precision == Precision::bf16) at::autocast::set_autocast_dtype(device_, at::kBFloat16);
+        if (precision == Precision::fp16) at::autocast::set_autocast_dtype(device_, at::kHalf);
     }
     ~Autocast() {
         if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doppel/contracts/encoder.hpp>
+#include <doppel/core/batch_norm.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
 #include <doppel/encoders/module.hpp>
@@ -47,15 +48,15 @@ public:
     ResidualImpl(std::int64_t in, std::int64_t inner, std::int64_t out, std::int64_t stride, bool bottleneck) {
         const std::int64_t kernel = bottleneck ? 1 : 3;  // of the first convolution
         conv1_ = register_module("conv1", convolution(in, inner, kernel, bottleneck ? 1 : stride));
-        bn1_ = register_module("bn1", torch::nn::BatchNorm2d(inner));
+        bn1_ = register_module("bn1", BatchNorm2d(inner));
         conv2_ = register_module("conv2", convolution(inner, inner, 3, bottleneck ? stride : 1));
-        bn2_ = register_module("bn2", torch::nn::BatchNorm2d(inner));
+        bn2_ = register_module("bn2", BatchNorm2d(inner));
         if (bottleneck) {
             conv3_ = register_module("conv3", convolution(inner, out, 1));
-            bn3_ = register_module("bn3", torch::nn::BatchNorm2d(out));
+            bn3_ = register_module("bn3", BatchNorm2d(out));
         }
         if (stride != 1 || in != out) {
-            downsample_ = torch::nn::Sequential(convolution(in, out, 1, stride), torch::nn::BatchNorm2d(out));
+            downsample_ = torch::nn::Sequential(convolution(in, out, 1, stride), BatchNorm2d(out));
             register_module("downsample", downsample_);
         }
     }
@@ -71,7 +72,7 @@ public:
 
 private:
     torch::nn::Conv2d conv1_{nullptr}, conv2_{nullptr}, conv3_{nullptr};
-    torch::nn::BatchNorm2d bn1_{nullptr}, bn2_{nullptr}, bn3_{nullptr};
+    BatchNorm2d bn1_{nullptr}, bn2_{nullptr}, bn3_{nullptr};
     torch::nn::Sequential downsample_{nullptr};
 };
 TORCH_MODULE(Residual);
@@ -121,7 +122,7 @@ private:
     std::int64_t channels_, feature_dim_ = 0;
     Stem stem_;
     torch::nn::Conv2d conv1_{nullptr};
-    torch::nn::BatchNorm2d bn1_{nullptr};
+    BatchNorm2d bn1_{nullptr};
     std::array<torch::nn::Sequential, 4> stages_{nullptr, nullptr, nullptr, nullptr};
 };
 TORCH_MODULE(ResNetModule);
@@ -177,7 +178,7 @@ inline ResNetModuleImpl::ResNetModuleImpl(const ResNet& spec) : channels_(spec.c
 
     const std::int64_t kernel = spec.stem == Stem::imagenet ? 7 : 3, step = spec.stem == Stem::cifar ? 1 : 2;
     conv1_ = register_module("conv1", detail::convolution(spec.channels, base, kernel, step));
-    bn1_ = register_module("bn1", torch::nn::BatchNorm2d(base));
+    bn1_ = register_module("bn1", BatchNorm2d(base));
 
     std::int64_t in = base;
     for (std::size_t stage = 0; stage < blocks.size(); ++stage) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doppel/contracts/head.hpp>
+#include <doppel/core/batch_norm.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
 
@@ -58,7 +59,7 @@ public:
         mlp_ = register_module("mlp", nn::Sequential());
         for (std::int64_t i = 1; i < spec.layers; ++i) {
             linear(in, spec.hidden);
-            if (spec.norm) mlp_->push_back(nn::BatchNorm1d(spec.hidden));
+            if (spec.norm) mlp_->push_back(BatchNorm1d(spec.hidden));
             mlp_->push_back(nn::GELU());
             in = spec.hidden;
         }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doppel/contracts/head.hpp>
+#include <doppel/core/batch_norm.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
 
@@ -57,13 +58,13 @@ struct Mlp {
         for (const auto width : hidden) {
             require(width >= 1, "Mlp: hidden widths must be at least 1, got ", width);
             linear(in, width, norm);
-            if (norm) layers->push_back(nn::BatchNorm1d(width));
+            if (norm) layers->push_back(BatchNorm1d(width));
             layers->push_back(nn::ReLU());
             in = width;
         }
         linear(in, out, last_norm != LastNorm::none, true);
         if (last_norm != LastNorm::none) {
-            nn::BatchNorm1d last(nn::BatchNorm1dOptions(out).affine(last_norm != LastNorm::plain));
+            BatchNorm1d last(nn::BatchNorm1dOptions(out).affine(last_norm != LastNorm::plain));
             if (last_norm == LastNorm::scale_only) last->bias.set_requires_grad(false);
             layers->push_back(last);
         }

@@ -96,6 +96,8 @@ struct Dino {
         return loss;
     }
 
+    std::vector<double> host_numbers(const TrainingStep& at) const { return {target_temperature(at)}; }
+
     void commit(const Outputs& out) {
         if (centering != Centering::mean) return;
         const at::NoGradGuard no_grad;

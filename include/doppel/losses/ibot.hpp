@@ -90,12 +90,17 @@ struct Ibot {
         return -((p * log_q).sum(1) * w.to(log_q.scalar_type())).sum();
     }
 
+    std::vector<double> host_numbers(const TrainingStep& at) const { return {target_temperature(at)}; }
+    /// Whether patches of weight 0 leave no trace.
+    bool ignores_weightless() const { return centering == Centering::mean; }
+
     void commit(const Outputs& out) {
         const Tensor& t = out.patches.target;
         if (centering != Centering::mean || !t.defined()) return;
         const at::NoGradGuard no_grad;
         const Autocast float32(t.device().type(), Precision::fp32);
-        const Tensor seen = detail::at_least_float(t).mean(0, true);                                  // [1, K]
+        const Tensor counted = out.patches.weight.gt(0).to(at::kFloat).unsqueeze(0);                  // [1, M]
+        const Tensor seen = counted.mm(t.to(at::kFloat)) / counted.sum().clamp_min(1);                // [1, K]
         patch_center.mul_(center_momentum).add_(seen.to(patch_center.scalar_type()), 1 - center_momentum);
     }
 

@@ -7,6 +7,7 @@
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
+#include <doppel/core/training_step.hpp>
 #include <doppel/losses/detail/rows.hpp>
 
 #include <ATen/ops/bmm.h>
@@ -22,6 +23,7 @@
 #include <cstdint>
 #include <limits>
 #include <string_view>
+#include <vector>
 
 namespace doppel::losses {
 
@@ -58,6 +60,8 @@ struct InstanceInputs {
 struct InstanceSoftmax {
     double temperature = 0.1;  ///< τ > 0. Authors: 0.1 for CIFAR-10, 0.07 for ImageNet
 
+    std::vector<double> host_numbers(const TrainingStep&) const { return {}; }  // of the tensors alone
+
     Tensor operator()(const Outputs& out) const {
         detail::require_temperature("InstanceSoftmax", temperature);
         const detail::InstanceInputs in("InstanceSoftmax", out);
@@ -91,6 +95,8 @@ struct InstanceNce {
     void state(Visitor&& visit) {
         visit("log_z", log_z);
     }
+
+    std::vector<double> host_numbers(const TrainingStep&) const { return {}; }  // of the tensors alone
 
     Tensor operator()(const Outputs& out) {
         detail::require_temperature("InstanceNce", temperature);

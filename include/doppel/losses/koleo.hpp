@@ -7,11 +7,13 @@
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
+#include <doppel/core/training_step.hpp>
 #include <doppel/losses/detail/rows.hpp>
 
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace doppel::losses {
 
@@ -33,6 +35,8 @@ namespace doppel::losses {
 ///     .loss = losses::Sum{losses::Weighted{1.0, losses::Dino{}}, losses::Weighted{1.0, losses::Koleo{}}}
 struct Koleo {
     double weight = 0.1;  ///< multiplies the loss, ≥ 0
+
+    std::vector<double> host_numbers(const TrainingStep&) const { return {}; }  // of the tensors alone
 
     Tensor operator()(const Outputs& out) const {
         require(weight >= 0 && std::isfinite(weight), "KoLeo: weight must be at least 0 and finite, got ", weight);

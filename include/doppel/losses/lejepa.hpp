@@ -7,6 +7,7 @@
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
+#include <doppel/core/training_step.hpp>
 #include <doppel/losses/detail/rows.hpp>
 #include <doppel/losses/sigreg.hpp>
 
@@ -41,6 +42,8 @@ struct Lejepa {
     std::int64_t knots = 17;         ///< quadrature points on t ≥ 0, ≥ 2
     double t_max = 3;                ///< > 0, end of the integral
     std::int64_t globals = 0;        ///< the center is the mean of this many views, from the first; 0: all
+
+    std::vector<double> host_numbers(const TrainingStep&) const { return {}; }  // of the tensors alone
 
     Tensor operator()(const Outputs& out) const {
         const auto views = checked(out);

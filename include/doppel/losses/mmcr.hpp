@@ -7,6 +7,7 @@
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
+#include <doppel/core/training_step.hpp>
 #include <doppel/losses/detail/nuclear_norm.hpp>
 #include <doppel/losses/detail/rows.hpp>
 
@@ -41,6 +42,8 @@ namespace doppel::losses {
 ///     Recipe{..., .target = targets::Ema{.schedule = schedules::Constant{0.99}}, .loss = losses::Mmcr{}}
 struct Mmcr {
     double lambda = 0;  ///< λ ≥ 0, weight of the local term; 0: not computed
+
+    std::vector<double> host_numbers(const TrainingStep&) const { return {}; }  // of the tensors alone
 
     Tensor operator()(const Outputs& out) const {
         require(lambda >= 0 && lambda < std::numeric_limits<double>::infinity(),

@@ -7,6 +7,7 @@
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
+#include <doppel/core/training_step.hpp>
 #include <doppel/losses/detail/rows.hpp>
 
 #include <ATen/ops/linspace.h>
@@ -38,6 +39,8 @@ struct Sigreg {
     std::int64_t directions = 1024;  ///< K ≥ 1
     std::int64_t knots = 17;         ///< quadrature points on t ≥ 0, ≥ 2
     double t_max = 3;                ///< > 0, end of the integral
+
+    std::vector<double> host_numbers(const TrainingStep&) const { return {}; }  // of the tensors alone
 
     Tensor operator()(const Outputs& out) const {
         check("Sigreg");

@@ -7,6 +7,7 @@
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
+#include <doppel/core/training_step.hpp>
 #include <doppel/losses/detail/rows.hpp>
 
 #include <ATen/ops/arange.h>
@@ -15,6 +16,7 @@
 #include <ATen/ops/where.h>
 
 #include <limits>
+#include <vector>
 
 namespace doppel::losses {
 
@@ -39,6 +41,8 @@ struct Supcon {
     static constexpr bool uses_labels = true;
 
     double temperature = 0.1;  ///< τ > 0
+
+    std::vector<double> host_numbers(const TrainingStep&) const { return {}; }  // of the tensors alone
 
     Tensor operator()(const Outputs& out) const {
         detail::require_temperature("SupCon", temperature);

@@ -14,6 +14,7 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/where.h>
 #include <ATen/ops/xlogy.h>
 #include <ATen/ops/zeros.h>
 
@@ -138,16 +139,24 @@ struct Swav {
         return loss / sets;
     }
 
-    void commit(const Outputs& out) {
+    /// The queue is used or not, and a step that is not taken after all moves the moment by a step at most.
+    std::vector<double> host_numbers(const TrainingStep&) const { return {queue > 0 && queue_rows >= queue ? 1.0 : 0.0}; }
+
+    /// `bad` [] on the device: the queue stays as it is if that is 1.
+    void commit(const Outputs& out, const Tensor& bad = {}) {
         const at::NoGradGuard no_grad;
-        for (Tensor& weight : weights) weight.copy_(detail::unit_rows(weight));
+        for (Tensor& weight : weights) {
+            const Tensor unit = detail::unit_rows(weight);
+            weight.copy_(bad.defined() ? at::where(bad.ne(0), weight, unit) : unit);
+        }
         if (queue == 0 || out.at.epoch() < queue_from) return;
         const std::int64_t rows = std::min(queue, out.online[0].size(0)), from = queue_rows % queue;
         const std::int64_t first = std::min(rows, queue - from);  // up to the end, the rest from the beginning
+        const auto put = [&](Tensor to, const Tensor& value) { to.copy_(bad.defined() ? at::where(bad.ne(0), to, value.to(to.scalar_type())) : value); };
         for (std::size_t i = 0; i < queues.size(); ++i) {
             const Tensor z = detail::unit_rows(out.online[i]), last = z.narrow(0, z.size(0) - rows, rows);
-            queues[i].narrow(0, from, first).copy_(last.narrow(0, 0, first));
-            queues[i].narrow(0, 0, rows - first).copy_(last.narrow(0, first, rows - first));
+            put(queues[i].narrow(0, from, first), last.narrow(0, 0, first));
+            if (first < rows) put(queues[i].narrow(0, 0, rows - first), last.narrow(0, first, rows - first));
         }
         queue_rows += rows;
     }

@@ -121,10 +121,31 @@ struct Sum : detail::FirstPairing<L...> {
         return sum;
     }
 
-    void commit(const Outputs& out) {
+    void commit(const Outputs& out, const Tensor& bad = {}) {
         each(parts, [&](auto& part) {
-            if constexpr (contracts::Commits<decltype(part.loss)>) part.loss.commit(out);
+            if constexpr (contracts::Commits<decltype(part.loss)>) contracts::commit(part.loss, out, bad);
         });
+    }
+
+    std::vector<double> host_numbers(const TrainingStep& at) const
+        requires(contracts::NamesHostNumbers<L> && ...)
+    {
+        std::vector<double> all;
+        each(parts, [&](const auto& part) {
+            if constexpr (requires { part.loss.host_numbers(at); })
+                for (const double number : part.loss.host_numbers(at)) all.push_back(number);
+        });
+        return all;
+    }
+
+    /// Of the part that masks patches.
+    bool ignores_weightless() const {
+        bool all = true;
+        each(parts, [&](const auto& part) {
+            if constexpr (requires { part.loss.ignores_weightless(); }) all &= part.loss.ignores_weightless();
+            else if constexpr (contracts::MaskingLoss<decltype(part.loss)>) all = false;
+        });
+        return all;
     }
 
     std::vector<bool> mask(std::int64_t rows, std::int64_t columns, random::Stream draw) const

@@ -96,12 +96,13 @@ public:
     void step() { step(options_.lr); }
 
     /// Takes a step. `weight_decay` replaces the non-zero weight decay of each group in this step.
-    void step(double lr, std::optional<double> weight_decay = {}) {
+    /// Nothing moves where `bad` [] on the device is 1.
+    void step(double lr, std::optional<double> weight_decay = {}, const Tensor& bad = {}) {
         options_.require_lr(lr);
         if (weight_decay) detail::require_rate(options_.who(), "weight decay", *weight_decay);
         const at::NoGradGuard no_grad;
         for (std::size_t i = 0; i < groups_.size(); ++i)
-            step_group(i, detail::rate(groups_[i], lr), detail::decay(groups_[i], weight_decay));
+            step_group(i, detail::rate(groups_[i], lr), detail::decay(groups_[i], weight_decay), bad);
     }
 
     /// Drops the gradients, so that the next backward pass writes them instead of adding.
@@ -127,7 +128,7 @@ private:
         Tensor mean, square, step;  // of the parameter's shape, of the parameter's shape, float32 []
     };
 
-    void step_group(std::size_t i, double lr, double weight_decay) {
+    void step_group(std::size_t i, double lr, double weight_decay, const Tensor& bad) {
         std::vector<Tensor> parameters, gradients, means, squares, steps;
         detail::each_active(options_.who(), groups_[i], [&](std::size_t j, const Tensor& w, const Tensor& gradient) {
             auto& [mean, square, step] = moments_[i][j];
@@ -141,10 +142,14 @@ private:
             steps.push_back(step);
         });
         if (parameters.empty()) return;
-        at::_foreach_add_(steps, 1);
+        if (bad.defined())
+            at::_foreach_add_(steps, bad.eq(0).to(at::kFloat));
+        else
+            at::_foreach_add_(steps, 1);
         const auto fused = [&](auto&& kernel) {
             kernel(parameters, gradients, means, squares, /*max_exp_avg_sqs=*/at::TensorList{}, steps, lr,
-                   options_.beta1, options_.beta2, weight_decay, options_.eps, /*amsgrad=*/false, /*maximize=*/false);
+                   options_.beta1, options_.beta2, weight_decay, options_.eps, /*amsgrad=*/false, /*maximize=*/false,
+                   /*grad_scale=*/std::optional<Tensor>{}, detail::found_inf(bad));
         };
         if (options_.decoupled)
             fused([](auto&&... all) { at::_fused_adamw_(all...); });

@@ -4,6 +4,7 @@
 
 #include <doppel/core/error.hpp>
 #include <doppel/core/tensor.hpp>
+#include <doppel/device/clip.hpp>
 #include <doppel/optim/detail/common.hpp>
 #include <doppel/optim/groups.hpp>
 
@@ -47,10 +48,7 @@ inline Tensor clip_factor(const Tensor& norm, double max_norm) { return (max_nor
 inline Tensor clip_each(const Groups& groups, double max_norm) {
     const auto gradients = detail::gradients_to_clip("clip_each", groups, max_norm);
     if (gradients.empty()) return at::zeros({0});
-    const at::NoGradGuard no_grad;
-    const Tensor norms = at::stack(at::_foreach_norm(gradients));
-    at::_foreach_mul_(gradients, detail::clip_factor(norms, max_norm).unbind());
-    return norms;
+    return device::clip_each(gradients, max_norm);
 }
 
 /// Scales all gradients by one factor, so that their joint norm is at most `max_norm`, as

@@ -4,6 +4,7 @@
 
 #include <doppel/core/error.hpp>
 #include <doppel/core/tensor.hpp>
+#include <doppel/device/lars.hpp>
 #include <doppel/optim/detail/common.hpp>
 #include <doppel/optim/optimizer.hpp>
 
@@ -113,12 +114,13 @@ public:
     void step() { step(options_.lr); }
 
     /// Takes a step. `weight_decay` replaces the non-zero weight decay of each group in this step.
-    void step(double lr, std::optional<double> weight_decay = {}) {
+    /// Nothing moves where `bad` [] on the device is 1.
+    void step(double lr, std::optional<double> weight_decay = {}, const Tensor& bad = {}) {
         detail::require_rate("Lars", "learning rate", lr);
         if (weight_decay) detail::require_rate("Lars", "weight decay", *weight_decay);
         const at::NoGradGuard no_grad;
         for (std::size_t i = 0; i < groups_.size(); ++i)
-            step_group(i, detail::rate(groups_[i], lr), detail::decay(groups_[i], weight_decay));
+            step_group(i, detail::rate(groups_[i], lr), detail::decay(groups_[i], weight_decay), bad);
     }
 
     /// Drops the gradients, so that the next backward pass writes them instead of adding.
@@ -135,9 +137,19 @@ public:
 private:
     using Tensors = std::vector<Tensor>;
 
-    void step_group(std::size_t i, double lr, double weight_decay) {
+    void step_group(std::size_t i, double lr, double weight_decay, const Tensor& bad) {
         auto [parameters, gradients, velocities] = velocities_.active("Lars", groups_, i);
         if (parameters.empty()) return;
+        if (device::kernels_usable(parameters.front().device())) {  // in place of a launch for each parameter
+            device::lars(parameters, gradients, velocities,
+                         {.rule = static_cast<int>(options_.rule),
+                          .adapts = groups_[i].adapt,
+                          .eta = options_.trust(),
+                          .momentum = options_.momentum,
+                          .nesterov = options_.nesterov},
+                         lr, weight_decay, bad);
+            return;
+        }
         const bool inside = options_.rule == Rule::simclr;  // the learning rate is part of v
         if (groups_[i].adapt) {
             gradients = adapted(parameters, gradients, weight_decay, lr);
@@ -148,7 +160,7 @@ private:
             weight_decay = 0;
         }
         at::_fused_sgd_(parameters, gradients, velocities, weight_decay, options_.momentum, inside ? 1 : lr,
-                        /*dampening=*/0, options_.nesterov, /*maximize=*/false, /*is_first_step=*/false);
+                        /*dampening=*/0, options_.nesterov, /*maximize=*/false, /*is_first_step=*/false, /*grad_scale=*/{}, detail::found_inf(bad));
     }
 
     /// Returns q·u of each parameter; with simclr lr·q·u.

@@ -75,12 +75,13 @@ public:
     void step() { step(options_.lr); }
 
     /// Takes a step. `weight_decay` replaces the non-zero weight decay of each group in this step.
-    void step(double lr, std::optional<double> weight_decay = std::nullopt) {
+    /// Nothing moves where `bad` [] on the device is 1.
+    void step(double lr, std::optional<double> weight_decay = {}, const Tensor& bad = {}) {
         detail::require_rate("Sgd", "learning rate", lr);
         if (weight_decay) detail::require_rate("Sgd", "weight decay", *weight_decay);
         const at::NoGradGuard no_grad;
         for (std::size_t i = 0; i < groups_.size(); ++i)
-            step_group(i, detail::rate(groups_[i], lr), detail::decay(groups_[i], weight_decay));
+            step_group(i, detail::rate(groups_[i], lr), detail::decay(groups_[i], weight_decay), bad);
     }
 
     /// Drops the gradients, so that the next backward pass writes them instead of adding.
@@ -95,11 +96,11 @@ public:
     const Groups& groups() const { return groups_; }
 
 private:
-    void step_group(std::size_t i, double lr, double weight_decay) {
+    void step_group(std::size_t i, double lr, double weight_decay, const Tensor& bad) {
         auto [parameters, gradients, velocities] = velocities_.active("Sgd", groups_, i);
         if (parameters.empty()) return;
         at::_fused_sgd_(parameters, gradients, velocities, weight_decay, options_.momentum, lr,
-                        /*dampening=*/0, options_.nesterov, /*maximize=*/false, /*is_first_step=*/false);
+                        /*dampening=*/0, options_.nesterov, /*maximize=*/false, /*is_first_step=*/false, /*grad_scale=*/{}, detail::found_inf(bad));
     }
 
     void check() const {

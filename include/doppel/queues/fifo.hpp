@@ -10,6 +10,7 @@
 
 #include <ATen/ops/arange.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -49,22 +50,29 @@ struct Fifo {
         /// Returns the rows: [K, D], float32, unit length.
         const Tensor& read() const { return rows_; }
 
-        /// Writes the target outputs of all views that have one. No device sync.
-        void commit(const Outputs& outputs) {
+        /// Writes the target outputs of all views that have one. No device sync. `bad` [] on the device: nothing if it is 1.
+        void commit(const Outputs& outputs, const Tensor& bad = {}) {
             for (const Tensor& keys : outputs.target)
-                if (keys.defined()) push(keys);
+                if (keys.defined()) push(keys, bad);
         }
 
-        /// Writes the rows of `keys` [N, D], normalized, over the oldest ones.
-        void push(const Tensor& keys) {
+        /// Writes the rows of `keys` [N, D], normalized, over the oldest ones; nothing if `bad` is 1.
+        void push(const Tensor& keys, const Tensor& bad = {}) {
             const at::NoGradGuard no_grad;
             const std::int64_t capacity = rows_.size(0), batch = keys.size(0), kept = std::min(batch, capacity);
             Tensor latest = keys.detach().to(at::kFloat).narrow(0, batch - kept, kept);
             latest = latest / latest.norm(2, 1, true).clamp_min(1e-12);
             const Tensor places = (pointer_ + at::arange(kept, pointer_.options())).remainder(capacity);
-            rows_.index_copy_(0, places, latest);
-            pointer_.add_(kept).remainder_(capacity);
-            filled_.add_(kept).clamp_max_(capacity);
+            if (!bad.defined()) {
+                rows_.index_copy_(0, places, latest);
+                pointer_.add_(kept).remainder_(capacity);
+                filled_.add_(kept).clamp_max_(capacity);
+                return;
+            }
+            const Tensor is_bad = bad.ne(0), written = is_bad.logical_not().to(at::kLong) * kept;
+            rows_.index_copy_(0, places, at::where(is_bad, rows_.index_select(0, places), latest));
+            pointer_.add_(written).remainder_(capacity);
+            filled_.add_(written).clamp_max_(capacity);
         }
 
         /// Visits the tensors of a checkpoint by name.

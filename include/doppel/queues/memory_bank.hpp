@@ -9,6 +9,7 @@
 #include <doppel/core/tensor.hpp>
 
 #include <ATen/ops/rand.h>
+#include <ATen/ops/where.h>
 
 #include <cmath>
 #include <cstdint>
@@ -47,12 +48,14 @@ struct MemoryBank {
         /// Returns the rows: [size, D], float32, unit length.
         const Tensor& read() const { return rows_; }
 
-        void commit(const Outputs& outputs) {
+        void commit(const Outputs& outputs, const Tensor& bad = {}) {
             const at::NoGradGuard no_grad;
             const Tensor v = outputs.online.at(0).detach().to(at::kFloat);
             const Tensor unit = v / v.norm(2, 1, true).clamp_min(1e-12);
-            const Tensor mixed = rows_.index_select(0, outputs.index) * momentum_ + unit * (1 - momentum_);
-            rows_.index_copy_(0, outputs.index, mixed / mixed.norm(2, 1, true).clamp_min(1e-12));
+            const Tensor before = rows_.index_select(0, outputs.index);
+            const Tensor mixed = before * momentum_ + unit * (1 - momentum_);
+            const Tensor after = mixed / mixed.norm(2, 1, true).clamp_min(1e-12);
+            rows_.index_copy_(0, outputs.index, bad.defined() ? at::where(bad.ne(0), before, after) : after);
         }
 
         template <class Visitor>

@@ -31,9 +31,9 @@ struct SupportSet {
         const Tensor& read() const { return ring_.read(); }
 
         /// Writes the target outputs of the first view that has one.
-        void commit(const Outputs& outputs) {
+        void commit(const Outputs& outputs, const Tensor& bad = {}) {
             for (const Tensor& keys : outputs.target)
-                if (keys.defined()) return ring_.push(keys);
+                if (keys.defined()) return ring_.push(keys, bad);
         }
 
         /// Visits the tensors of a checkpoint by name.

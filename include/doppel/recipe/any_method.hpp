@@ -9,9 +9,11 @@
 #include <doppel/recipe/method.hpp>
 #include <doppel/recipe/recipe.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,7 +35,13 @@ public:
 
     std::vector<std::string> begin(const Horizon& horizon) { return self_->begin(horizon); }
     Tensor forward(const Batch& batch) { return self_->forward(batch); }
-    void commit() { self_->commit(); }
+    void open() { self_->open(); }
+    void draw(Batch& batch, std::int64_t step, std::size_t pass, bool filled = false) { self_->draw(batch, step, pass, filled); }
+    void commit(const Tensor& bad = {}) { self_->commit(bad); }
+    void learn(bool bad) { self_->learn(bad); }
+    void replayed(Outputs outputs, const std::vector<std::int64_t>& norm_passes) { self_->replayed(std::move(outputs), norm_passes); }
+    const std::vector<std::int64_t>& norm_passes() const { return self_->norm_passes(); }
+    std::optional<std::vector<double>> host_numbers(const TrainingStep& step) const { return self_->host_numbers(step); }
     void discard() { self_->discard(); }
     void skip() { self_->skip(); }
     std::int64_t skipped() const { return self_->skipped(); }
@@ -63,7 +71,13 @@ private:
         virtual ~Interface() = default;
         virtual std::vector<std::string> begin(const Horizon&) = 0;
         virtual Tensor forward(const Batch&) = 0;
-        virtual void commit() = 0;
+        virtual void open() = 0;
+        virtual void draw(Batch&, std::int64_t, std::size_t, bool) = 0;
+        virtual void commit(const Tensor&) = 0;
+        virtual void learn(bool) = 0;
+        virtual void replayed(Outputs, const std::vector<std::int64_t>&) = 0;
+        virtual const std::vector<std::int64_t>& norm_passes() const = 0;
+        virtual std::optional<std::vector<double>> host_numbers(const TrainingStep&) const = 0;
         virtual void discard() = 0;
         virtual void skip() = 0;
         virtual std::int64_t skipped() const = 0;
@@ -81,7 +95,15 @@ private:
         explicit Model(Method<R> m) : method(std::move(m)) {}
         std::vector<std::string> begin(const Horizon& horizon) override { return method->begin(horizon); }
         Tensor forward(const Batch& batch) override { return method->forward(batch); }
-        void commit() override { method->commit(); }
+        void open() override { method->open(); }
+        void draw(Batch& batch, std::int64_t step, std::size_t pass, bool filled) override { method->draw(batch, step, pass, filled); }
+        void commit(const Tensor& bad) override { method->commit(bad); }
+        void learn(bool bad) override { method->learn(bad); }
+        void replayed(Outputs outputs, const std::vector<std::int64_t>& norm_passes) override {
+            method->replayed(std::move(outputs), norm_passes);
+        }
+        const std::vector<std::int64_t>& norm_passes() const override { return method->norm_passes(); }
+        std::optional<std::vector<double>> host_numbers(const TrainingStep& step) const override { return method->host_numbers(step); }
         void discard() override { method->discard(); }
         void skip() override { method->skip(); }
         std::int64_t skipped() const override { return method->skipped(); }

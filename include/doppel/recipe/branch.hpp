@@ -153,21 +153,28 @@ struct Branch {
         }
     }
 
+    /// What a pass needs that is drawn at random, as Batch::masked and Batch::orders; empty lists: nothing.
+    struct Drawn {
+        const std::vector<MaskedPatches>* masked = nullptr;
+        bool visible = false;  ///< the encoder sees the masked patches all the same
+        const std::vector<Tensor>* orders = nullptr;
+    };
+
     /// Features and projections of the wanted views, with their masked patches where there are masks.
     BranchOutput forward(const std::vector<Tensor>& views, const std::vector<bool>& wanted, const ForwardLayout& layout,
-                         const PatchMasks* masks = nullptr, const RowShuffle* shuffle = nullptr) {
+                         const Drawn& drawn) {
         BranchOutput result{.features = std::vector<Tensor>(views.size()), .projected = std::vector<Tensor>(views.size())};
         std::vector<Tensor> patches, weights;
         for (const auto& members : passes_of(views, wanted, layout.join_views)) {
             std::vector<Tensor> parts;
             for (const auto v : members) parts.push_back(views[v]);
             Tensor x = parts.size() == 1 ? parts[0] : at::cat(parts), back;
-            if (shuffle) {
-                const Tensor order = (*shuffle)(x.size(0), members.front()).to(x.device());
-                x = x.index_select(0, order);
-                back = order.argsort();
+            if (drawn.orders && !drawn.orders->empty()) {
+                const Tensor& order = drawn.orders->at(members.front());
+                x = x.index_select(0, order[0]);
+                back = order[1];
             }
-            Pass pass = pass_of(x, members, layout, masks);  // [members · B, F], [members · B, D]
+            Pass pass = pass_of(x, members, layout, drawn);  // [members · B, F], [members · B, D]
             if (back.defined()) pass = {pass.features.index_select(0, back), pass.projected.index_select(0, back)};
             if (pass.patches.defined()) {
                 patches.push_back(pass.patches);
@@ -202,11 +209,11 @@ private:
     }
 
     /// One pass; the projector waits where it takes all views together.
-    Pass pass_of(const Tensor& x, const std::vector<std::size_t>& members, const ForwardLayout& layout, const PatchMasks* masks) {
+    Pass pass_of(const Tensor& x, const std::vector<std::size_t>& members, const ForwardLayout& layout, const Drawn& drawn) {
         if constexpr (contracts::PatchEncoder<Encoder>)
-            for (const auto v : members)
-                if (masks && masks->views[v].defined()) {
-                    const MaskedFeatures seen = encode_masked(encoder, x, members, *masks);
+            if (drawn.masked && !drawn.masked->empty())
+                if (const MaskedPatches& masked = drawn.masked->at(members.front()); masked.mask.defined()) {
+                    const MaskedFeatures seen = encode_masked(encoder, x, masked, drawn.visible);
                     return {seen.features, layout.join_heads ? seen.features : project(seen.features), seen.patches, seen.weight};
                 }
         if (layout.bn_groups == 1) return encode(x, !layout.join_heads);

@@ -9,6 +9,11 @@
 #include <doppel/core/random.hpp>
 #include <doppel/core/tensor.hpp>
 
+#include <ATen/ops/cat.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -17,26 +22,11 @@
 
 namespace doppel::detail {
 
-/// Which patches of each view are masked.
-struct PatchMasks {
-    std::vector<Tensor> views{};  ///< bool [B, N] on the CPU; undefined: nothing of the view is masked
-    bool visible = false;         ///< the encoder sees the masked patches all the same (target)
-
-    /// The same places, seen by the encoder.
-    PatchMasks shown() const { return {views, true}; }
-    std::int64_t images() const {
-        std::int64_t count = 0;
-        for (const Tensor& mask : views)
-            if (mask.defined()) count += mask.size(0);
-        return count;
-    }
-};
-
-/// Draws the masks of the global views by the loss's mask(): functions of seed, step, image and view. `pass`: forward
-/// passes since the last commit().
+/// Draws the masks of the global views by the loss's mask(), bool [B, N] on the CPU each; undefined: nothing of the view is
+/// masked. Functions of seed, step, image and view. `pass`: forward passes since the last commit().
 template <contracts::MaskingLoss Loss, class Encoder>
-PatchMasks draw_masks(const Loss& loss, Encoder& encoder, const Batch& batch, std::uint64_t seed, std::int64_t step,
-                      std::size_t pass) {
+std::vector<Tensor> draw_masks(const Loss& loss, Encoder& encoder, const Batch& batch, std::uint64_t seed, std::int64_t step,
+                               std::size_t pass) {
     std::vector<Tensor> all(batch.views.size());
     for (std::size_t v = 0; v < static_cast<std::size_t>(batch.globals) && v < all.size(); ++v) {
         const Tensor& view = batch.views[v];
@@ -56,7 +46,31 @@ PatchMasks draw_masks(const Loss& loss, Encoder& encoder, const Batch& batch, st
             place = std::copy(one.begin(), one.end(), place);
         }
     }
-    return {std::move(all)};
+    return all;
+}
+
+/// What of the views `members`, which pass together in this order, is masked; on the CPU. `multiple`: the number of places
+/// is filled up to a multiple of it by places without weight, so that it seldom changes.
+inline MaskedPatches masked_patches(const std::vector<Tensor>& masks, const std::vector<std::size_t>& members,
+                                    std::int64_t multiple = 1) {
+    Tensor known;
+    std::int64_t images = 0;  // with a mask, in the whole batch
+    for (const Tensor& mask : masks)
+        if (mask.defined()) images += mask.size(0);
+    for (const std::size_t v : members)
+        if (masks[v].defined()) known = masks[v];
+    if (!known.defined()) return {};
+    std::vector<Tensor> parts;
+    for (const std::size_t v : members) parts.push_back(masks[v].defined() ? masks[v] : at::zeros_like(known));
+    MaskedPatches result{.mask = at::cat(parts)};
+    result.places = result.mask.flatten().nonzero().squeeze(1);
+    const Tensor share = result.mask.to(at::kFloat) / result.mask.sum(1, true).clamp_min(1);
+    result.weight = share.flatten().index_select(0, result.places) / static_cast<double>(images);
+    if (const std::int64_t rest = result.places.size(0) % multiple; rest > 0) {
+        result.places = at::constant_pad_nd(result.places, {0, multiple - rest});
+        result.weight = at::constant_pad_nd(result.weight, {0, multiple - rest});
+    }
+    return result;
 }
 
 /// Features of images, and what the encoder makes of their masked patches.
@@ -66,21 +80,12 @@ struct MaskedFeatures {
     Tensor weight{};    ///< [M], as Patches::weight
 };
 
-/// One pass of x, the views `members` one after the other, of which at least one has a mask.
+/// One pass of x. `visible`: the encoder sees the masked patches all the same (target).
 template <class Encoder>
-MaskedFeatures encode_masked(Encoder& encoder, const Tensor& x, const std::vector<std::size_t>& members,
-                             const PatchMasks& masks) {
-    Tensor known;
-    for (const std::size_t v : members)
-        if (masks.views[v].defined()) known = masks.views[v];
-    std::vector<Tensor> parts;
-    for (const std::size_t v : members) parts.push_back(masks.views[v].defined() ? masks.views[v] : at::zeros_like(known));
-    const Tensor mask = at::cat(parts), places = mask.flatten().nonzero().squeeze(1);  // on the CPU: no sync
-    const auto seen = encoder->with_patches(x, masks.visible ? Tensor{} : mask.to(x.device(), true));
-    if (places.numel() == 0) return {seen.features};
-    const Tensor share = mask.to(at::kFloat) / mask.sum(1, true).clamp_min(1);
-    const Tensor weight = share.flatten().index_select(0, places) / static_cast<double>(masks.images());
-    return {seen.features, seen.patches.flatten(0, 1).index_select(0, places.to(x.device(), true)), weight.to(x.device(), true)};
+MaskedFeatures encode_masked(Encoder& encoder, const Tensor& x, const MaskedPatches& masked, bool visible) {
+    const auto seen = encoder->with_patches(x, visible ? Tensor{} : masked.mask);
+    if (masked.places.numel() == 0) return {seen.features};
+    return {seen.features, seen.patches.flatten(0, 1).index_select(0, masked.places), masked.weight};
 }
 
 }  // namespace doppel::detail

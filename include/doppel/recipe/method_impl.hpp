@@ -5,10 +5,12 @@
 #include <doppel/contracts/loss.hpp>
 #include <doppel/contracts/target.hpp>
 #include <doppel/core/batch.hpp>
+#include <doppel/core/batch_norm.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/seed.hpp>
+#include <doppel/device/select.hpp>
 #include <doppel/recipe/branch.hpp>
 #include <doppel/recipe/check.hpp>
 #include <doppel/recipe/recipe.hpp>
@@ -35,6 +37,10 @@ struct BuildOptions {
 /// The built recipe. One step is
 ///
 ///     Tensor loss = method->forward(batch);  loss.backward();  optimizer.step();  method->commit();
+///
+/// On a device the host need not wait for the verdict on a step: `bad` [] there is 1 if the step must leave no trace,
+///
+///     method->open(); loss = method->forward(batch); …; method->commit(bad);    later: method->learn(bad.item<bool>());
 ///
 /// forward() reads state, commit() writes it (queue, target network, the loss's own); a step that is not taken is thrown
 /// away with discard() or skip() and leaves no trace: running statistics go back to where they were, and the target
@@ -135,41 +141,98 @@ public:
     /// Views → scalar loss, float32. The network runs under the autocast that the caller set, the loss never does.
     Tensor forward(const Batch& batch) {
         const Route route = route_of(batch);
-        before_forward();
-        const std::optional<detail::PatchMasks> masked = masks_of(batch);
+        if (!open_) look_at_weights();
+        begin_pass();
+        if (needs_draws() && batch.orders.empty() && batch.masked.empty()) {
+            Batch drawn = batch;
+            draw(drawn, at.step, last_.size());
+            for (Tensor& order : drawn.orders)
+                if (order.defined()) order = order.to(batch.views.front().device());
+            for (MaskedPatches& masked : drawn.masked)
+                for (Tensor* part : {&masked.mask, &masked.places, &masked.weight})
+                    if (part->defined()) *part = part->to(batch.views.front().device());
+            return forward_drawn(drawn, route);
+        }
+        return forward_drawn(batch, route);
+    }
 
-        Outputs out{.index = batch.index, .label = batch.label, .globals = batch.globals, .at = at};
-        run_online(batch, route, masked, out);
-        run_target(batch, route, masked, out);
-        to_float32(out);
-        if constexpr (has_queue) out.memory = memory_->read();
+    /// Before the first forward pass of a step whose caller promises to end it by commit(), discard() or skip() before the
+    /// weights change again: what depends on the step alone is done here, and forward() looks at nothing on the host.
+    void open() {
+        begin_pass();
+        open_ = true;
+    }
 
-        const Autocast float32(batch.views.front().device().type(), Precision::fp32);
-        Tensor loss = loss_of(out, route);
-        require(loss.defined() && loss.dim() == 0, "Recipe.loss must give a scalar, got shape ",
-                loss.defined() ? loss.sizes() : at::IntArrayRef{});
-        remember(std::move(out));
-        return loss;
+    /// Draws what the forward pass of a batch needs at random (permutations, masks) into Batch::orders and Batch::masked, on
+    /// the CPU: functions of seed, step and view. forward() draws it itself where it is missing. `pass`: forward passes of the
+    /// step before this one. `filled`: masked patches are filled up so that their number seldom changes.
+    void draw(Batch& batch, std::int64_t step, std::size_t pass, bool filled = false) {
+        if (!needs_draws()) return;
+        const Route route = route_of(batch);
+        const auto online = detail::passes_of(batch.views, route.online, recipe.layout.join_views);
+        auto all = detail::passes_of(batch.views, route.target, recipe.layout.join_views);
+        if (has_target && recipe.layout.shuffle_target) {
+            batch.orders.resize(batch.views.size());
+            for (const auto& members : all)
+                batch.orders[members.front()] = detail::shuffled_rows(
+                    batch.views[members.front()].size(0) * static_cast<std::int64_t>(members.size()), seed_, step, members.front());
+        }
+        if constexpr (masks) {
+            all.insert(all.begin(), online.begin(), online.end());
+            batch.masked.resize(batch.views.size());
+            const auto drawn = detail::draw_masks(recipe.loss, online_->encoder, batch, seed_, step, pass);
+            for (const auto& members : all) {
+                MaskedPatches& masked = batch.masked[members.front()];
+                std::int64_t multiple = 1;
+                if constexpr (requires { recipe.loss.ignores_weightless(); })
+                    if (filled && recipe.loss.ignores_weightless() && drawn[members.front()].defined())
+                        multiple = std::max<std::int64_t>(64, drawn[members.front()].numel() / 16);
+                if (!masked.mask.defined()) masked = detail::masked_patches(drawn, members, multiple);
+            }
+        }
     }
 
     /// After a successful optimizer step: writes queue, target network and the loss's own state, and counts the step.
-    void commit() {
+    /// With `bad` [] on the device: the same where it is 0, and no trace where it is 1; learn() must follow.
+    void commit(const Tensor& bad = {}) {
         const at::NoGradGuard no_grad;
+        require(!pending_, "Method: commit(bad) follows another one of which nobody knows whether it counted: call learn() between");
+        counters_before_ = bad.defined() ? counter_values() : std::vector<std::int64_t>{};
+        bad_ = bad;
+        masked_updates_ = 0;
         if constexpr (has_target)
             if (contracts::timing_of(recipe.target) == contracts::UpdateTiming::after_step) update_target();
         for (const Outputs& out : last_) {
-            if constexpr (has_queue) memory_->commit(out);
-            if constexpr (contracts::Commits<Loss>) recipe.loss.commit(out);
+            if constexpr (has_queue) contracts::commit(*memory_, out, bad);
+            if constexpr (contracts::Commits<Loss>) contracts::commit(recipe.loss, out, bad);
         }
         last_.clear();
+        add_batch_counts();
+        if (bad.defined()) buffers_.restore_if(bad);
         buffers_.drop();
+        open_ = false;
+        pending_ = bad.defined();
         ++at.step;
+    }
+
+    /// After commit(bad), before the next one: tells the method what the device decided. A step that did not count is then
+    /// counted as by skip().
+    void learn(bool bad) {
+        if (!std::exchange(pending_, false)) return;
+        bad_ = Tensor{};
+        if (!bad) return;
+        ++skipped_;
+        target_updates_ -= std::exchange(masked_updates_, 0);
+        auto all = loss_counters();
+        for (std::size_t i = 0; i < all.size(); ++i) *all[i].second = counters_before_.at(i);
     }
 
     /// Instead of commit(), when the step is not taken: as if forward() had not been called.
     void discard() {
         buffers_.restore();
+        std::fill(step_passes_.begin(), step_passes_.end(), 0);
         last_.clear();
+        open_ = false;
     }
 
     /// discard(), and the step counts as taken: schedules and the order of the images go on.
@@ -184,14 +247,33 @@ public:
     /// What the last forward passes since commit() gave, without gradients.
     const std::vector<Outputs>& last() const { return last_; }
 
+    /// Takes a pass as done that gave these outputs: of a captured step, which runs without the host.
+    void replayed(Outputs outputs, const std::vector<std::int64_t>& norm_passes) {
+        count(norm_passes);
+        outputs.at = at;
+        last_.push_back(std::move(outputs));
+    }
+    /// Passes of the last forward pass through each BatchNorm layer that counts its own.
+    const std::vector<std::int64_t>& norm_passes() const { return norm_passes_; }
+    /// Whether the forward pass may be captured, and the numbers of the host that it depends on at a step besides the shapes of
+    /// its inputs: where they differ, another capture is needed. Nothing: not to be captured, since the loss does not say.
+    std::optional<std::vector<double>> host_numbers(const TrainingStep& step) const {
+        if constexpr (requires { recipe.loss.host_numbers(step); })
+            return recipe.loss.host_numbers(step);
+        else if constexpr (contracts::PureLoss<Loss>)
+            return std::vector<double>{};
+        else
+            return std::nullopt;
+    }
+
     TrainingStep at{};  ///< the step about to be taken
 
     /// Numbers that belong to a checkpoint beside the tensors: the step, how many were skipped, and how many updates
     /// of the weights the target network has followed.
     contracts::Counters counters() {
+        require(!pending_, "Method: the counters wait for learn()");
         contracts::Counters all{{"step", &at.step}, {"skipped", &skipped_}, {"target.followed", &target_updates_}};
-        if constexpr (contracts::HasCounters<Loss>)
-            for (const auto& [name, value] : recipe.loss.counters()) all.emplace_back("loss." + name, value);
+        for (const auto& [name, value] : loss_counters()) all.emplace_back("loss." + name, value);
         return all;
     }
 
@@ -249,24 +331,74 @@ private:
             return pairings::OneSided{};
     }
 
-    void before_forward() {
+    /// Views → loss, with all draws made.
+    Tensor forward_drawn(const Batch& batch, const auto& route) {
+        Outputs out{.index = batch.index, .label = batch.label, .globals = batch.globals, .at = at};
+        run_online(batch, route, out);
+        run_target(batch, route, out);
+        to_float32(out);
+        if constexpr (has_queue) out.memory = memory_->read();
+
+        const Autocast float32(batch.views.front().device().type(), Precision::fp32);
+        Tensor loss = loss_of(out, route);
+        require(loss.defined() && loss.dim() == 0, "Recipe.loss must give a scalar, got shape ",
+                loss.defined() ? loss.sizes() : at::IntArrayRef{});
+        remember(std::move(out));
+        std::vector<std::int64_t> passes;
+        for (SplitsBatch* layer : norms_) passes.push_back(std::exchange(layer->passes, 0));
+        count(passes);
+        return loss;
+    }
+
+    void look_at_weights() {
         if (!this->is_training()) return;
         require(last_.empty() || !watch_.moved(),
                 "Method: the weights have changed since the last forward(), but its step was not finished: call commit() after "
                 "each optimizer step, or discard() or skip() when the step is not taken");
         if (last_.empty()) watch_.look();
-        buffers_.save();
     }
 
-    std::optional<detail::PatchMasks> masks_of(const Batch& batch) {
-        if constexpr (masks)
-            return detail::draw_masks(recipe.loss, online_->encoder, batch, seed_, at.step, last_.size());
+    /// What comes before the first pass of a step.
+    void begin_pass() {
+        if (open_) return;
+        if (this->is_training()) buffers_.save();
+        if constexpr (has_target)
+            if (contracts::timing_of(recipe.target) == contracts::UpdateTiming::before_forward && target_updates_ == weight_updates())
+                update_target();
+    }
+
+    /// Counts the passes through BatchNorm layers of one forward pass.
+    void count(const std::vector<std::int64_t>& passes) {
+        norm_passes_ = passes;
+        for (std::size_t i = 0; i < passes.size(); ++i) step_passes_[i] += passes[i];
+    }
+    void add_batch_counts() {
+        std::vector<Tensor> counts;
+        std::vector<at::Scalar> passes;
+        for (std::size_t i = 0; i < norms_.size(); ++i)
+            if (const auto n = std::exchange(step_passes_[i], 0); n > 0) {
+                counts.push_back(norms_[i]->count());
+                passes.emplace_back(n);
+            }
+        if (!counts.empty()) at::_foreach_add_(counts, passes);
+    }
+
+    bool needs_draws() const { return masks || (has_target && recipe.layout.shuffle_target); }
+
+    contracts::Counters loss_counters() {
+        if constexpr (contracts::HasCounters<Loss>)
+            return recipe.loss.counters();
         else
-            return std::nullopt;
+            return {};
+    }
+    std::vector<std::int64_t> counter_values() {
+        std::vector<std::int64_t> values;
+        for (const auto& [name, value] : loss_counters()) values.push_back(*value);
+        return values;
     }
 
-    void run_online(const Batch& batch, const Route& route, const std::optional<detail::PatchMasks>& masked, Outputs& out) {
-        auto result = online_->forward(batch.views, route.online, recipe.layout, masked ? &*masked : nullptr);
+    void run_online(const Batch& batch, const Route& route, Outputs& out) {
+        auto result = online_->forward(batch.views, route.online, recipe.layout, {.masked = &batch.masked});
         out.features = std::move(result.features);
         out.projected = std::move(result.projected);
         out.online = out.projected;
@@ -282,15 +414,11 @@ private:
         }
     }
 
-    void run_target(const Batch& batch, const Route& route, const std::optional<detail::PatchMasks>& masked, Outputs& out) {
+    void run_target(const Batch& batch, const Route& route, Outputs& out) {
         if constexpr (has_target) {
-            const bool early = contracts::timing_of(recipe.target) == contracts::UpdateTiming::before_forward;
-            if (early && target_updates_ == weight_updates()) update_target();
             const at::NoGradGuard no_grad;
-            const auto shown = masked ? std::optional(masked->shown()) : std::nullopt;
-            const detail::RowShuffle shuffle{seed_, at.step};
-            auto result = target_->forward(batch.views, route.target, recipe.layout, shown ? &*shown : nullptr,
-                                           recipe.layout.shuffle_target ? &shuffle : nullptr);
+            auto result = target_->forward(batch.views, route.target, recipe.layout,
+                                           {.masked = &batch.masked, .visible = true, .orders = &batch.orders});
             out.target = std::move(result.projected);
             out.patches.target = result.patches;
         } else {
@@ -338,8 +466,19 @@ private:
     }
 
     void update_target() {
-        recipe.target.update(target_->parameters(), online_->parameters(), at);
+        const auto target = target_->parameters(), online = online_->parameters();
+        if (!bad_.defined()) {
+            recipe.target.update(target, online, at);
+        } else if constexpr (requires { recipe.target.update(target, online, at, bad_); }) {
+            recipe.target.update(target, online, at, bad_);
+        } else {
+            std::vector<Tensor> before;
+            for (const Tensor& value : target) before.push_back(value.clone());
+            recipe.target.update(target, online, at);
+            device::restore_if(bad_, target, before);
+        }
         target_updates_ = weight_updates() + 1;
+        masked_updates_ += bad_.defined() ? 1 : 0;
     }
 
     /// How often the weights were updated.
@@ -362,6 +501,9 @@ private:
             if (!item.key().starts_with("target.")) watch_.add(item.value());
         for (const auto& item : this->named_buffers())
             if (!item.key().starts_with("queue.") && !item.key().starts_with("loss.")) buffers_.add(item.value());
+        for (const auto& part : this->modules(/*include_self=*/false))
+            if (auto* layer = dynamic_cast<SplitsBatch*>(part.get()); layer && layer->count().defined()) norms_.push_back(layer);
+        step_passes_.assign(norms_.size(), 0);
     }
 
     std::optional<Branch> online_, target_;
@@ -370,8 +512,14 @@ private:
     std::vector<Outputs> last_;
     detail::WeightWatch watch_;
     detail::SavedBuffers buffers_;
+    std::vector<SplitsBatch*> norms_;                      // our BatchNorm layers
+    std::vector<std::int64_t> norm_passes_, step_passes_;  // of the last pass, and of the step
     std::int64_t dim_ = 0, target_updates_ = 0, skipped_ = 0;
     std::uint64_t seed_ = 0;
+    bool open_ = false, pending_ = false;        // between open() and the step's end; between commit(bad) and learn()
+    Tensor bad_;                                 // of the last commit(bad): whether the weights have stayed
+    std::int64_t masked_updates_ = 0;            // of the target since then: they left no trace if it was 1
+    std::vector<std::int64_t> counters_before_;  // the loss's, before the last commit(bad)
 };
 
 }  // namespace doppel

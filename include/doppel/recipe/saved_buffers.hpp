@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doppel/core/tensor.hpp>
+#include <doppel/device/select.hpp>
 
 #include <ATen/ops/_foreach_copy.h>
 #include <ATen/ops/empty_like.h>
@@ -41,6 +42,14 @@ public:
         const at::NoGradGuard no_grad;
         if (saved_)
             for (auto& [type, kept] : all_) at::_foreach_copy_(kept.now, kept.before);
+        saved_ = false;
+    }
+
+    /// The same where `bad` [] is 1 on the device; the host need not know.
+    void restore_if(const Tensor& bad) {
+        const at::NoGradGuard no_grad;
+        if (saved_)
+            for (auto& [type, kept] : all_) device::restore_if(bad, kept.now, kept.before);
         saved_ = false;
     }
 

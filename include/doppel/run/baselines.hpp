@@ -53,7 +53,7 @@ inline train::Metrics baselines(const Context& run) {
     train::Metrics found;
     found["knn_top1_pixels"] = eval::knn_pixels(run.bank(), run.data.validation, run.pipeline(),
                                                 {.knn = {.k = run.options.k},
-                                                 .workers = run.options.train.workers,
+                                                 .workers = train::loader_threads(run.options.train),
                                                  .bank_damage = run.bank_damage(),
                                                  .query_damage = run.skipped->validation})
                                    .top1;

@@ -60,7 +60,7 @@ struct Compared {
 inline Compared compare(const Context& run, const AnyMethod& method) {
     const auto of = [&](const data::Dataset& images, const std::shared_ptr<data::DamagedImages>& damage) {
         return eval::features(method, images, run.pipeline(),
-                              {.workers = run.options.train.workers, .network = run.preset.export_encoder, .damage = damage});
+                              {.workers = train::loader_threads(run.options.train), .network = run.preset.export_encoder, .damage = damage});
     };
     return {of(run.bank(), run.bank_damage()), of(run.data.validation, run.skipped->validation)};
 }

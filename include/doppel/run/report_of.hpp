@@ -63,7 +63,7 @@ inline std::vector<std::pair<std::string, std::string>> facts(const Context& run
     list.emplace_back("device", run.device.str() + ", " + std::string(name_of(run.precision)));
     list.emplace_back("speed", fmt::format("{:.0f} images/s", result.training.images_per_second));
     list.emplace_back("waiting for images", fmt::format("{:.0f} % of the time of training", 100 * result.training.data_wait));
-    if (const auto hint = data_wait_hint(result.training.data_wait, run.options.train.workers); !hint.empty())
+    if (const auto hint = data_wait_hint(result.training.data_wait, train::loader_threads(run.options.train)); !hint.empty())
         list.back().second += "; " + hint;
     list.emplace_back("skipped", run.skipped->count() == 0
                                      ? "nothing"

@@ -6,9 +6,8 @@
 #include <doppel/core/error.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/core/training_step.hpp>
+#include <doppel/device/ema.hpp>
 #include <doppel/schedules/schedule.hpp>
-
-#include <ATen/ops/_foreach_lerp.h>
 
 #include <cstdint>
 #include <vector>
@@ -37,9 +36,12 @@ struct Ema {
     }
 
     void update(const std::vector<Tensor>& target, const std::vector<Tensor>& online, const TrainingStep& at) const {
-        const double m = rate(at);
-        const at::NoGradGuard no_grad;
-        if (!target.empty()) at::_foreach_lerp_(target, online, 1 - m);
+        device::ema(target, online, rate(at));
+    }
+
+    /// The same on a device, where the step left no trace in the online network if `bad` [] is 1, and must leave none here.
+    void update(const std::vector<Tensor>& target, const std::vector<Tensor>& online, const TrainingStep& at, const Tensor& bad) const {
+        device::ema(target, online, rate(at), bad);
     }
 
 private:

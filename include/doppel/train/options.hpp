@@ -2,14 +2,17 @@
 // How a run is carried out: everything that no paper fixes.
 #pragma once
 
+#include <doppel/core/device.hpp>
 #include <doppel/data/damaged_images.hpp>
 #include <doppel/options/rows.hpp>
 #include <doppel/train/progress.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <tuple>
 
 namespace doppel::train {
@@ -19,11 +22,11 @@ namespace doppel::train {
 struct TrainOptions {
     std::int64_t seed = 0;
     std::string device = "auto", precision = "auto";
-    int workers = 1;
+    int workers = -1;
     std::int64_t shuffle_buffer = 10'000;
     bool balanced = false;
     std::int64_t accumulate = 1;
-    bool channels_last = true;
+    bool channels_last = true, capture = true, tune = true, tf32 = false, deterministic = false;
     std::string out{}, resume{};
     std::int64_t checkpoint_every = 0;
     int keep = 2;
@@ -39,13 +42,18 @@ struct TrainOptions {
         return std::tuple(
             field(&O::seed, "seed", "seed of weights, order of the images and views", options::between(0, 1e15)),
             field(&O::device, "device", "auto, cpu, cuda or cuda:N; auto: CUDA where there is a device"),
-            field(&O::precision, "precision", "of the network: auto, fp32 or bf16; auto: bf16 on CUDA, else fp32"),
-            field(&O::workers, "workers", "loader threads", options::between(0, 1024)),
+            field(&O::precision, "precision",
+                  "of the network: auto, fp32, bf16 or fp16 (with loss scaling); auto: bf16 on a GPU that has it, else fp32"),
+            field(&O::workers, "workers", "loader threads; -1: one, or for a GPU one less than there are cores, at most 16", options::between(-1, 1024)),
             field(&O::shuffle_buffer, "shuffle-buffer",
                   "images that are mixed as shards are read one after another; 0: mix all images; of no effect without shards, or with --balanced", at_least(0)),
             field(&O::balanced, "balanced", "draw each class equally often; rare images come several times per epoch"),
             field(&O::accumulate, "accumulate", "forward passes per optimizer step; negatives stay those of one pass", at_least(1)),
             field(&O::channels_last, "channels-last", "channels-last memory format for images and convolutions"),
+            field(&O::capture, "capture", "on a GPU, capture forward and backward passes as graphs, which takes most work off the host"),
+            field(&O::tune, "tune", "on a GPU, let cuDNN try its algorithms for each shape and keep the quickest"),
+            field(&O::tf32, "tf32", "on a GPU, let float32 matrix products round their inputs to 10 bits: quicker losses and heads"),
+            field(&O::deterministic, "deterministic", "on a GPU, only algorithms that give the same bits each time; slower"),
             field(&O::out, "out", "run folder"),
             field(&O::resume, "resume", "run folder or checkpoint to resume from, or auto: the newest checkpoint in --out"),
             field(&O::checkpoint_every, "checkpoint-every", "epochs between checkpoints; 0: a tenth of the run", at_least(0)),
@@ -57,5 +65,13 @@ struct TrainOptions {
     }
 };
 static_assert(options::described<TrainOptions>);
+
+/// Loader threads of a run: what --workers says, else one on a CPU, whose cores the network needs, and for a GPU one less than
+/// there are cores, at most 16.
+inline int loader_threads(const TrainOptions& options) {
+    if (options.workers >= 0) return options.workers;
+    const int cores = static_cast<int>(std::thread::hardware_concurrency());
+    return device_from(options.device).is_cuda() ? std::clamp(cores - 1, 1, 16) : 1;
+}
 
 }  // namespace doppel::train

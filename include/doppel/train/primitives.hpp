@@ -6,8 +6,9 @@
 #include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
 #include <doppel/core/normalize.hpp>
-#include <doppel/core/normalized.hpp>
+#include <doppel/device/normalized.hpp>
 #include <doppel/optim/groups.hpp>
+#include <doppel/train/feed.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -24,22 +25,36 @@ inline void channels_last(torch::nn::Module& module) {
         if (parameter.dim() == 4) parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
 }
 
+/// Returns the batch, on the device where it is, with its 8-bit views normalized, all views in the channels-last format if asked
+/// for.
+inline Batch with_normalized_views(Batch batch, bool channels_last = true) {
+    const auto format = channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+    for (std::size_t v = 0; v < batch.views.size(); ++v)
+        require(batch.views[v].scalar_type() != at::kByte || v < batch.normalize.size(), "to_device: view ", v,
+                " has 8 bits, and Batch::normalize says nothing about it");
+    std::vector<Tensor> bytes;  // views of floats keep their type
+    std::vector<Normalize> by;
+    for (std::size_t v = 0; v < batch.views.size(); ++v)
+        if (batch.views[v].scalar_type() == at::kByte) {
+            bytes.push_back(batch.views[v]);
+            by.push_back(batch.normalize[v]);
+        } else {
+            batch.views[v] = batch.views[v].contiguous(format);
+        }
+    auto next = device::normalized(bytes, by, format);
+    auto one = next.begin();
+    for (Tensor& view : batch.views)
+        if (view.scalar_type() == at::kByte) view = *one++;
+    return batch;
+}
+
 /// Returns the batch on `device`, its 8-bit views normalized there, all views in the channels-last format if asked for.
 /// Copies from page-locked memory overlap with computation.
 ///
 ///     Batch batch = train::to_device(*pass->next(), at::kCUDA);
 inline Batch to_device(Batch batch, at::Device device, bool channels_last = true) {
-    const auto format = channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
-    for (std::size_t v = 0; v < batch.views.size(); ++v) {
-        Tensor& view = batch.views[v];
-        require(view.scalar_type() != at::kByte || v < batch.normalize.size(), "to_device: view ", v,
-                " has 8 bits, and Batch::normalize says nothing about it");
-        view = normalized(view.to(device, /*non_blocking=*/true), v < batch.normalize.size() ? batch.normalize[v] : Normalize{},
-                          format);
-    }
-    batch.index = batch.index.to(device, true);
-    if (batch.label.defined()) batch.label = batch.label.to(device, true);
-    return batch;
+    each_tensor(batch, [&](Tensor& tensor) { tensor = tensor.to(device, /*non_blocking=*/true); });
+    return with_normalized_views(std::move(batch), channels_last);
 }
 
 /// Returns whether the loss and all gradients are finite. Reads one value from the device.

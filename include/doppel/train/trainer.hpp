@@ -8,14 +8,19 @@
 #include <doppel/io/safetensors.hpp>
 #include <doppel/methods/preset.hpp>
 #include <doppel/recipe/any_method.hpp>
+#include <doppel/train/captured_passes.hpp>
 #include <doppel/train/checkpoint.hpp>
+#include <doppel/train/feed.hpp>
 #include <doppel/train/generators.hpp>
+#include <doppel/train/gpu_settings.hpp>
 #include <doppel/train/options.hpp>
 #include <doppel/train/result.hpp>
+#include <doppel/train/verdict.hpp>
 
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -43,7 +48,9 @@ data::Dataset dataset_from(Images&& images) {
 ///     lr → views → forward under autocast → loss in float32 → backward → freeze, clip → optimizer → commit
 ///
 /// A step whose loss or gradients are not finite is skipped and leaves no trace in weights, optimizer, statistics and
-/// queues; for this the trainer reads one value per step from the device (a method may read more). Order of images, their
+/// queues. On a GPU that is decided there, and the host learns of it while the next step is computed (settle()); batches are sent
+/// ahead, and forward and backward passes are captured as graphs (CapturedPasses), so that the host waits for the GPU only
+/// where figures are logged, epochs end or checkpoints are written. Order of images, their
 /// views and a restored run are the same bit for bit on the CPU, whatever the number of workers. If a step throws, the run is
 /// as it was before that step.
 /// Throws Error for options out of range, a preset without learning rate, a checkpoint of another run, files that fail.
@@ -83,7 +90,9 @@ public:
     std::int64_t steps_per_epoch() const { return horizon_.steps_per_epoch; }
     std::int64_t epoch() const { return step_count() / steps_per_epoch(); }  ///< passes done over the training images
     std::int64_t images_per_step() const { return preset_.batch_size * options_.accumulate; }
-    std::int64_t skipped() const { return method_.skipped(); }  ///< steps skipped in the whole run
+    std::int64_t skipped() const { return method_.skipped(); }  ///< steps skipped in the whole run, as far as known
+    /// Waits for what the device decided on the last step; returns whether it was taken. The CPU always knows.
+    bool settle();
     std::int64_t skipped_in_a_row() const { return skipped_in_a_row_; }
 
     const AnyMethod& method() const { return method_; }
@@ -98,6 +107,7 @@ public:
 
     /// The run's state. Throws Error after an optimizer step that failed half-way.
     io::TensorFile snapshot() {
+        settle();
         require(!half_updated_, "Trainer: the optimizer step failed half-way; its weights are no checkpoint");
         return train::snapshot(method_, optimizer_, identity_);
     }
@@ -106,6 +116,7 @@ public:
     void restore(const std::filesystem::path& path);
     const Identity& identity() const { return identity_; }
     /// Whether snapshot() is worth keeping: the last step was taken, or skipped steps lie behind a taken one.
+    /// As far as known: see settle().
     bool healthy() const { return !half_updated_ && skipped_in_a_row_ == 0; }
 
     /// The last checkpoint written or restored; empty when there is none.
@@ -151,6 +162,10 @@ public:
 
 private:
     void attempt(StepReport& report);
+    void load();
+    Tensor forward_and_backward(Batch batch);
+    void finish_step(StepReport& report, bool late);
+    void warn_of_skipped(std::int64_t step, double loss);
     void add_metrics(StepReport& report) const;
     void log(StepReport& report);
 
@@ -165,11 +180,23 @@ private:
     AnyMethod method_;
     std::vector<std::string> warnings_;
     std::size_t warnings_taken_ = 0;
+    std::optional<GpuSettings> settings_{};
+    Tensor scale_{};  // of the loss, with fp16
+    std::int64_t overflows_ = 0;  // of scaled gradients, in a row
     optim::AnyOptimizer optimizer_;
     Generators generators_;
     Identity identity_;
     std::int64_t* step_ = nullptr;                // the method's own counter
     std::unique_ptr<data::Loader::Pass> pass_{};  // from the current step on; made when needed
+    std::int64_t loaded_ = 0;                     // batches of the run taken from the loader, or skipped by a resume
+    Feed feed_;
+    std::optional<Feed::Sent> ahead_{};           // the next batch
+    std::exception_ptr no_batch_{};               // why there is none
+    CapturedPasses captured_{};
+    const contracts::Metrics* replayed_metrics_ = nullptr;  // of a captured pass
+    std::optional<LateVerdict> late_{};           // on the last step
+    std::int64_t late_step_ = 0;
+    bool last_taken_ = true;
 
     std::string stopped_;
     std::filesystem::path checkpoint_;

@@ -67,6 +67,11 @@ inline Tensor with_layout_of(const Tensor& w, const Tensor& t) {
     return same ? t : at::empty_like(w).copy_(t);
 }
 
+/// `bad` as torch's fused kernels take it: where it is 1 they leave everything as it is.
+inline std::optional<Tensor> found_inf(const Tensor& bad) {
+    return bad.defined() ? std::optional(bad.to(at::kFloat).view({1})) : std::nullopt;
+}
+
 inline void require_dense(const char* who, const std::string& name, const Tensor& gradient) {
     require(gradient.layout() == at::kStrided, who, ": the gradient of ", name, " is sparse, expected a dense one");
 }

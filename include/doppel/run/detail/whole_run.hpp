@@ -241,7 +241,7 @@ private:
         const auto& [training, end, failures, folder, encoder] = result;
         say("trained {} steps in {}, {:.0f} images/s", training.steps, train::duration_text(training.seconds),
             training.images_per_second);
-        if (const auto hint = data_wait_hint(training.data_wait, context.options.train.workers); !hint.empty()) say("{}", hint);
+        if (const auto hint = data_wait_hint(training.data_wait, train::loader_threads(context.options.train)); !hint.empty()) say("{}", hint);
         if (training.skipped > 0) say("{} steps were skipped, because loss or gradients were not finite", training.skipped);
         if (context.skipped->count() > 0)
             say("damaged or unreadable files that were skipped: {} ({})", context.skipped->count(), (folder / "skipped.jsonl").string());

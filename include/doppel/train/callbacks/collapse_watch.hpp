@@ -19,7 +19,7 @@ public:
     void begin(Trainer& trainer) { watch_.emplace(trainer.total_steps()); }
 
     void step(Trainer& trainer, const StepReport& report) {
-        if (!report.taken || !watch_->due(report.step - 1)) return;
+        if (!watch_->due(report.step - 1) || !trainer.settle()) return;
         const auto& views = report.outputs.projected;
         const auto found = std::find_if(views.begin(), views.end(), [](const Tensor& v) { return v.defined(); });
         if (found == views.end()) return;

@@ -12,7 +12,7 @@ namespace doppel::train {
 struct GiveUp {
     void step(Trainer& trainer, const StepReport& report) const {
         const auto count = trainer.skipped_in_a_row();
-        if (report.taken || count < trainer.options().give_up_after) return;
+        if (count < trainer.options().give_up_after) return;
         fail("train: loss or gradients were not finite ", count, " steps in a row (step ", report.step, ", loss ",
              report.loss.item<double>(),
              "); likely causes: a learning rate that is too high (--lr) or rises too fast (--warmup), a temperature that is "

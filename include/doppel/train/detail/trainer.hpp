@@ -7,15 +7,27 @@
 #include <doppel/eval/collapse.hpp>
 #include <doppel/optim/clip.hpp>
 #include <doppel/optim/freeze.hpp>
+#include <doppel/optim/loss_scaling.hpp>
 #include <doppel/train/error_text.hpp>
 #include <doppel/train/primitives.hpp>
 #include <doppel/train/trainer.hpp>
+
+#include <ATen/ops/where.h>
+#include <ATen/ops/zeros_like.h>
+#include <c10/core/Event.h>
+#include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <new>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
 
 namespace doppel::train {
 
@@ -29,9 +41,30 @@ inline TrainOptions checked(TrainOptions options, const AnyPreset& preset) {
 }
 
 inline Precision precision_on(at::Device device, const std::string& name) {
-    if (name == "auto") return device.is_cuda() ? Precision::bf16 : Precision::fp32;
-    require(name == "fp32" || name == "bf16", "--precision must be auto, fp32 or bf16, got '", name, "'");
+    const bool gpu_has_bf16 = device.is_cuda() && at::detail::getCUDAHooks().supportsBFloat16ConvolutionWithCuDNNv8();
+    if (name == "auto") return gpu_has_bf16 ? Precision::bf16 : Precision::fp32;
+    require(name == "fp32" || name == "bf16" || name == "fp16", "--precision must be auto, fp32, bf16 or fp16, got '", name, "'");
+    require(name != "bf16" || !device.is_cuda() || gpu_has_bf16,
+            "--precision bf16: this GPU has no bfloat16 (they have since Ampere); use --precision fp16 or fp32");
     return precision_from(name);
+}
+
+/// What deserves a word about a precision on a device; empty: nothing.
+inline std::string precision_warning(at::Device device, Precision precision) {
+    if (!device.is_cpu() || precision == Precision::fp32) return {};
+#if defined(__x86_64__)
+    if (precision == Precision::bf16 && __builtin_cpu_supports("avx512bf16")) return {};
+#else
+    if (precision == Precision::bf16) return {};  // not known
+#endif
+    return "this CPU computes " + std::string(name_of(precision)) + " by emulation, many times slower than fp32: --precision fp32";
+}
+
+inline optim::AnyOptimizer optimizer_for(optim::AnyOptimizer optimizer, at::Device device, Precision precision, Tensor& scale) {
+    if (precision != Precision::fp16) return optimizer;
+    optim::LossScaling scaled(std::move(optimizer), device);
+    scale = scaled.scale;
+    return scaled;
 }
 
 /// Adds a JSON object's leaves as "option temperature"; lengths and sizes that stand elsewhere in the identity are left out.
@@ -69,6 +102,40 @@ inline Identity identity_of(const AnyPreset& preset, const data::Dataset& images
     return identity;
 }
 
+/// The work of a scope on a stream of its own on a GPU, since the default stream cannot be captured; ordered after what stood on
+/// the stream before, and before what comes there afterwards. On the CPU nothing.
+class ComputeStream {
+public:
+    explicit ComputeStream(at::Device device) {
+        if (device.is_cpu()) return;
+        const c10::impl::VirtualGuardImpl guard(device.type());
+        before_ = guard.getStream(device);
+        static thread_local std::map<at::DeviceIndex, c10::Stream> own;
+        const auto index = guard.getStream(device).device_index();
+        own_ = own.try_emplace(index, guard.getStreamFromGlobalPool({device.type(), index})).first->second;
+        wait(*own_, *before_);
+        scope_.emplace(*own_);
+    }
+    ~ComputeStream() {
+        if (!own_) return;
+        scope_.reset();
+        try {
+            wait(*before_, *own_);
+        } catch (...) {}  // the device is lost: whatever comes next says so
+    }
+    ComputeStream(const ComputeStream&) = delete;
+    ComputeStream& operator=(const ComputeStream&) = delete;
+
+private:
+    static void wait(const c10::Stream& later, const c10::Stream& earlier) {
+        c10::Event done(earlier.device_type());
+        done.record(earlier);
+        done.block(later);
+    }
+    std::optional<c10::Stream> before_, own_;
+    std::optional<c10::StreamGuard> scope_;
+};
+
 inline AnyMethod prepared(AnyMethod method, at::Device device, bool with_channels_last) {
     method.module().to(device);
     if (with_channels_last) channels_last(method.module());
@@ -88,7 +155,7 @@ DOPPEL_BODY Trainer::Trainer(AnyPreset preset, data::Dataset images, TrainOption
       loader_(images_, preset_.views.pipelines,
               {.batch_size = preset_.batch_size,
                .seed = static_cast<std::uint64_t>(options_.seed),
-               .workers = options_.workers,
+               .workers = loader_threads(options_),
                .shuffle_buffer = options_.shuffle_buffer,
                .balanced = options_.balanced,
                .pinned = device_.is_cuda(),
@@ -100,12 +167,15 @@ DOPPEL_BODY Trainer::Trainer(AnyPreset preset, data::Dataset images, TrainOption
                .steps_per_epoch = loader_.batches() / options_.accumulate},
       method_(detail::prepared(preset_.recipe.build({.seed = static_cast<std::uint64_t>(options_.seed)}), device_, options_.channels_last)),
       warnings_(method_.begin(horizon_)),
-      optimizer_(preset_.build_optimizer(method_.trainable(), lr_, horizon_)),
+      optimizer_(detail::optimizer_for(preset_.build_optimizer(method_.trainable(), lr_, horizon_), device_, precision_, scale_)),
       generators_(device_),
       identity_(detail::identity_of(preset_, images_, options_, lr_, precision_)),
+      feed_(device_),
       loss_sum_(at::zeros({}, at::TensorOptions(device_).dtype(at::kFloat))) {
     std::vector<std::string> doubts{preset_.optimizer.check_learning_rate(schedules::peak(lr_, horizon_)), lr_.begin(horizon_)};
     for (const auto& freeze : preset_.frozen) doubts.push_back(freeze.begin(horizon_));
+    doubts.push_back(detail::precision_warning(device_, precision_));
+    if (device_.is_cuda()) settings_.emplace(options_.tune, options_.tf32, options_.deterministic);
     for (auto& doubt : doubts)
         if (!doubt.empty()) warn(std::move(doubt));
     for (const auto& [name, value] : method_.counters())
@@ -123,23 +193,42 @@ DOPPEL_BODY StepReport Trainer::step() {
     if (!method_.module().is_training()) method_.module().train();
     StepReport report;
     waiting_ = 0;
-    try {
-        if (!pass_) pass_ = loader_.pass(step_count() * options_.accumulate, total_steps() * options_.accumulate);
-        attempt(report);
-    } catch (...) {
-        pass_.reset();
-        if (!half_updated_) {  // as if step() had not been called
-            method_.discard();
-            optimizer_.zero_grad();
-            generators_.restore(draws);
+    {
+        const detail::ComputeStream stream(device_);
+        try {
+            attempt(report);
+        } catch (...) {
+            pass_.reset();
+            ahead_.reset();
+            no_batch_ = nullptr;
+            if (!half_updated_) {  // as if step() had not been called
+                method_.discard();
+                optimizer_.zero_grad();
+                generators_.restore(draws);
+            }
+            throw;
         }
-        throw;
     }
     images_done_ += report.images;
     waited_ += waiting_;
     seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     if (step_count() % options_.log_every == 0 || step_count() == total_steps()) log(report);
     return report;
+}
+
+/// Takes the next batch from the loader and sends it to the device.
+DOPPEL_BODY void Trainer::load() {
+    if (!pass_) {
+        loaded_ = step_count() * options_.accumulate;
+        pass_ = loader_.pass(loaded_, total_steps() * options_.accumulate);
+    }
+    const auto asked = std::chrono::steady_clock::now();
+    auto next = pass_->next();
+    waiting_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - asked).count();
+    require(next.has_value(), "train: the loader ended early");
+    const std::int64_t number = loaded_++;
+    method_.draw(*next, number / options_.accumulate, static_cast<std::size_t>(number % options_.accumulate), device_.is_cuda());
+    ahead_ = feed_.send(std::move(*next));
 }
 
 DOPPEL_BODY void Trainer::rehearse() {
@@ -170,45 +259,106 @@ DOPPEL_BODY void Trainer::attempt(StepReport& report) {
     report.lr = lr_(at);
     if (preset_.weight_decay) report.weight_decay = (*preset_.weight_decay)(at);
     report.ends_epoch = report.step % steps_per_epoch() == 0;
+    const bool late = device_.is_cuda() && optimizer_.takes_verdict();
     for (std::int64_t part = 0; part < options_.accumulate; ++part) {
-        const auto asked = std::chrono::steady_clock::now();
-        auto next = pass_->next();
-        waiting_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - asked).count();
-        require(next.has_value(), "train: the loader ended early");
-        const Batch batch = to_device(std::move(*next), device_, options_.channels_last);
+        if (auto problem = std::exchange(no_batch_, nullptr)) std::rethrow_exception(problem);
+        if (!ahead_) load();
+        Batch batch = feed_.receive(std::move(*std::exchange(ahead_, std::nullopt)));
+        if (part == 0) method_.open();
+        report.images += batch.index.size(0);
+        const Tensor loss = forward_and_backward(std::move(batch));
+        report.loss = report.loss.defined() ? report.loss + loss : loss;
+        const bool more = part + 1 < options_.accumulate || report.step < total_steps();
+        if (device_.is_cuda() && more) try {  // on its way while this pass is computed
+                load();
+            } catch (...) { no_batch_ = std::current_exception(); }
+    }
+    finish_step(report, late);
+}
+
+/// Returns the loss of a batch without its graph; the gradients are added to the parameters'.
+DOPPEL_BODY Tensor Trainer::forward_and_backward(Batch batch) {
+    const auto pass = [&](const Batch& sent) {
+        const Batch views = with_normalized_views(sent, options_.channels_last);
         Tensor loss;
         {
             const Autocast scope(device_.type(), precision_);
-            loss = method_.forward(batch);
+            loss = method_.forward(views);
         }
         if (options_.accumulate > 1) loss = loss / static_cast<double>(options_.accumulate);
-        loss.backward();
-        report.loss = report.loss.defined() ? report.loss + loss.detach() : loss.detach();
-        report.images += batch.index.size(0);
-    }
-    report.taken = all_finite(report.loss, optimizer_.groups());
+        (scale_.defined() ? (loss * scale_).sum() : loss).backward();
+        return loss.detach();
+    };
+    replayed_metrics_ = nullptr;
+    if (!device_.is_cuda() || !options_.capture) return pass(batch);
+    const bool could = captured_.problem().empty();
+    const auto result = captured_(std::move(batch), method_, optimizer_.groups(), {.step = step_count(), .of = horizon_}, pass);
+    replayed_metrics_ = result.metrics;
+    if (could && !captured_.problem().empty()) warn("steps are not captured as graphs: " + captured_.problem());
+    return result.loss;
+}
+
+/// What follows the backward pass: verdict, optimizer, commit.
+DOPPEL_BODY void Trainer::finish_step(StepReport& report, bool late) {
+    const std::int64_t step = step_count();
+    const bool logs = report.step % options_.log_every == 0 || report.step == total_steps();
+    const Tensor bad = scale_.defined() ? not_finite(report.loss, {}).maximum(optim::unscale(scale_, optimizer_.groups()))
+                                        : not_finite(report.loss, optimizer_.groups());
+    if (late) settle();  // of the step before: known by now, or soon
     report.outputs = method_.last().back();  // commit() and skip() forget them
-    if (!report.taken) {
-        const double value = report.loss.item<double>();
+    if (!late && bad.item<float>() != 0) {
+        report.taken = last_taken_ = false;
+        if (scale_.defined()) optimizer_.step(report.lr, report.weight_decay, bad);  // lowers the scale, and nothing else
         optimizer_.zero_grad();
         method_.skip();
-        if (skipped_in_a_row_++ == 0 && method_.skipped() <= 10)
-            warn("step " + std::to_string(report.step) + ": the " +
-                 (std::isfinite(value) ? std::string("gradients are not finite") : "loss is " + std::to_string(value)) +
-                 "; the step is skipped");
+        warn_of_skipped(report.step, report.loss.item<double>());
         return;
     }
-    if (report.step % options_.log_every == 0 || report.step == total_steps()) add_metrics(report);
+    if (logs) add_metrics(report);
     optim::drop_frozen(preset_.frozen, optimizer_.groups(), step, steps_per_epoch());
     preset_.clip(optimizer_.groups());
     half_updated_ = true;
-    optimizer_.step(report.lr, report.weight_decay);
+    if (late || scale_.defined())
+        optimizer_.step(report.lr, report.weight_decay, bad);
+    else
+        optimizer_.step(report.lr, report.weight_decay);
     optimizer_.zero_grad();
-    method_.commit();
+    method_.commit(late ? bad : Tensor{});
     half_updated_ = false;
-    loss_sum_ += report.loss;
     ++summed_;
-    skipped_in_a_row_ = 0;
+    if (!late) {
+        loss_sum_ += report.loss;
+        skipped_in_a_row_ = overflows_ = 0;
+        last_taken_ = true;
+        return;
+    }
+    loss_sum_ += at::where(bad.ne(0), at::zeros_like(report.loss), report.loss);
+    late_.emplace(report.loss, bad);
+    late_step_ = report.step;
+    if (logs || report.ends_epoch) report.taken = settle();
+}
+
+DOPPEL_BODY bool Trainer::settle() {
+    auto verdict = std::exchange(late_, std::nullopt);
+    if (!verdict) return last_taken_;
+    const bool bad = verdict->bad();
+    method_.learn(bad);
+    last_taken_ = !bad;
+    if (bad) {
+        --summed_;
+        warn_of_skipped(late_step_, verdict->loss());
+    } else {
+        skipped_in_a_row_ = overflows_ = 0;
+    }
+    return last_taken_;
+}
+
+DOPPEL_BODY void Trainer::warn_of_skipped(std::int64_t step, double loss) {
+    if (scale_.defined() && std::isfinite(loss) && ++overflows_ <= 20) return;  // the scale of the loss finds its place
+    if (skipped_in_a_row_++ > 0 || method_.skipped() > 10) return;
+    warn("step " + std::to_string(step) + ": the " +
+         (std::isfinite(loss) ? std::string("gradients are not finite") : "loss is " + std::to_string(loss)) +
+         "; the step is skipped");
 }
 
 /// What is known only between forward() and commit().
@@ -218,7 +368,7 @@ DOPPEL_BODY void Trainer::add_metrics(StepReport& report) const {
             report.metrics["feature_std"] = eval::feature_std(features).item<double>();
             break;
         }
-    for (const auto& [name, value] : method_.metrics()) report.metrics[name] = value.item<double>();
+    for (const auto& [name, value] : replayed_metrics_ ? *replayed_metrics_ : method_.metrics()) report.metrics[name] = value.item<double>();
 }
 
 DOPPEL_BODY void Trainer::log(StepReport& report) {
@@ -243,8 +393,11 @@ DOPPEL_BODY void Trainer::restore(const std::filesystem::path& path) {
         return name == "epochs" && there.size() < 10 && std::atoll(there.c_str()) < std::atoll(here.c_str()) &&
                std::atoll(there.c_str()) > 0;
     };
+    settle();
     const auto there = train::restore(path, method_, optimizer_, identity_, longer);
     pass_.reset();
+    ahead_.reset();
+    no_batch_ = nullptr;
     require(step_count() <= total_steps(), "train: the checkpoint is at step ", step_count(), ", the run has ", total_steps());
     if (const auto& before = there.at("epochs"); before != identity_.at("epochs")) {
         Horizon shorter = horizon_;

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// torch's BatchNorm, which can also normalize parts of a batch by themselves.
+#pragma once
+
+#include <doppel/core/error.hpp>
+#include <doppel/core/tensor.hpp>
+
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/pimpl.h>
+
+#include <cstdint>
+
+namespace doppel {
+
+/// What a pass asks of the BatchNorm layers of a network.
+class SplitsBatch {
+public:
+    SplitsBatch() = default;
+    SplitsBatch(const SplitsBatch&) = default;
+    SplitsBatch& operator=(const SplitsBatch&) = default;
+    virtual ~SplitsBatch() = default;
+
+    std::int64_t groups = 1;  ///< equal parts of the batch, each with statistics of its own (SplitBN)
+    std::int64_t passes = 0;  ///< in training mode since somebody set it back: what num_batches_tracked does not know yet
+
+    /// num_batches_tracked. A Method adds the passes of a step at once, one launch for all layers.
+    virtual Tensor& count() = 0;
+};
+
+namespace detail {
+
+/// x [B, C] or [B, C, H, W] → [B/G, G·C, …]: part g of the batch becomes channels g·C … g·C + C − 1, in channels-last order.
+inline Tensor parts_as_channels(const Tensor& x, std::int64_t groups) {
+    const auto rows = x.size(0) / groups, channels = x.size(1);
+    if (x.dim() == 2) return x.view({groups, rows, channels}).transpose(0, 1).reshape({rows, groups * channels});
+    const Tensor last = x.permute({0, 2, 3, 1}).reshape({groups, rows, x.size(2), x.size(3), channels});
+    return last.permute({1, 2, 3, 0, 4}).reshape({rows, x.size(2), x.size(3), groups * channels}).permute({0, 3, 1, 2});
+}
+
+/// The way back.
+inline Tensor parts_as_rows(const Tensor& y, std::int64_t groups) {
+    const auto rows = y.size(0), channels = y.size(1) / groups;
+    if (y.dim() == 2) return y.view({rows, groups, channels}).transpose(0, 1).reshape({groups * rows, channels});
+    const Tensor last = y.permute({0, 2, 3, 1}).reshape({rows, y.size(2), y.size(3), groups, channels});
+    return last.permute({3, 0, 1, 2, 4}).reshape({groups * rows, y.size(2), y.size(3), channels}).permute({0, 3, 1, 2});
+}
+
+template <class Base>
+class BatchNormImpl : public Base, public SplitsBatch {
+public:
+    using Base::Base;
+
+    Tensor& count() override { return this->num_batches_tracked; }
+
+    Tensor forward(const Tensor& x) {
+        this->_check_input_dim(x);
+        const auto& o = this->options;
+        if (this->is_training()) ++passes;
+        if (!this->is_training() || groups == 1)
+            return at::batch_norm(x, this->weight, this->bias, this->running_mean, this->running_var, this->is_training(),
+                                  o.momentum().value(), o.eps(), /*cudnn_enabled=*/true);
+        require(x.size(0) % groups == 0 && x.size(0) / groups >= 2, "bn_groups (Recipe.layout, --bn-groups) = ", groups,
+                " must split a batch of ", x.size(0), " into equal parts of at least 2 images");
+        const auto repeated = [&](const Tensor& value) { return value.defined() ? value.repeat(groups) : value; };
+        const Tensor mean = repeated(this->running_mean), var = repeated(this->running_var);
+        const Tensor y = at::batch_norm(parts_as_channels(x, groups), repeated(this->weight), repeated(this->bias), mean, var,
+                                        /*training=*/true, o.momentum().value(), o.eps(), /*cudnn_enabled=*/true);
+        Tensor result = parts_as_rows(y, groups);
+        const at::NoGradGuard no_grad;  // each part moved the same running statistics; their mean stays
+        this->running_mean.copy_(mean.view({groups, -1}).mean(0));
+        this->running_var.copy_(var.view({groups, -1}).mean(0));
+        return result;
+    }
+};
+
+}  // namespace detail
+
+/// torch::nn::BatchNorm1d with its options, parameters, buffers and names; the momentum must be a number.
+class BatchNorm1dImpl : public detail::BatchNormImpl<torch::nn::BatchNorm1dImpl> {
+public:
+    using detail::BatchNormImpl<torch::nn::BatchNorm1dImpl>::BatchNormImpl;
+};
+TORCH_MODULE(BatchNorm1d);
+
+/// torch::nn::BatchNorm2d likewise.
+class BatchNorm2dImpl : public detail::BatchNormImpl<torch::nn::BatchNorm2dImpl> {
+public:
+    using detail::BatchNormImpl<torch::nn::BatchNorm2dImpl>::BatchNormImpl;
+};
+TORCH_MODULE(BatchNorm2d);
+
+}  // namespace doppel
