@@ -61,6 +61,7 @@ void each_batch(const data::Dataset& images, const augment::Pipeline& eval_view,
                                .prefetch = prefetch,
                                .shuffle = false,
                                .drop_last = false,
+                               .pinned = device.is_cuda(),
                                .damage = options.damage});
     auto pass = loader.pass(0, loader.batches());
     for (std::int64_t done = 0; auto batch = pass->next();) {
@@ -72,7 +73,7 @@ void each_batch(const data::Dataset& images, const augment::Pipeline& eval_view,
         };
         Tensor views = std::exchange(batch->views.front(), Tensor{});
         if (own.size(0) < size) views = kept(views);
-        views = normalized(views.to(device), eval_view.normalize(), format);
+        views = normalized(views.to(device, /*non_blocking=*/true), eval_view.normalize(), format);
         if (own.size(0) > 0) use(std::move(views), kept(batch->label), kept(batch->index));
     }
 }

@@ -231,6 +231,7 @@ public:
     void discard() {
         buffers_.restore();
         std::fill(step_passes_.begin(), step_passes_.end(), 0);
+        for (SplitsBatch* layer : norms_) layer->passes = 0;  // of a pass that threw
         last_.clear();
         open_ = false;
     }
