@@ -36,6 +36,11 @@ struct UnreadableImage : DamagedImage {
     using DamagedImage::DamagedImage;
 };
 
+/// A batch that is too large for a device's memory.
+struct OutOfMemory : Error {
+    using Error::Error;
+};
+
 /// Concatenates the parts with operator<< and throws the result as an Error.
 ///
 ///     fail("NtXent: temperature must be > 0, got ", temperature);

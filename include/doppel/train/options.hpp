@@ -48,7 +48,7 @@ struct TrainOptions {
             field(&O::shuffle_buffer, "shuffle-buffer",
                   "images that are mixed as shards are read one after another; 0: mix all images; of no effect without shards, or with --balanced", at_least(0)),
             field(&O::balanced, "balanced", "draw each class equally often; rare images come several times per epoch"),
-            field(&O::accumulate, "accumulate", "forward passes per optimizer step; negatives stay those of one pass", at_least(1)),
+            field(&O::accumulate, "accumulate", "forward passes per optimizer step; negatives stay those of one pass. 0: split --batch-size into as few as fit into the memory", at_least(0)),
             field(&O::channels_last, "channels-last", "channels-last memory format for images and convolutions"),
             field(&O::capture, "capture", "on a GPU, capture forward and backward passes as graphs, which takes most work off the host"),
             field(&O::tune, "tune", "on a GPU, let cuDNN try its algorithms for each shape and keep the quickest"),

@@ -73,7 +73,8 @@ public:
     StepReport step();
 
     /// Takes the next batch once through the method without training on it, so that what does not fit together is told
-    /// before anything long is computed. Leaves the run as it was. Throws Error with the views and the batch size.
+    /// before anything long is computed. Leaves the run as it was. Throws Error with the views and the batch size; OutOfMemory
+    /// where the batch is too large for a GPU, with a size that fits.
     void rehearse();
 
     /// All steps are done, or stop() was called.

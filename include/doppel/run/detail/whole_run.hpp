@@ -18,6 +18,7 @@
 #include <doppel/run/sheets.hpp>
 #include <doppel/train/callbacks/evaluate_every.hpp>
 #include <doppel/train/error_text.hpp>
+#include <doppel/train/fit_to_memory.hpp>
 #include <doppel/train/train.hpp>
 
 #include <filesystem>
@@ -45,6 +46,7 @@ inline Context context_of(AnyPreset preset, Data data, RunOptions options) {
     run.skipped->add_files(run.data.skipped);
     run.options.train.damaged = run.skipped->train;
     run.labeled = run.bank().labeled() && run.data.validation.labeled();
+    if (run.options.train.accumulate == 0) train::fit_to_memory(run.preset, run.data.train, run.options.train);
     return run;
 }
 
