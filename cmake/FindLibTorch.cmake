@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Finds LibTorch in a torch folder (a LibTorch download, or site-packages/torch) and makes one imported
-# target, LibTorch::LibTorch. Torch's own package file is not used: it wants nvcc and a CUDA toolkit,
+# target, LibTorch::LibTorch, and one without CUDA's part, LibTorch::Cpu. Torch's own package file is not used: it wants nvcc and a CUDA toolkit,
 # which plain C++ needs neither to compile nor to link, and writes absolute paths into exports.
 #
 # Looked for, in this order:
@@ -97,20 +97,23 @@ find_package_handle_standard_args(
   REASON_FAILURE_MESSAGE "give its folder with -DDOPPEL_TORCH=..., or let ./run build install it")
 
 if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
-  add_library(LibTorch::LibTorch INTERFACE IMPORTED)
-  target_include_directories(LibTorch::LibTorch SYSTEM INTERFACE "${LibTorch_ROOT_DIR}/include"
-                                                                 "${LibTorch_ROOT_DIR}/include/torch/csrc/api/include")
   # The wheel's libtorch.so exports parts of std::filesystem (one of them crashes: remove_all), so libstdc++ itself must
   # come before it. The CUDA libraries register themselves when they are loaded, so the linker must not drop them.
-  set(_libraries "-Wl,--no-as-needed")
+  set(_first "-Wl,--no-as-needed")
   if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
-    list(APPEND _libraries "-lstdc++")
+    list(APPEND _first "-lstdc++")
   endif()
+  set(_cuda)
   if(LibTorch_CUDA)
-    list(APPEND _libraries "${LibTorch_torch_cuda_LIBRARY}" "${LibTorch_c10_cuda_LIBRARY}")
+    set(_cuda "${LibTorch_torch_cuda_LIBRARY}" "${LibTorch_c10_cuda_LIBRARY}")
   endif()
-  list(APPEND _libraries "${LibTorch_torch_LIBRARY}" "${LibTorch_torch_cpu_LIBRARY}" "${LibTorch_c10_LIBRARY}"
-       "-Wl,--as-needed")
-  target_link_libraries(LibTorch::LibTorch INTERFACE ${_libraries})
-  target_link_options(LibTorch::LibTorch INTERFACE "-Wl,-rpath,${LibTorch_ROOT_DIR}/lib")
+  set(_cpu "${LibTorch_torch_cpu_LIBRARY}" "${LibTorch_c10_LIBRARY}" "-Wl,--as-needed")
+  foreach(_name IN ITEMS LibTorch Cpu)
+    add_library(LibTorch::${_name} INTERFACE IMPORTED)
+    target_include_directories(LibTorch::${_name} SYSTEM INTERFACE "${LibTorch_ROOT_DIR}/include"
+                                                                   "${LibTorch_ROOT_DIR}/include/torch/csrc/api/include")
+    target_link_options(LibTorch::${_name} INTERFACE "-Wl,-rpath,${LibTorch_ROOT_DIR}/lib")
+  endforeach()
+  target_link_libraries(LibTorch::LibTorch INTERFACE ${_first} ${_cuda} "${LibTorch_torch_LIBRARY}" ${_cpu})
+  target_link_libraries(LibTorch::Cpu INTERFACE ${_first} ${_cpu})
 endif()

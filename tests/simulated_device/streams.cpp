@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+// Streams, events and copies of the simulated device: copies are made as late as CUDA allows, and what lacks an event is a
+// race.
+#include <doppel/core/module.hpp>
+
+#include <c10/core/Event.h>
+#include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+#include "simulated_device/device/device.hpp"
+#include "support/support.hpp"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace doppel;
+using namespace doppel::test;
+using simulated::What;
+
+namespace {
+
+const at::Device gpu(at::kCUDA, 0);
+
+Tensor page_locked(at::IntArrayRef shape, double value = 1) { return at::full(shape, value, at::TensorOptions().pinned_memory(true)); }
+
+/// Sends tensors on a stream of its own.
+class Sender {
+public:
+    Sender() : impl_(at::kCUDA), stream_(impl_.getStreamFromGlobalPool(gpu)), sent_(at::kCUDA) {}
+    Tensor send(const Tensor& host) {
+        const c10::StreamGuard on(stream_);
+        const Tensor there = host.to(gpu, true);
+        sent_.record(stream_);
+        return there;
+    }
+    /// The current stream waits, and the allocator for it.
+    void take(const Tensor& there) {
+        const c10::Stream here = impl_.getStream(gpu);
+        sent_.block(here);
+        there.record_stream(here);
+    }
+    c10::Event& sent() { return sent_; }
+    const c10::Stream& stream() const { return stream_; }
+
+private:
+    c10::impl::VirtualGuardImpl impl_;
+    c10::Stream stream_;
+    c10::Event sent_;
+};
+
+std::string races() { return simulated::take().text(What::race); }
+
+}  // namespace
+
+TEST_CASE("a batch sent on a stream of its own needs an event, and then neither side waits") {
+    simulated::install();
+    const Tensor host = page_locked({8}, 3);
+    for (const bool event_forgotten : {false, true}) {
+        Sender sender;
+        const simulated::Use use({.faults = {.events_ignored = event_forgotten}});
+        simulated::take();
+        const Tensor there = sender.send(host);
+        sender.take(there);
+        const Tensor twice = there * 2;
+        const auto trace = simulated::take();
+        CHECK(trace.count(What::wait) == 0);
+        CHECK(trace.count(What::copy) == 1);
+        CHECK(trace.count(What::pageable) == 0);
+        CHECK(trace.bytes_sent() == 32);
+        CHECK(trace.text(What::race).find("mul.Tensor (reads memory that another stream may still write)") ==
+              (event_forgotten ? 0 : std::string::npos));
+        CHECK(twice.sum().item<double>() == 48);
+        simulated::take();
+    }
+}
+
+TEST_CASE("a stream that writes what another one reads needs an event too") {
+    simulated::install();
+    const Tensor a = at::ones({4}, gpu);
+    c10::impl::VirtualGuardImpl impl(at::kCUDA);
+    impl.synchronizeDevice(0);
+    simulated::take();
+    const Tensor sum = a.sum();
+    const c10::Stream stream = impl.getStreamFromGlobalPool(gpu);
+    {
+        const c10::StreamGuard on(stream);
+        a.zero_();
+    }
+    CHECK(races().starts_with("zero_ (writes memory that another stream may still read)"));
+    const Tensor again = at::ones({4}, gpu);
+    c10::Event made(at::kCUDA);
+    made.record(impl.getStream(gpu));
+    made.block(stream);
+    {
+        const c10::StreamGuard on(stream);
+        again.zero_();
+    }
+    for (const Tensor& t : {a, again}) t.record_stream(stream);
+    CHECK(races() == "");
+}
+
+TEST_CASE("the host must not write page-locked memory that a copy may still read") {
+    simulated::install();
+    const std::string race = "copy_ (the host writes page-locked memory that a copy may still read)";
+    const Tensor slot = page_locked({8}, 1);
+    for (const bool used : {false, true}) {
+        slot.fill_(1);
+        Sender sender;
+        simulated::take();
+        const Tensor there = sender.send(slot);
+        sender.take(there);
+        if (used) (void)there.sum();  // a kernel behind the copy: the host still does not know that the copy is made
+        slot.fill_(2);
+        CHECK(races() == race + "\n");
+        sender.sent().synchronize();
+    }
+    // After the event, the slot is free.
+    slot.fill_(1);
+    Sender sender;
+    const Tensor there = sender.send(slot);
+    sender.sent().synchronize();
+    slot.fill_(2);
+    CHECK(races() == "");
+    sender.take(there);
+    CHECK(there.sum().item<double>() == 8);
+    // query() alone tells it too, but not at once.
+    slot.fill_(4);
+    const Tensor next = sender.send(slot);
+    CHECK(!sender.sent().query());
+    while (!sender.sent().query()) {}
+    slot.fill_(5);
+    CHECK(races() == "");
+    sender.take(next);
+    CHECK(next.sum().item<double>() == 32);
+}
+
+TEST_CASE("what the device sends back is there after an event, and NaN before") {
+    simulated::install();
+    const Tensor verdict = at::ones({}, gpu), slot = page_locked({}, 7);
+    const c10::impl::VirtualGuardImpl impl(at::kCUDA);
+    c10::Event done(at::kCUDA);
+    simulated::take();
+    slot.copy_(verdict, true);
+    done.record(impl.getStream(gpu));
+    verdict.fill_(5);  // later on the stream
+    CHECK(std::isnan(slot.item<float>()));
+    CHECK(simulated::take().count(What::wait) == 0);
+    done.synchronize();
+    CHECK(slot.item<float>() == 1);
+    CHECK(simulated::take().count(What::wait) == 1);
+    done.synchronize();  // known already: no wait
+    CHECK(simulated::take().count(What::wait) == 0);
+}
+
+TEST_CASE("only page-locked memory of the same type and layout is sent without the driver's own copy") {
+    simulated::install();
+    const auto kind_of = [](const Tensor& from, const at::TensorOptions& to) {
+        simulated::take();
+        (void)from.to(to, true);
+        const auto trace = simulated::take();
+        return std::pair(trace.count(What::copy), trace.count(What::pageable));
+    };
+    using Kind = std::pair<std::int64_t, std::int64_t>;
+    CHECK(kind_of(page_locked({4, 2}), gpu) == Kind{1, 0});
+    CHECK(kind_of(at::ones({4}), gpu) == Kind{0, 1});
+    CHECK(kind_of(page_locked({4}), at::TensorOptions(gpu).dtype(at::kHalf)) == Kind{0, 1});
+    CHECK(kind_of(page_locked({4, 2}).narrow(1, 0, 1), gpu) == Kind{0, 1});
+    const simulated::Use use({.faults = {.nothing_page_locked = true}});
+    CHECK(kind_of(page_locked({4}), gpu) == Kind{0, 1});
+}
+
+TEST_CASE("memory that another stream uses needs record_stream before its own stream gets it again") {
+    simulated::install();
+    for (const bool forgotten : {false, true}) {
+        const simulated::Use use({.faults = {.streams_not_recorded = forgotten}});
+        Sender sender;
+        const Tensor host = page_locked({12345});
+        Tensor there = sender.send(host);
+        sender.take(there);
+        const Tensor sum = there.sum();
+        there.reset();
+        simulated::take();
+        there = sender.send(host);  // gets the same memory
+        CHECK(races() == (forgotten ? "allocate (memory is reused while another stream may still use it: record_stream() is missing)\n" : ""));
+    }
+}
+
+TEST_CASE("code outside kernels cannot touch closed memory") {
+    simulated::install();
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    const ::pid_t child = ::fork();
+    if (child == 0) {
+        ::dup2(ends[1], STDERR_FILENO);
+        const simulated::Use use({.closed_to_host = true});
+        const Tensor a = at::ones({4}, gpu) + 1;
+        if (a.sum().item<double>() != 8) ::_exit(1);
+        ::_exit(static_cast<int>(a.data_ptr<float>()[0]));
+    }
+    ::close(ends[1]);
+    std::string text;
+    char part[4096];
+    for (::ssize_t n; (n = ::read(ends[0], part, sizeof part)) > 0;) text.append(part, static_cast<std::size_t>(n));
+    ::close(ends[0]);
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 139);
+    CHECK(text.starts_with("simulated device: code outside a kernel touches the device's memory; the stack:\n"));
+}
+
+TEST_CASE("a kernel that is no operator is noted, finds its copies made, and takes part in races") {
+    simulated::install();
+    const Tensor host = page_locked({4}, 3);
+    Sender sender;
+    const Tensor there = sender.send(host), result = at::zeros({4}, gpu);
+    sender.take(there);
+    simulated::take();
+    simulated::launch("twice", {there.const_data_ptr()}, {result.data_ptr()}, [&] {
+        for (int i = 0; i < 4; ++i) result.data_ptr<float>()[i] = 2 * there.const_data_ptr<float>()[i];
+    });
+    {
+        const c10::StreamGuard on(sender.stream());
+        (void)result.sum();
+    }
+    const auto trace = simulated::take();
+    CHECK(trace.count(What::launch) == 2);
+    CHECK(trace.text(What::race) == "sum.dim_IntList (reads memory that another stream may still write)\n");
+    CHECK(result.sum().item<double>() == 24);
+}
