@@ -72,25 +72,29 @@ inline std::string short_name(const std::string& full) {
     return name.substr(name.find("doppel::") == std::string::npos ? 0 : name.find("doppel::"));
 }
 
+/// The function of doppel at an address of the program; "" for another one. Found once: a look through the symbols is long.
+inline const std::string& function_at(void* address) {
+    static auto* known = new std::map<void*, std::string>;
+    const auto [entry, is_new] = known->try_emplace(address);
+    Dl_info info{};
+    if (!is_new || ::dladdr(address, &info) == 0 || !info.dli_sname) return entry->second;
+    int status = 0;
+    const std::unique_ptr<char, void (*)(void*)> name(abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status), std::free);
+    if (const auto text = status == 0 ? short_name(name.get()) : ""; text.starts_with("doppel::")) entry->second = text;
+    return entry->second;
+}
 /// The nearest function of doppel on the stack. Backward passes of a CUDA device run in threads of autograd's own.
 inline std::string nearest_function() {
     std::array<void*, 96> frames{};
     const int count = ::backtrace(frames.data(), static_cast<int>(frames.size()));
-    for (int i = 0; i < count; ++i) {
-        Dl_info info{};
-        if (::dladdr(frames[static_cast<std::size_t>(i)], &info) == 0 || !info.dli_sname) continue;
-        int status = 0;
-        const std::unique_ptr<char, void (*)(void*)> name(abi::__cxa_demangle(info.dli_sname, nullptr, nullptr, &status), std::free);
-        if (status != 0) continue;
-        const auto text = short_name(name.get());
-        if (text.starts_with("doppel::")) return text;
-    }
+    for (int i = 0; i < count; ++i)
+        if (const auto& name = function_at(frames[static_cast<std::size_t>(i)]); !name.empty()) return name;
     return std::this_thread::get_id() == state().main_thread ? "" : "backward";
 }
 
 inline void note(Note note) {
-    if (note.what != What::launch) note.where = nearest_function();
     const auto guard = lock();
+    if (note.what != What::launch) note.where = nearest_function();
     state().trace.notes.push_back(std::move(note));
 }
 

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is trained on the simulated device: every method of the registry, and variants that take other paths, with small
+// networks on 32-px images.
+#pragma once
+
+#include <doppel/data/embedded.hpp>
+#include <doppel/encoders/by_name.hpp>
+#include <doppel/methods/registry.hpp>
+#include <doppel/train/trainer.hpp>
+
+#include "simulated_device/device/device.hpp"
+#include "support/support.hpp"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace doppel::test {
+
+/// 16 images a step, three steps an epoch, two epochs.
+inline const data::Dataset& images_of_subjects() {
+    static const data::Dataset all = data::Embedded({.size = 32, .count = 48});
+    return all;
+}
+inline constexpr std::int64_t steps_of_subjects = 6;
+
+struct Subject {
+    std::string name, method;
+    std::map<std::string, std::string> values{};
+    bool vit = false;
+
+    AnyPreset preset() const {
+        const auto& entry = methods::find(method);
+        auto options = entry.values(methods::Scale::small, vit);
+        std::map<std::string, std::string> all{{"epochs", "2"},   {"batch-size", "16"}, {"size", "32"},      {"hidden", "64"},
+                                               {"out-dim", "32"}, {"predictor", "32"},  {"bottleneck", "16"}, {"prototypes", "32"},
+                                               {"w-size", "0"}};
+        if (method == "wmse") all["out-dim"] = "8";
+        if (method != "swav") all["queue"] = "40";
+        for (const auto& [option, value] : values) all[option] = value;
+        for (const auto& row : options.rows)
+            if (const auto found = all.find(row.name); found != all.end()) require(row.set(found->second), name, ": --", row.name, " ", found->second);
+        const auto encoder = vit ? encoders::from_name("vit_ti8d2", 32)
+                                 : encoders::ByName(encoders::ResNet{.depth = 18, .stem = Stem::strided, .width = 0.125});
+        return entry.preset(encoder, options, {.images = images_of_subjects().size()});
+    }
+};
+
+inline std::vector<Subject> subjects() {
+    std::vector<Subject> all;
+    for (const auto& entry : methods::all()) all.push_back({entry.about.name, entry.about.name, {}, entry.about.arch.starts_with("vit")});
+    all.insert(all.end(), {{"moco_v1, 8 groups", "moco_v1", {{"bn-groups", "8"}}},
+                           {"moco_v2, 8 groups", "moco_v2", {{"bn-groups", "8"}}},
+                           {"moco_v3, ViT", "moco_v3", {}, true},
+                           {"swav, queue", "swav", {{"queue", "32"}, {"queue-from", "0"}}},
+                           {"dino, ResNet", "dino", {}},
+                           {"mmcr, lambda and LARS", "mmcr", {{"lambda", "0.1"}, {"optimizer", "lars"}}},
+                           {"lejepa, ViT", "lejepa", {}, true}});
+    return all;
+}
+
+inline train::TrainOptions options_of_subjects(const std::string& device, const std::string& precision, int workers = 0) {
+    return {.seed = 3, .device = device, .precision = precision, .workers = workers, .log_every = 1000, .progress = train::ProgressMode::off};
+}
+
+/// Counts of one step: the fifth, in which nothing is logged and nothing frozen any more.
+struct Counts {
+    std::int64_t launches = 0, waits = 0, pageable = 0, bytes = 0;
+    std::map<std::string, int> against_capture{};  ///< what a graph of the fourth step would do wrong
+    std::string waits_text{}, pageable_text{}, races{};
+};
+inline Counts counts_of(const Subject& subject) {
+    const simulated::Use use({.details = true});
+    train::Trainer trainer(subject.preset(), images_of_subjects(), options_of_subjects("cuda", "bf16", 1));
+    std::string races;
+    simulated::Trace before, step;
+    for (int i = 0; i < 5; ++i) {
+        simulated::take();
+        const auto report = trainer.step();
+        require(report.taken, subject.name, ": step ", i + 1, " was skipped");
+        before = std::move(step);
+        step = simulated::take();
+        races += step.text(simulated::What::race);
+    }
+    using simulated::What;
+    return {step.count(What::launch), step.count(What::wait), step.count(What::pageable), step.bytes_sent(),
+            simulated::against_capture(before, step), step.text(What::wait), step.text(What::pageable), races};
+}
+
+}  // namespace doppel::test
