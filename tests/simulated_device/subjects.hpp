@@ -49,8 +49,7 @@ struct Subject {
 inline std::vector<Subject> subjects() {
     std::vector<Subject> all;
     for (const auto& entry : methods::all()) all.push_back({entry.about.name, entry.about.name, {}, entry.about.arch.starts_with("vit")});
-    all.insert(all.end(), {{"moco_v1, 8 groups", "moco_v1", {{"bn-groups", "8"}}},
-                           {"moco_v2, 8 groups", "moco_v2", {{"bn-groups", "8"}}},
+    all.insert(all.end(), {{"moco_v2, 8 groups", "moco_v2", {{"bn-groups", "8"}}},
                            {"moco_v3, ViT", "moco_v3", {}, true},
                            {"swav, queue", "swav", {{"queue", "32"}, {"queue-from", "0"}}},
                            {"dino, ResNet", "dino", {}},
