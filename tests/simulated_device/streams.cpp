@@ -148,7 +148,15 @@ TEST_CASE("what the device sends back is there after an event, and NaN before") 
     done.synchronize();
     CHECK(slot.item<float>() == 1);
     CHECK(simulated::take().count(What::wait) == 1);
-    done.synchronize();  // known already: no wait
+    slot.copy_(verdict, true);
+    done.record(impl.getStream(gpu));
+    verdict.fill_(6);  // more work, with which the device goes on
+    done.synchronize();
+    CHECK(slot.item<float>() == 5);
+    const auto late = simulated::take();
+    CHECK(late.count(What::wait) == 0);
+    CHECK(late.count(What::late_wait) == 1);
+    done.synchronize();  // known already
     CHECK(simulated::take().count(What::wait) == 0);
 }
 
@@ -209,22 +217,20 @@ TEST_CASE("code outside kernels cannot touch closed memory") {
     CHECK(text.starts_with("simulated device: code outside a kernel touches the device's memory; the stack:\n"));
 }
 
-TEST_CASE("a kernel that is no operator is noted, finds its copies made, and takes part in races") {
+TEST_CASE("a kernel that is no operator is noted, and finds the copies that come before it") {
     simulated::install();
+    const simulated::Use use({.closed_to_host = true});
     const Tensor host = page_locked({4}, 3);
-    Sender sender;
-    const Tensor there = sender.send(host), result = at::zeros({4}, gpu);
-    sender.take(there);
-    simulated::take();
-    simulated::launch("twice", {there.const_data_ptr()}, {result.data_ptr()}, [&] {
-        for (int i = 0; i < 4; ++i) result.data_ptr<float>()[i] = 2 * there.const_data_ptr<float>()[i];
-    });
-    {
-        const c10::StreamGuard on(sender.stream());
-        (void)result.sum();
+    for (const bool event_forgotten : {false, true}) {
+        Sender sender;
+        const Tensor there = sender.send(host), result = at::zeros({4}, gpu);
+        if (!event_forgotten) sender.take(there);
+        simulated::take();
+        simulated::launch("twice", [&] {
+            for (int i = 0; i < 4; ++i) result.data_ptr<float>()[i] = 2 * there.const_data_ptr<float>()[i];
+        });
+        CHECK(simulated::take().of(What::launch) == std::map<std::string, int>{{"twice", 1}});
+        CHECK((result == 6).all().item<bool>() == !event_forgotten);
+        CHECK(result.isnan().all().item<bool>() == event_forgotten);
     }
-    const auto trace = simulated::take();
-    CHECK(trace.count(What::launch) == 2);
-    CHECK(trace.text(What::race) == "sum.dim_IntList (reads memory that another stream may still write)\n");
-    CHECK(result.sum().item<double>() == 24);
 }

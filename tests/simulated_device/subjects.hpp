@@ -9,6 +9,7 @@
 #include <doppel/train/trainer.hpp>
 
 #include "simulated_device/device/device.hpp"
+#include "support/kernels_on_cpu.hpp"
 #include "support/support.hpp"
 
 #include <map>
@@ -62,6 +63,15 @@ inline train::TrainOptions options_of_subjects(const std::string& device, const 
     return {.seed = 3, .device = device, .precision = precision, .workers = workers, .log_every = 1000, .progress = train::ProgressMode::off};
 }
 
+/// The library's own kernels, which a GPU has by NVRTC, as C++ on the simulated device.
+class SimulatedKernels : public KernelsOnCpu {
+public:
+    SimulatedKernels() : KernelsOnCpu(at::kCUDA) {}
+    void launch(const device::KernelName& kernel, device::Grid grid, void** arguments, at::Device device) override {
+        simulated::launch(kernel.name, [&] { KernelsOnCpu::launch(kernel, grid, arguments, device); });
+    }
+};
+
 /// Counts of one step: the fifth, in which nothing is logged and nothing frozen any more.
 struct Counts {
     std::int64_t launches = 0, waits = 0, pageable = 0, bytes = 0;
@@ -70,6 +80,8 @@ struct Counts {
 };
 inline Counts counts_of(const Subject& subject) {
     const simulated::Use use({.details = true});
+    SimulatedKernels kernels;
+    const device::UseBackend backend(kernels);
     train::Trainer trainer(subject.preset(), images_of_subjects(), options_of_subjects("cuda", "bf16", 1));
     std::string races;
     simulated::Trace before, step;

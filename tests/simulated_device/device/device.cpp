@@ -135,13 +135,17 @@ Trace take() {
     return std::exchange(detail::state().trace, {});
 }
 
-void launch(const std::string& name, const std::vector<const void*>& reads, const std::vector<void*>& writes, const std::function<void()>& body) {
-    std::vector<const void*> written(writes.begin(), writes.end()), all = reads;
-    all.insert(all.end(), written.begin(), written.end());
-    detail::settle(all);
-    const auto place = detail::current_place(detail::current_device);
-    detail::note({.op = name});
-    detail::touch(name, place, detail::next_on(place), reads, written);
+void launch(const std::string& name, const std::function<void()>& body) {
+    std::vector<const void*> all;
+    {
+        const auto guard = detail::lock();
+        const auto place = detail::current_place(detail::current_device);
+        const auto clock = detail::next_on(place);
+        detail::note({.op = name});
+        for (detail::Copy& copy : detail::copies())
+            if (!copy.down && detail::knows(clock, copy.place, copy.time)) detail::make(copy);
+        for (const auto& [start, block] : detail::memory().blocks) all.push_back(start);
+    }
     const detail::Open open(all);
     body();
 }

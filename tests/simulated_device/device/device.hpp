@@ -63,8 +63,8 @@ private:
 /// What was noted since the last call.
 Trace take();
 
-/// A kernel that is no operator: it reads and writes the memory that starts at these addresses, on the current stream.
-void launch(const std::string& name, const std::vector<const void*>& reads, const std::vector<void*>& writes,
-            const std::function<void()>& body);
+/// Runs a kernel that is no operator, on the current stream. What it touches is not known: it finds the copies that come before
+/// it on its stream or by an event, and NaN in place of others; it takes no part in races.
+void launch(const std::string& name, const std::function<void()>& body);
 
 }  // namespace simulated

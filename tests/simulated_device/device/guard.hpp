@@ -13,6 +13,7 @@ namespace simulated::detail {
 /// What had been put on a stream when the event was recorded there.
 struct Event {
     Clock clock{};
+    Place place = 0;
     bool asked = false;
 };
 
@@ -52,7 +53,9 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
     void record(void** event, const c10::Stream& on, const c10::DeviceIndex, const c10::EventFlag) const override {
         if (!*event) *event = new Event;
         const auto guard = lock();
-        *static_cast<Event*>(*event) = {.clock = state().streams[place_of(on.device_index(), on.id())]};
+        const Place place = place_of(on.device_index(), on.id());
+        state().streams[place].try_emplace(place, 0);
+        *static_cast<Event*>(*event) = {.clock = state().streams[place], .place = place};
     }
     void block(void* event, const c10::Stream& waiting) const override {
         const auto guard = lock();
@@ -70,9 +73,11 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
     }
     void synchronizeEvent(void* event) const override {
         const auto guard = lock();
-        if (!event || knows(state().host, static_cast<Event*>(event)->clock)) return;
-        note({.what = What::wait, .op = "event.synchronize"});
-        host_learns(static_cast<Event*>(event)->clock);
+        const auto* own = static_cast<Event*>(event);
+        if (!own || knows(state().host, own->clock)) return;
+        const auto& now = state().streams[own->place];
+        note({.what = knows(own->clock, own->place, now.at(own->place)) ? What::wait : What::late_wait, .op = "event.synchronize"});
+        host_learns(own->clock);
     }
     void destroyEvent(void* event, const c10::DeviceIndex) const noexcept override { delete static_cast<Event*>(event); }
     bool queryStream(const c10::Stream& stream) const override {
@@ -144,6 +149,7 @@ struct Hooks final : at::CUDAHooksInterface {
     at::Device getDeviceFromPtr(void*) const override { return {kind, detail::current_device}; }
     at::Allocator* getCUDADeviceAllocator() const override { return &allocator(); }
     at::Allocator* getPinnedMemoryAllocator() const override { return &page_locked_allocator(); }
+    bool supportsBFloat16ConvolutionWithCuDNNv8() const override { return true; }  // as GPUs since Ampere
     bool isPinnedPtr(const void* address) const override { return is_page_locked(address); }
     const at::Generator& getDefaultGenerator(c10::DeviceIndex device) const override { return default_generator(device); }
     at::Generator getNewGenerator(c10::DeviceIndex device) const override {

@@ -13,7 +13,8 @@ namespace simulated {
 
 enum class What {
     launch,    ///< a kernel is put on a stream
-    wait,      ///< the host waits for the device
+    wait,      ///< the host waits for all that it has put on a stream
+    late_wait, ///< the host waits for an event behind which more work stands: the device goes on
     copy,      ///< an asynchronous copy from or to page-locked memory
     pageable,  ///< an asynchronous copy from other memory: the driver copies it first, and a graph cannot hold it
     race,      ///< memory is used by two streams, or by a stream and the host, without an event between them
