@@ -33,8 +33,8 @@ void check_parts(Ours ours, Torch torchs, const at::IntArrayRef shape, std::int6
 
     std::vector<Tensor> parts, means, vars;
     for (const Tensor& part : b.chunk(groups)) {
-        torchs->running_mean.copy_(mean);
-        torchs->running_var.copy_(var);
+        torchs->running_mean = mean.clone();  // a new one: backward looks at that of its part
+        torchs->running_var = var.clone();
         parts.push_back(torchs->forward(part));
         means.push_back(torchs->running_mean.clone());
         vars.push_back(torchs->running_var.clone());

@@ -67,8 +67,8 @@ inline train::TrainOptions options_of_subjects(const std::string& device, const 
 class SimulatedKernels : public KernelsOnCpu {
 public:
     SimulatedKernels() : KernelsOnCpu(at::kCUDA) {}
-    void launch(const device::KernelName& kernel, device::Grid grid, void** arguments, at::Device device) override {
-        simulated::launch(kernel.name, [&] { KernelsOnCpu::launch(kernel, grid, arguments, device); });
+    void launch(const device::KernelName& kernel, device::Grid grid, void** arguments, at::Device) override {
+        simulated::launch(kernel.name, bound(kernel, grid, arguments));
     }
 };
 

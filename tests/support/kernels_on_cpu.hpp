@@ -25,6 +25,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -225,10 +226,15 @@ public:
     }
 
     void launch(const device::KernelName& kernel, device::Grid grid, void** arguments, at::Device) override {
+        ++launches[std::string(kernel.name).substr(7)];
+        around(bound(kernel, grid, arguments));
+    }
+
+    /// A launch with copies of its arguments, for now or for later.
+    std::function<void()> bound(const device::KernelName& kernel, device::Grid grid, void** arguments) const {
         const auto found = kernels_.find(kernel.name);
         require(found != kernels_.end(), "KernelsOnCpu: no kernel ", kernel.name);
-        ++launches[std::string(kernel.name).substr(7)];
-        around([&] { cpu::run(grid.blocks, grid.threads, [&] { found->second(arguments); }); });
+        return [grid, call = found->second(arguments)] { cpu::run(grid.blocks, grid.threads, call); };
     }
 
     std::map<std::string, int> launches;
@@ -240,15 +246,17 @@ private:
     /// The host's parameter types must be those of the kernel.
     template <class... Parameters>
     void add(const device::Kernel<Parameters...>& kernel, void (*function)(Parameters...)) {
-        kernels_[kernel.name] = [function](void** arguments) {
-            [&]<std::size_t... i>(std::index_sequence<i...>) {
-                function(*static_cast<const Parameters*>(arguments[i])...);
+        kernels_[kernel.name] = [function](void** arguments) -> std::function<void()> {
+            return [&]<std::size_t... i>(std::index_sequence<i...>) {
+                return [function, values = std::tuple<Parameters...>(*static_cast<const Parameters*>(arguments[i])...)] {
+                    std::apply(function, values);
+                };
             }(std::index_sequence_for<Parameters...>());
         };
     }
 
     at::DeviceType type_;
-    std::map<std::string, std::function<void(void**)>> kernels_;
+    std::map<std::string, std::function<std::function<void()>(void**)>> kernels_;
 };
 
 }  // namespace doppel::test

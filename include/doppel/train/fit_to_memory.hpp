@@ -21,7 +21,7 @@ namespace doppel::train {
 inline void fit_to_memory(AnyPreset& preset, const data::Dataset& images, TrainOptions& options) {
     const std::int64_t whole = preset.batch_size;
     for (options.accumulate = 1;; options.accumulate *= 2) {
-        require(whole % options.accumulate == 0 && whole / options.accumulate >= 2, "--accumulate 0: ", whole / (options.accumulate / 2),
+        require(whole % options.accumulate == 0 && whole / options.accumulate >= 2, "--accumulate 0: ", 2 * whole / options.accumulate,
                 " images a pass are too many for the memory, and ", whole, " cannot be halved further; use a smaller --batch-size");
         preset.batch_size = whole / options.accumulate;
         try {

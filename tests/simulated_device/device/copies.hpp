@@ -110,6 +110,12 @@ inline bool same_layout(const at::Tensor& a, const at::Tensor& b) {
 inline at::Tensor& copy_(at::Tensor& self, const at::Tensor& source, bool non_blocking) {
     if (self.is_same(source)) return self;
     const bool up = on_device(self) && !on_device(source), down = !on_device(self) && on_device(source);
+    if (up || down) forbid_in_capture("a copy between host and device");
+    if (recording())
+        recording()->work.push_back([self, source, non_blocking] {
+            at::Tensor to = self;
+            copy_(to, source, non_blocking);
+        });
     const at::Tensor expanded = source.expand(self.sizes());
     Aliases aliases;
     const at::Tensor to = on_device(self) ? aliases.of(self) : self, from = on_device(source) ? aliases.of(expanded) : expanded;
@@ -171,6 +177,7 @@ inline at::Tensor& copy_(at::Tensor& self, const at::Tensor& source, bool non_bl
 }
 
 inline at::Scalar read_value(const at::Tensor& self) {
+    forbid_in_capture("the host reads a value back");
     note({.what = What::wait, .op = "item", .why = "reads a value back"});
     Aliases aliases;
     const at::Tensor value = aliases.of(self);

@@ -136,6 +136,7 @@ Trace take() {
 }
 
 void launch(const std::string& name, const std::function<void()>& body) {
+    if (detail::recording()) detail::recording()->work.push_back([name, body] { launch(name, body); });
     std::vector<const void*> all;
     {
         const auto guard = detail::lock();
@@ -148,6 +149,44 @@ void launch(const std::string& name, const std::function<void()>& body) {
     }
     const detail::Open open(all);
     body();
+}
+
+void Graph::begin() {
+    using namespace detail;
+    std::vector<std::pair<char*, std::vector<char>>> bytes;
+    std::vector<at::Tensor> generators;
+    {
+        const auto guard = lock();
+        for (Copy& copy : copies())
+            if (!copy.down) make(copy);
+        std::vector<const void*> all;
+        for (const auto& [start, block] : memory().blocks) all.push_back(start);
+        const Open open(all);
+        for (const auto& [start, block] : memory().blocks) bytes.emplace_back(start, std::vector<char>(start, start + block.bytes));
+    }
+    for (c10::DeviceIndex i = 0; i < devices; ++i) generators.push_back(host_generator(default_generator(i)).get_state());
+    put_back_ = [bytes = std::move(bytes), generators = std::move(generators)] {
+        const auto guard = lock();
+        for (const auto& [start, before] : bytes)
+            if (const auto found = memory().blocks.find(start); found != memory().blocks.end() && found->second.bytes == before.size()) {
+                const Open open({start});
+                std::memcpy(start, before.data(), before.size());
+            }
+        for (c10::DeviceIndex i = 0; i < devices; ++i) host_generator(default_generator(i)).set_state(generators[static_cast<std::size_t>(i)]);
+    };
+    recording() = &recording_;
+}
+
+void Graph::end() {
+    detail::recording() = nullptr;
+    if (auto put_back = std::exchange(put_back_, nullptr)) put_back();
+}
+
+void Graph::replay() {
+    detail::note({.op = "graph"});
+    detail::replaying() = true;
+    for (const auto& one : recording_.work) one();
+    detail::replaying() = false;
 }
 
 }  // namespace simulated

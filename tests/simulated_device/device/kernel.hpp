@@ -45,6 +45,10 @@ private:
             check_devices();
             std::string waits = own_.waits_;
             if (own_.takes_indices_ && waits.empty()) waits = why_indices_wait();
+            if (!waits.empty()) forbid_in_capture(own_.name_ + ", " + waits);
+            Recording* const record = recording();
+            std::vector<c10::IValue> given;
+            if (record) given.assign(stack_.begin() + static_cast<std::ptrdiff_t>(first_), stack_.end());
             const Place place = current_place(device_.index());
             note_launches();
             to_cpu();
@@ -58,9 +62,37 @@ private:
                 op_.callBoxed(&stack_);
                 to_device(place);
             }
+            if (record)
+                record->work.push_back([op = op_, given, gave = std::vector<c10::IValue>(stack_.end() - static_cast<std::ptrdiff_t>(schema_.returns().size()), stack_.end())] {
+                    again(op, given, gave);
+                });
             if (!waits.empty()) {
                 note({.what = What::wait, .op = own_.name_, .why = waits});
                 host_waits_for(place);
+            }
+        }
+
+        /// The call once more, with the arguments of then; what it gives goes to where it went then.
+        static void again(const c10::OperatorHandle& op, const std::vector<c10::IValue>& given, const std::vector<c10::IValue>& gave) {
+            torch::jit::Stack stack(given.begin(), given.end());
+            op.callBoxedForDispatchKey(c10::DispatchKey::CUDA, stack);
+            const auto write = [](const at::Tensor& to, const at::Tensor& from) {
+                if (!to.defined() || !on_device(to) || to.storage().data() == from.storage().data()) return;
+                TORCH_CHECK(to.sizes() == from.sizes(), "a replay gives another shape");
+                Aliases aliases;
+                const at::Tensor target = aliases.of(to), source = aliases.of(from);
+                const at::AutoDispatchBelowADInplaceOrView below;
+                const Open open(aliases.addresses());
+                target.copy_(source);
+            };
+            for (std::size_t i = 0; i < gave.size(); ++i) {
+                const c10::IValue& now = stack[stack.size() - gave.size() + i];
+                if (gave[i].isTensor()) {
+                    write(gave[i].toTensor(), now.toTensor());
+                } else if (gave[i].isTensorList()) {
+                    const auto to = gave[i].toTensorVector(), from = now.toTensorVector();
+                    for (std::size_t j = 0; j < to.size(); ++j) write(to[j], from[j]);
+                }
             }
         }
 

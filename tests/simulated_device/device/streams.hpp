@@ -3,6 +3,7 @@
 #pragma once
 
 #include "simulated_device/device/device.hpp"
+#include "simulated_device/device/graph.hpp"
 
 #include <c10/core/Device.h>
 
@@ -93,6 +94,7 @@ inline std::string nearest_function() {
 }
 
 inline void note(Note note) {
+    if (replaying() && note.what == What::launch) return;
     const auto guard = lock();
     if (note.what != What::launch) note.where = nearest_function();
     state().trace.notes.push_back(std::move(note));
