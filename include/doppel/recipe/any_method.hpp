@@ -40,6 +40,7 @@ public:
     void commit(const Tensor& bad = {}) { self_->commit(bad); }
     void learn(bool bad) { self_->learn(bad); }
     void replayed(Outputs outputs, const std::vector<std::int64_t>& norm_passes) { self_->replayed(std::move(outputs), norm_passes); }
+    void last_given(Outputs outputs) { self_->last_given(std::move(outputs)); }
     const std::vector<std::int64_t>& norm_passes() const { return self_->norm_passes(); }
     std::optional<std::vector<double>> host_numbers(const TrainingStep& step) const { return self_->host_numbers(step); }
     void discard() { self_->discard(); }
@@ -76,6 +77,7 @@ private:
         virtual void commit(const Tensor&) = 0;
         virtual void learn(bool) = 0;
         virtual void replayed(Outputs, const std::vector<std::int64_t>&) = 0;
+        virtual void last_given(Outputs) = 0;
         virtual const std::vector<std::int64_t>& norm_passes() const = 0;
         virtual std::optional<std::vector<double>> host_numbers(const TrainingStep&) const = 0;
         virtual void discard() = 0;
@@ -102,6 +104,7 @@ private:
         void replayed(Outputs outputs, const std::vector<std::int64_t>& norm_passes) override {
             method->replayed(std::move(outputs), norm_passes);
         }
+        void last_given(Outputs outputs) override { method->last_given(std::move(outputs)); }
         const std::vector<std::int64_t>& norm_passes() const override { return method->norm_passes(); }
         std::optional<std::vector<double>> host_numbers(const TrainingStep& step) const override { return method->host_numbers(step); }
         void discard() override { method->discard(); }

@@ -231,7 +231,6 @@ public:
     void discard() {
         buffers_.restore();
         std::fill(step_passes_.begin(), step_passes_.end(), 0);
-        for (SplitsBatch* layer : norms_) layer->passes = 0;  // of a pass that threw
         last_.clear();
         open_ = false;
     }
@@ -253,6 +252,11 @@ public:
         count(norm_passes);
         outputs.at = at;
         last_.push_back(std::move(outputs));
+    }
+    /// Replaces the outputs of the last pass.
+    void last_given(Outputs outputs) {
+        outputs.at = at;
+        last_.back() = std::move(outputs);
     }
     /// Passes of the last forward pass through each BatchNorm layer that counts its own.
     const std::vector<std::int64_t>& norm_passes() const { return norm_passes_; }
@@ -334,6 +338,7 @@ private:
 
     /// Views → loss, with all draws made.
     Tensor forward_drawn(const Batch& batch, const auto& route) {
+        for (SplitsBatch* layer : norms_) layer->passes = 0;  // of a pass that threw
         Outputs out{.index = batch.index, .label = batch.label, .globals = batch.globals, .at = at};
         run_online(batch, route, out);
         run_target(batch, route, out);

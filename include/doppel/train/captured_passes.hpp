@@ -31,7 +31,8 @@ public:
     /// pass(batch) → loss [], with gradients in the parameters, which had none.
     using Pass = std::function<Tensor(const Batch&)>;
 
-    explicit CapturedPasses(std::int64_t most = 8) : most_(most) {}
+    /// `several`: a step has several passes, so that what a replay gives must outlive the next one.
+    explicit CapturedPasses(bool several = false, std::int64_t most = 8) : several_(several), most_(most) {}
 
     /// What a pass gave: the loss, and on a replay the loss's figures.
     struct Result {
@@ -62,9 +63,9 @@ public:
         std::size_t next = 0;
         each_tensor(one.inputs, [&](Tensor& tensor) { tensor.copy_(from.at(next++), /*non_blocking=*/true); });
         one.graph->replay();
-        method.replayed(one.outputs, one.norm_passes);
+        method.replayed(several_ ? copy_of(one.outputs) : one.outputs, one.norm_passes);
         give(one, groups);
-        return {one.loss, &one.metrics};
+        return {one.loss.clone(), &one.metrics};
     }
 
     /// Why passes are not captured; empty while nothing speaks against it.
@@ -146,7 +147,20 @@ private:
         });
         one.graph->replay();
         give(one, groups);
-        return {one.loss, &one.metrics};
+        method.last_given(several_ ? copy_of(one.outputs) : one.outputs);
+        return {one.loss.clone(), &one.metrics};
+    }
+
+    /// Outputs in memory of their own.
+    static Outputs copy_of(Outputs outputs) {
+        const auto copy = [](Tensor& tensor) {
+            if (tensor.defined()) tensor = tensor.clone();
+        };
+        for (auto* list : {&outputs.features, &outputs.projected, &outputs.online, &outputs.target})
+            for (Tensor& tensor : *list) copy(tensor);
+        for (Tensor* tensor : {&outputs.index, &outputs.label, &outputs.patches.online, &outputs.patches.target, &outputs.patches.weight})
+            copy(*tensor);
+        return outputs;
     }
 
     /// The gradients of a replay, which stand in the graph's memory, to the parameters.
@@ -166,6 +180,7 @@ private:
         if (!to.empty()) at::_foreach_add_(to, from);
     }
 
+    bool several_;
     std::int64_t most_, captured_ = 0, uses_ = 0;
     std::map<std::string, One> all_;
     std::string problem_;

@@ -25,7 +25,7 @@ struct StepReport {
     bool ends_epoch = false;               ///< the last step of a pass over the training images
     std::int64_t images = 0;               ///< images of this step
     Tensor loss{};                         ///< [] mean over the accumulated passes, no gradient, on the device
-    Outputs outputs{};                     ///< of the last forward pass, no gradients
+    Outputs outputs{};                     ///< of the last forward pass, no gradients; on a GPU valid until the next step
     Metrics metrics{};                     ///< every log_every steps: loss (the mean since the last time), lr,
                                            ///< images_per_second, data_wait, feature_std and the loss's own; else
                                            ///< empty

@@ -193,7 +193,7 @@ private:
     Feed feed_;
     std::optional<Feed::Sent> ahead_{};           // the next batch
     std::exception_ptr no_batch_{};               // why there is none
-    CapturedPasses captured_{};
+    CapturedPasses captured_;
     const contracts::Metrics* replayed_metrics_ = nullptr;  // of a captured pass
     std::optional<LateVerdict> late_{};           // on the last step
     std::int64_t late_step_ = 0;

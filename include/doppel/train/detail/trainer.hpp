@@ -173,6 +173,7 @@ DOPPEL_BODY Trainer::Trainer(AnyPreset preset, data::Dataset images, TrainOption
       generators_(device_),
       identity_(detail::identity_of(preset_, images_, options_, lr_, precision_)),
       feed_(device_),
+      captured_(options_.accumulate > 1),
       loss_sum_(at::zeros({}, at::TensorOptions(device_).dtype(at::kFloat))) {
     std::vector<std::string> doubts{preset_.optimizer.check_learning_rate(schedules::peak(lr_, horizon_)), lr_.begin(horizon_)};
     for (const auto& freeze : preset_.frozen) doubts.push_back(freeze.begin(horizon_));
