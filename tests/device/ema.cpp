@@ -62,5 +62,6 @@ TEST_CASE("ema takes ATen's way for what does not fit its kernel, tensor by tens
     const auto before = copies(target);
     device::ema(target, online, 0.75, flag(1));
     CHECK(same_bits(target, before));
+    says([&] { device::ema(target, online, 0.75, flag(1).to(at::kDouble)); }, {"device::ema: the verdict must be float32 [] on cpu, got Double"});
     says([&] { device::ema(target, {online[0]}, 0.5); }, {"device::ema: the lists have 12 and 1 tensors"});
 }

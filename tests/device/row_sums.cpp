@@ -13,13 +13,13 @@ using namespace doppel::test;
 TEST_CASE("RowSums of tiles is the log-sum-exp of the rows without their diagonal") {
     KernelsOnCpu backend;
     for (const bool kernels : {false, true})
-        for (const std::int64_t n : {2, 7, 65, 300}) {
+        for (const std::int64_t n : {2, 7, 40, 150}) {
             const auto use = kernels ? std::make_unique<device::UseBackend>(backend) : nullptr;
             const Tensor all = chirp({n, n}, 0.013, 0.4, at::kFloat);
             Tensor wide = all.to(at::kDouble) * 5;
             const Tensor with_diagonal = wide.logsumexp(1);
             wide.fill_diagonal_(-std::numeric_limits<double>::infinity());
-            for (const std::int64_t tile : {n, std::int64_t{1}, std::int64_t{3}, std::int64_t{64}}) {
+            for (const std::int64_t tile : {n, n < 10 ? 1 : n / 2 + 9}) {
                 device::RowSums sums(n, all.options()), whole(n, all.options());
                 for (std::int64_t at = 0; at < n; at += tile) {
                     const Tensor part = all.narrow(1, at, std::min(tile, n - at));

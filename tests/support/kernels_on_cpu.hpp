@@ -226,8 +226,9 @@ public:
     }
 
     void launch(const device::KernelName& kernel, device::Grid grid, void** arguments, at::Device) override {
+        const auto call = bound(kernel, grid, arguments);
         ++launches[std::string(kernel.name).substr(7)];
-        around(bound(kernel, grid, arguments));
+        around(call);
     }
 
     /// A launch with copies of its arguments, for now or for later.

@@ -70,7 +70,7 @@ inline void adamw(const std::vector<Tensor>& parameters, const std::vector<Tenso
     }
     const AdamOptions options{how.decoupled, static_cast<float>(how.beta1), static_cast<float>(how.beta2), static_cast<float>(how.eps),
                               how.beta1, how.beta2};
-    const float* const stop = bad.defined() ? bad.const_data_ptr<float>() : nullptr;
+    const float* const stop = verdict_at("device::adamw", bad, device);
     each_launch<5>({parameters, gradients, means, squares, steps}, [&](const Lists<5>& some, unsigned blocks, std::size_t) {
         adam_count_kernel({1, 128}, device, some, stop);
         adam_step_kernel({blocks, chunk_threads}, device, some, lr.argument(device), weight_decay.argument(device), options, stop);

@@ -47,7 +47,7 @@ inline void ema(const std::vector<Tensor>& target, const std::vector<Tensor>& on
         target[i].copy_(bad.defined() ? at::where(bad.ne(0), target[i], next) : next);
     }
     each_launch<2>(fitting, [&](const Lists<2>& lists, unsigned blocks, std::size_t) {
-        ema_kernel({blocks, chunk_threads}, device, lists, m.argument(device), bad.defined() ? bad.const_data_ptr<float>() : nullptr);
+        ema_kernel({blocks, chunk_threads}, device, lists, m.argument(device), verdict_at("device::ema", bad, device));
     });
 }
 

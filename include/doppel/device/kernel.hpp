@@ -89,4 +89,12 @@ private:
     double times_ = 1;
 };
 
+/// Returns the address of a verdict on a step, float32 [] on `device`, for a kernel; null if it is undefined.
+inline const float* verdict_at(const char* who, const Tensor& bad, at::Device device) {
+    if (!bad.defined()) return nullptr;
+    require(bad.scalar_type() == at::kFloat && bad.numel() == 1 && bad.device() == device, who,
+            ": the verdict must be float32 [] on ", device, ", got ", bad.scalar_type(), ' ', bad.sizes(), " on ", bad.device());
+    return bad.const_data_ptr<float>();
+}
+
 }  // namespace doppel::device

@@ -87,7 +87,7 @@ inline void lars(const std::vector<Tensor>& parameters, const std::vector<Tensor
         float* const at = squares.mutable_data_ptr<float>();
         if (how.adapts) lars_squares_kernel({blocks, chunk_threads}, device, some, weight_decay.argument(device), at);
         lars_step_kernel({blocks, chunk_threads}, device, some, at, lr.argument(device), weight_decay.argument(device), options,
-                         bad.defined() ? bad.const_data_ptr<float>() : nullptr);
+                         verdict_at("device::lars", bad, device));
     });
 }
 

@@ -44,7 +44,7 @@ inline void copy_where(const char* who, const std::vector<Tensor>& to, const std
         fitting[0].size(), chunk_bytes, [&](std::size_t i) { return fitting[0][i].nbytes(); },
         [&](std::size_t l, std::size_t i) { return const_cast<void*>(fitting[l][i].const_data_ptr()); },
         [&](const Lists<2>& lists, unsigned blocks, std::size_t) {
-            select_kernel({blocks, chunk_threads}, device, lists, bad.const_data_ptr<float>(), when ? 1 : 0);
+            select_kernel({blocks, chunk_threads}, device, lists, verdict_at(who, bad, device), when ? 1 : 0);
         });
 }
 
