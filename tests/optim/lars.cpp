@@ -3,6 +3,7 @@
 // state and errors.
 #include <doppel/optim/lars.hpp>
 
+#include "support/kernels_on_cpu.hpp"
 #include "support/optim_support.hpp"
 
 namespace {
@@ -85,6 +86,27 @@ TEST_CASE("Lars equals the equations of solo-learn's form, and timm's where no n
     spec.adapt_norm_and_bias = true;
     equals_reference(spec, "clipped_all", 0.04);
     equals_reference(spec, "timm", 0.04);
+}
+
+TEST_CASE("Lars takes the same steps by the kernels of a GPU") {
+    for (const auto rule : {Lars::Rule::byol, Lars::Rule::simclr, Lars::Rule::larc, Lars::Rule::clipped})
+        for (const bool nesterov : {false, true}) {
+            const Lars spec{.weight_decay = 0.05, .rule = rule, .eta = 0.02, .nesterov = nesterov};
+            INFO(spec.describe());
+            doppel::test::KernelsOnCpu backend;
+            std::map<std::string, Tensor> found[2];
+            for (const bool kernels : {false, true}) {
+                const auto use = kernels ? std::make_unique<doppel::device::UseBackend>(backend) : nullptr;
+                auto parameters = parameters_of(lars_shapes(), at::kFloat);
+                auto lars = spec.build(parameters);
+                run(lars, parameters, 0, 6, rising_to(1.5));
+                for (auto& [name, tensor] : state_of(lars)) found[kernels].emplace(name, tensor.clone());
+                for (auto& [name, tensor] : parameters) found[kernels].emplace(name, tensor.detach().clone());
+            }
+            for (const auto& [name, tensor] : found[0]) CHECK(at::allclose(found[1].at(name), tensor, 1e-5, 1e-6));
+            CHECK(backend.launches["lars_step"] == 6 * (rule == Lars::Rule::larc ? 1 : 2));
+            CHECK(backend.launches["lars_squares"] == 6);
+        }
 }
 
 TEST_CASE("Lars does not see the size of a weight's gradient, but that of a bias's") {

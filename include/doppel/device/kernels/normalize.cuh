@@ -63,7 +63,8 @@ extern "C" __global__ void __launch_bounds__(256) doppel_normalize(const __grid_
         table[i] = all.kind == 0 ? __float_as_uint(value) : all.kind == 1 ? bfloat16_of(value) : float16_of(value);
     }
     const int planes = view.planes;
-    const int tiles = (view.pixels + view.tile - 1) / view.tile;
+    const int tile = view.tile;
+    const int tiles = (view.pixels + tile - 1) / tile;
     const bool whole = view.pixels % 4 == 0;
     const bool words = whole && reinterpret_cast<unsigned long long>(view.from) % 4 == 0;
     const bool vectors = whole && vectors_at(view.to);
@@ -71,11 +72,11 @@ extern "C" __global__ void __launch_bounds__(256) doppel_normalize(const __grid_
     const long long start = static_cast<long long>(blockIdx.x - view.first_block) * view.each;
     for (long long unit = start; unit < start + view.each && unit < units; ++unit) {
         const long long picture = unit / tiles;
-        const int first = static_cast<int>(unit % tiles) * view.tile;
-        const int pixels = view.pixels - first < view.tile ? view.pixels - first : view.tile;
+        const int first = static_cast<int>(unit % tiles) * tile;
+        const int pixels = view.pixels - first < tile ? view.pixels - first : tile;
         const unsigned char* from = static_cast<const unsigned char*>(view.from) + picture * planes * view.pixels + first;
         for (int c = 0; c < planes; ++c) {
-            const int at = c * view.tile;
+            const int at = c * tile;
             if (words)
                 for (int i = thread; i < pixels / 4; i += threads)
                     reinterpret_cast<unsigned*>(bytes + at)[i] = reinterpret_cast<const unsigned*>(from)[i];
@@ -92,13 +93,13 @@ extern "C" __global__ void __launch_bounds__(256) doppel_normalize(const __grid_
             write_tile(view.to, to, 3 * pixels, all.kind, vectors, [&](int i) {
                 const int pixel = i / 3;
                 const int c = i - 3 * pixel;
-                return table[c * 256 + bytes[c * view.tile + pixel]];
+                return table[c * 256 + bytes[c * tile + pixel]];
             });
         } else {
             write_tile(view.to, to, planes * pixels, all.kind, vectors, [&](int i) {
                 const int pixel = i / planes;
                 const int c = i - planes * pixel;
-                return table[c * 256 + bytes[c * view.tile + pixel]];
+                return table[c * 256 + bytes[c * tile + pixel]];
             });
         }
         __syncthreads();
