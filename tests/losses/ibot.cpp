@@ -343,3 +343,21 @@ TEST_CASE("iBOT in a method: patches meet their own, the mask token learns, the 
     other->at = method->at;
     CHECK(method->forward(batch_of(8, 3)).item<float>() == other->forward(batch_of(8, 3)).item<float>());
 }
+
+TEST_CASE("patches of weight 0 leave no trace in iBOT's loss, gradient and center") {
+    for (const auto how : {Centering::mean, Centering::sinkhorn}) {
+        const Tensor s = online(0).requires_grad_(true), t = target(0), w = weights();
+        const auto filled = [](const Tensor& x) { return at::cat({x, x.narrow(0, 0, 1).expand({4, x.size(1)})}); };
+        const Tensor s2 = s.detach().clone().requires_grad_(true);
+        Ibot plain = ibot(5, {.centering = how}), other = ibot(5, {.centering = how});
+        const Outputs a = outputs(s, t), b = outputs(filled(s2), filled(t), at::cat({w, at::zeros({4}, w.options())}));
+        const Tensor x = plain(a), y = other(b);
+        CHECK(at::allclose(x, y, 1e-12, 1e-12));
+        x.backward();
+        y.backward();
+        CHECK(at::allclose(s.grad(), s2.grad(), 1e-12, 1e-12));
+        plain.commit(a);
+        other.commit(b);
+        CHECK(at::allclose(plain.patch_center, other.patch_center, 1e-12, 1e-12));
+    }
+}

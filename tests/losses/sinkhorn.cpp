@@ -56,3 +56,13 @@ TEST_CASE("Sinkhorn: rows sum to 1, columns come near B/K, a shift of all scores
     says([&] { sinkhorn(scores, {.iterations = 0}); }, {"sinkhorn", "iterations", "0"});
     says([&] { sinkhorn(scores[0]); }, {"sinkhorn", "[B, K]", "[8]"});
 }
+
+TEST_CASE("Sinkhorn: rows that do not count change nothing and become 0") {
+    const Tensor s = at::randn({6, 5}, at::kDouble);
+    const Tensor all = at::cat({s, s.narrow(0, 0, 2) + 9}), counted = at::tensor({1, 1, 1, 1, 1, 1, 0, 0});
+    const Tensor q = losses::sinkhorn(all, {.epsilon = 0.1}, counted);
+    CHECK(at::allclose(q.narrow(0, 0, 6), losses::sinkhorn(s, {.epsilon = 0.1}), 1e-12, 1e-14));
+    CHECK(q.narrow(0, 6, 2).abs().max().item<double>() == 0);
+    CHECK(at::equal(losses::sinkhorn(s, {.epsilon = 0.1}, at::ones({6})), losses::sinkhorn(s, {.epsilon = 0.1})));
+    CHECK_THROWS_AS(losses::sinkhorn(s, {}, at::ones({5})), Error);
+}

@@ -5,6 +5,8 @@
 #include <doppel/core/error.hpp>
 #include <doppel/core/tensor.hpp>
 
+#include <ATen/ops/_foreach_copy.h>
+#include <ATen/ops/stack.h>
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/pimpl.h>
 
@@ -62,13 +64,14 @@ public:
         require(x.size(0) % groups == 0 && x.size(0) / groups >= 2, "bn_groups (Recipe.layout, --bn-groups) = ", groups,
                 " must split a batch of ", x.size(0), " into equal parts of at least 2 images");
         const auto repeated = [&](const Tensor& value) { return value.defined() ? value.repeat(groups) : value; };
-        const Tensor mean = repeated(this->running_mean), var = repeated(this->running_var);
+        const Tensor running = at::stack({this->running_mean, this->running_var}).repeat({1, groups});  // [2, G·C]
+        const Tensor mean = running[0], var = running[1];
         const Tensor y = at::batch_norm(parts_as_channels(x, groups), repeated(this->weight), repeated(this->bias), mean, var,
                                         /*training=*/true, o.momentum().value(), o.eps(), /*cudnn_enabled=*/true);
         Tensor result = parts_as_rows(y, groups);
         const at::NoGradGuard no_grad;  // each part moved the same running statistics; their mean stays
-        this->running_mean.copy_(mean.view({groups, -1}).mean(0));
-        this->running_var.copy_(var.view({groups, -1}).mean(0));
+        const Tensor moved = running.view({2, groups, -1}).mean(1);  // [2, C]
+        at::_foreach_copy_({this->running_mean, this->running_var}, moved.unbind());
         return result;
     }
 };

@@ -55,12 +55,13 @@ struct TargetTemperature {
 
 /// Returns the target's distribution P [B, K] for scores S [B, K] at temperature τ: softmax((S − c)/τ) with the center
 /// c [1, K], or sinkhorn(S, ε = τ). No gradient flows. float32 (float64 for float64 scores), also under autocast.
+/// `counted` as for sinkhorn().
 ///
 ///     Tensor p = losses::centered(scores, center, 0.04, Centering::mean);
-inline Tensor centered(const Tensor& scores, const Tensor& center, double temperature, Centering how) {
+inline Tensor centered(const Tensor& scores, const Tensor& center, double temperature, Centering how, const Tensor& counted = {}) {
     const at::NoGradGuard no_grad;
     const Autocast float32(scores.device().type(), Precision::fp32);
-    if (how == Centering::sinkhorn) return sinkhorn(scores, {.epsilon = temperature});
+    if (how == Centering::sinkhorn) return sinkhorn(scores, {.epsilon = temperature}, counted);
     const Tensor s = detail::at_least_float(scores);
     return ((s - center.to(s.scalar_type())) / temperature).softmax(-1);
 }

@@ -85,22 +85,23 @@ struct Ibot {
         require(c.defined() && c.dim() == 2 && c.size(1) == k, "Ibot: the center must be [1, ", k, "], got ",
                 c.defined() ? c.sizes() : at::IntArrayRef{}, "; call build(", k, ") first");
         const Autocast float32(s.device().type(), Precision::fp32);
-        const Tensor p = centered(t, c, target_temperature(out.at), centering);                       // [M, K]
+        const Tensor p = centered(t, c, target_temperature(out.at), centering, w.gt(0));               // [M, K]
         const Tensor log_q = (detail::at_least_float(s) / temperature).log_softmax(1);                // [M, K]
         return -((p * log_q).sum(1) * w.to(log_q.scalar_type())).sum();
     }
 
     std::vector<double> host_numbers(const TrainingStep& at) const { return {target_temperature(at)}; }
     /// Whether patches of weight 0 leave no trace.
-    bool ignores_weightless() const { return centering == Centering::mean; }
+    bool ignores_weightless() const { return true; }
 
     void commit(const Outputs& out) {
         const Tensor& t = out.patches.target;
         if (centering != Centering::mean || !t.defined()) return;
         const at::NoGradGuard no_grad;
         const Autocast float32(t.device().type(), Precision::fp32);
-        const Tensor counted = out.patches.weight.gt(0).to(at::kFloat).unsqueeze(0);                  // [1, M]
-        const Tensor seen = counted.mm(t.to(at::kFloat)) / counted.sum().clamp_min(1);                // [1, K]
+        const Tensor rows = detail::at_least_float(t);                                                // [M, K]
+        const Tensor counted = out.patches.weight.gt(0).to(rows.scalar_type()).unsqueeze(0);          // [1, M]
+        const Tensor seen = counted.mm(rows) / counted.sum().clamp_min(1);                            // [1, K]
         patch_center.mul_(center_momentum).add_(seen.to(patch_center.scalar_type()), 1 - center_momentum);
     }
 

@@ -29,8 +29,10 @@ struct Sinkhorn {
 /// Source: Caron et al., SwAV, 2020, arXiv:2006.09882, section 3.1; Cuturi, "Sinkhorn distances", 2013,
 /// arXiv:1306.0895.
 ///
+/// `counted` [B], 1 or 0: rows with 0 are no part of the batch, and become 0.
+///
 ///     Tensor q = losses::sinkhorn(scores, {.epsilon = 0.05});
-inline Tensor sinkhorn(const Tensor& scores, const Sinkhorn& options = {}) {
+inline Tensor sinkhorn(const Tensor& scores, const Sinkhorn& options = {}, const Tensor& counted = {}) {
     require(options.epsilon > 0 && options.epsilon < std::numeric_limits<double>::infinity(),
             "sinkhorn: epsilon must be positive and finite, got ", options.epsilon);
     require(options.iterations >= 1, "sinkhorn: iterations must be at least 1, got ", options.iterations);
@@ -39,8 +41,20 @@ inline Tensor sinkhorn(const Tensor& scores, const Sinkhorn& options = {}) {
     const at::NoGradGuard no_grad;
     const Autocast float32(scores.device().type(), Precision::fp32);
     const Tensor s = detail::at_least_float(scores) / options.epsilon;
+    const auto columns = static_cast<double>(s.size(1));
+    if (counted.defined()) {
+        require(counted.dim() == 1 && counted.size(0) == s.size(0), "sinkhorn: counted must be [", s.size(0), "], got ", counted.sizes());
+        const Tensor ones = counted.to(s.scalar_type()).unsqueeze(1), rows = ones.sum();             // [B, 1], []
+        const Tensor largest = s.masked_fill(ones.eq(0), -std::numeric_limits<double>::infinity()).max();
+        Tensor q = (s - largest).clamp_min(-80).clamp_max_(0).exp_().mul_(ones);
+        for (std::int64_t i = 0; i < options.iterations; ++i) {
+            q.div_(q.sum(0, true).mul_(columns));
+            q.div_(q.sum(1, true).mul_(rows).add_(1 - ones));
+        }
+        return q.mul_(rows);
+    }
     Tensor q = (s - s.max()).clamp_min(-80).exp_();
-    const auto rows = static_cast<double>(s.size(0)), columns = static_cast<double>(s.size(1));
+    const auto rows = static_cast<double>(s.size(0));
     for (std::int64_t i = 0; i < options.iterations; ++i) {
         q.div_(q.sum(0, true).mul_(columns));
         q.div_(q.sum(1, true).mul_(rows));
