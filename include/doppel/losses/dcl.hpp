@@ -6,7 +6,9 @@
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
+#include <doppel/losses/detail/pool.hpp>
 #include <doppel/losses/detail/rows.hpp>
+#include <doppel/losses/tiles.hpp>
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/eye.h>
@@ -22,12 +24,18 @@ namespace detail {
 struct Decoupled {
     Tensor positive, negative;
 
-    Decoupled(std::string_view who, const Tensor& z0, const Tensor& z1, double temperature) {
+    Decoupled(std::string_view who, const Tensor& z0, const Tensor& z1, double temperature, const Tiles& tiles) {
         require_temperature(who, temperature);
         require_pair(who, z0, z1);
         const auto n = z0.size(0);
         require(n >= 2, who, ": needs at least 2 images for a negative, got ", n);
         const Autocast float32(z0.device().type(), Precision::fp32);
+        if (tiles.cut(2 * n, 2 * n)) {
+            const PoolTerms terms({z0, z1}, temperature, tiles, {-n, 0, n});
+            negative = terms.log_sum.mean();
+            positive = terms.positive.narrow(0, 0, n);
+            return;
+        }
         const Tensor z = unit_rows(at::cat({z0, z1}));                                                // [2N, D]
         const Tensor cosine = z.mm(z.t());                                                            // [2N, 2N]
         const Tensor same_image = at::eye(n, cosine.options().dtype(at::kBool)).repeat({2, 2});       // [2N, 2N]
@@ -49,6 +57,8 @@ struct Decoupled {
 /// (float64 for float64 inputs). Symmetric in the two views, so it is paired once.
 /// Numerics: float32, also under autocast; log-sum-exp with the maximum subtracted. Uninformative or collapsed
 /// embeddings yield log(2N − 2). Not bounded by 0: orthogonal images with equal views yield log(2N − 2) − 1/τ.
+/// Memory: the matrix of 4N² similarities, some of them at once; above `tiles.above` of them, by tiles: the unit rows and
+/// two tiles, with first derivatives only (losses/tiles.hpp).
 /// Accumulated gradients: negatives come from the micro-batch.
 /// Differs: the paper sums over images and views, this is the mean; older releases of lightly's DCLLoss add a logarithm
 /// per view, where the paper has one logarithm of the sum over both views.
@@ -59,9 +69,10 @@ struct Decoupled {
 ///     loss(z0, z1).backward();
 struct Dcl {
     double temperature = 0.1;  ///< τ > 0
+    Tiles tiles{};             ///< from which size on the similarities are computed by tiles
 
     Tensor operator()(const Tensor& z0, const Tensor& z1) const {
-        const detail::Decoupled parts("Dcl", z0, z1, temperature);
+        const detail::Decoupled parts("Dcl", z0, z1, temperature, tiles);
         return parts.negative - parts.positive.mean() / temperature;
     }
 };
@@ -73,7 +84,7 @@ struct Dcl {
 ///
 /// Weights are 2 minus a von Mises-Fisher density, in (2 − N, 2), with mean 1. A weight is negative if the views of an
 /// image are much closer than those of the others.
-/// Shapes, numerics and errors as for Dcl; equal images have weight 1, so collapse yields log(2N − 2), too.
+/// Shapes, numerics, memory and errors as for Dcl; equal images have weight 1, so collapse yields log(2N − 2), too.
 /// The weights are constants for the gradient, as in lightly's DCLWLoss. The paper's equation has no stop-gradient;
 /// with `through_weights` the gradient flows through the weights, which pushes views apart that are already close.
 /// Source: Yeh et al., 2021, arXiv:2110.06848, section 3, the weighting function and σ = 0.5.
@@ -83,11 +94,12 @@ struct Dclw {
     double temperature = 0.1;      ///< τ > 0
     double sigma = 0.5;            ///< σ > 0: the larger, the more uniform the weights
     bool through_weights = false;  ///< let the gradient flow through the weights, too
+    Tiles tiles{};                 ///< from which size on the similarities are computed by tiles
 
     Tensor operator()(const Tensor& z0, const Tensor& z1) const {
         require(sigma > 0 && sigma < std::numeric_limits<double>::infinity(),
                 "Dclw: sigma must be positive and finite, got ", sigma);
-        const detail::Decoupled parts("Dclw", z0, z1, temperature);
+        const detail::Decoupled parts("Dclw", z0, z1, temperature, tiles);
         const Tensor share = (parts.positive / sigma).softmax(0);                                     // [N]
         Tensor weight = 2 - static_cast<double>(z0.size(0)) * share;                                  // [N]
         if (!through_weights) weight = weight.detach();

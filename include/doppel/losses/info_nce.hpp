@@ -6,10 +6,12 @@
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
+#include <doppel/losses/detail/cross_log_sum_exp.hpp>
 #include <doppel/losses/detail/rows.hpp>
+#include <doppel/losses/tiles.hpp>
 #include <doppel/pairings/pairing.hpp>
 
-#include <ATen/ops/cat.h>
+#include <ATen/ops/logaddexp.h>
 
 namespace doppel::losses {
 
@@ -21,6 +23,8 @@ namespace doppel::losses {
 /// (float64 for float64 inputs). No gradient flows into k and memory. Other keys of the batch are not negatives.
 /// Numerics: float32, also under autocast. Uninformative embeddings yield log(K + 1); with a queue of random rows the
 /// loss starts lower, rises while the queue fills, then falls.
+/// Memory: the N·K similarities, a few times; above `tiles.above` of them, by tiles, with first derivatives only
+/// (losses/tiles.hpp).
 /// Throws Error for a non-positive temperature, and for mismatched shapes.
 /// Differs: lightly's equivalent is NTXentLoss with a memory bank.
 /// Source: He, Fan, Wu, Xie, Girshick, "Momentum Contrast for Unsupervised Visual Representation Learning", 2019,
@@ -30,6 +34,7 @@ namespace doppel::losses {
 ///            .loss = losses::InfoNce{.temperature = 0.2}}
 struct InfoNce {
     double temperature = 0.07;  ///< τ > 0. MoCo v1: 0.07, v2: 0.2; CIFAR-10: 0.1
+    Tiles tiles{};              ///< from which size on the similarities are computed by tiles
 
     Tensor operator()(const Tensor& q, const Tensor& k, const Tensor& memory) const {
         detail::require_temperature("InfoNce", temperature);
@@ -38,10 +43,12 @@ struct InfoNce {
                 q.size(1), "], got ", memory.defined() ? memory.sizes() : at::IntArrayRef{});
         const Autocast float32(q.device().type(), Precision::fp32);
         const Tensor query = detail::unit_rows(q), key = detail::unit_rows(k.detach());
-        const Tensor positive = (query * key).sum(1, true);                                           // [N, 1]
-        const Tensor negative = query.mm(memory.detach().to(query.scalar_type()).t());                // [N, K]
-        const Tensor logits = at::cat({positive, negative}, 1) / temperature;                         // [N, 1 + K]
-        return logits.logsumexp(1).mean() - logits.select(1, 0).mean();
+        const Tensor queue = memory.detach().to(query.scalar_type());                                 // [K, D]
+        const Tensor positive = (query * key).sum(1) / temperature;                                   // [N]
+        const Tensor negative = tiles.cut(query.size(0), queue.size(0))
+                                    ? detail::cross_log_sum_exp(query, queue, temperature, tiles)[0]
+                                    : (query / temperature).mm(queue.t()).logsumexp(1);               // [N]
+        return at::logaddexp(positive, negative).mean() - positive.mean();
     }
 };
 
@@ -54,6 +61,7 @@ struct InfoNce {
 /// Shapes: q, k [N, D], any floating type, need not be normalized. Result: scalar, float32 (float64 for float64).
 /// No gradient flows into k. Uninformative embeddings yield 2τ·log N per direction.
 /// Accumulated gradients: negatives come from the micro-batch.
+/// Memory: as InfoNce, for the N² similarities.
 /// Source: Chen, Xie, He, "An Empirical Study of Training Self-Supervised Vision Transformers", 2021,
 /// arXiv:2104.02057, algorithm 1; the factor 2τ is in the authors' code and footnote.
 ///
@@ -62,12 +70,18 @@ struct InBatchInfoNce {
     using Pairing = pairings::Symmetric;
 
     double temperature = 1.0;  ///< τ > 0. MoCo v3: 1 for ResNet-50, 0.2 for ViT
+    Tiles tiles{};             ///< from which size on the similarities are computed by tiles
 
     Tensor operator()(const Tensor& q, const Tensor& k) const {
         detail::require_temperature("InBatchInfoNce", temperature);
         detail::require_pair("InBatchInfoNce", q, k);
         const Autocast float32(q.device().type(), Precision::fp32);
-        const Tensor logits = detail::unit_rows(q).mm(detail::unit_rows(k.detach()).t()) / temperature;  // [N, N]
+        const Tensor query = detail::unit_rows(q), key = detail::unit_rows(k.detach());               // [N, D]
+        if (tiles.cut(q.size(0), q.size(0))) {
+            const auto log_sum = detail::cross_log_sum_exp(query, key, temperature, tiles, false, {}, 1);
+            return 2 * temperature * log_sum[0].mean() - 2 * (query * key).sum(1).mean();
+        }
+        const Tensor logits = query.mm(key.t()) / temperature;                                        // [N, N]
         return 2 * temperature * (logits.logsumexp(1).mean() - logits.diagonal().mean());
     }
 };
@@ -80,6 +94,7 @@ struct InBatchInfoNce {
 /// Shapes: a, b [N, D], any floating type, need not be normalized. Result: scalar, float32 (float64 for float64).
 /// Symmetric in the views. Uninformative embeddings yield log N.
 /// Accumulated gradients: negatives come from the micro-batch.
+/// Memory: as InfoNce, for the N² similarities; each tile serves both directions.
 /// Differs: CLIP trains the temperature; here it is fixed, as in DirectCLR's code.
 /// Source: Radford et al., "Learning Transferable Visual Models From Natural Language Supervision", 2021,
 /// arXiv:2103.00020, figure 3; DirectCLR's code (arXiv:2110.09348).
@@ -87,12 +102,18 @@ struct InBatchInfoNce {
 ///     Recipe{.encoder = ..., .projector = heads::Mlp{...}, .loss = losses::CrossViewInfoNce{.temperature = 0.1}}
 struct CrossViewInfoNce {
     double temperature = 0.1;  ///< τ > 0
+    Tiles tiles{};             ///< from which size on the similarities are computed by tiles
 
     Tensor operator()(const Tensor& a, const Tensor& b) const {
         detail::require_temperature("CrossViewInfoNce", temperature);
         detail::require_pair("CrossViewInfoNce", a, b);
         const Autocast float32(a.device().type(), Precision::fp32);
-        const Tensor logits = detail::unit_rows(a).mm(detail::unit_rows(b).t()) / temperature;        // [N, N]
+        const Tensor rows = detail::unit_rows(a), columns = detail::unit_rows(b);                     // [N, D]
+        if (tiles.cut(a.size(0), a.size(0))) {
+            const auto log_sum = detail::cross_log_sum_exp(rows, columns, temperature, tiles, true, {}, 1);
+            return (log_sum[0].mean() + log_sum[1].mean()) / 2 - (rows * columns).sum(1).mean() / temperature;
+        }
+        const Tensor logits = rows.mm(columns.t()) / temperature;                                     // [N, N]
         return (logits.logsumexp(1).mean() + logits.logsumexp(0).mean()) / 2 - logits.diagonal().mean();
     }
 };

@@ -8,7 +8,9 @@
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/core/training_step.hpp>
+#include <doppel/losses/detail/cross_log_sum_exp.hpp>
 #include <doppel/losses/detail/rows.hpp>
+#include <doppel/losses/tiles.hpp>
 
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/cat.h>
@@ -52,6 +54,8 @@ struct InstanceInputs {
 ///
 /// Shapes: one view's embeddings [N, D], bank m [images, D] of unit rows (queues::MemoryBank), image indices i [N].
 /// Result: scalar, float32. Computes N × images similarities: for up to about 100,000 images.
+/// Memory: these similarities, a few times; above `tiles.above` of them, by tiles, with first derivatives only
+/// (losses/tiles.hpp).
 /// Uninformative embeddings yield log(images).
 /// Source: Wu, Xiong, Yu, Lin, "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", 2018,
 /// arXiv:1805.01978, equation 2; the authors' code with nce-k = 0.
@@ -59,6 +63,7 @@ struct InstanceInputs {
 ///     Recipe{..., .queue = queues::MemoryBank{.size = photos.size()}, .loss = losses::InstanceSoftmax{}}
 struct InstanceSoftmax {
     double temperature = 0.1;  ///< τ > 0. Authors: 0.1 for CIFAR-10, 0.07 for ImageNet
+    Tiles tiles{};             ///< from which size on the similarities are computed by tiles
 
     std::vector<double> host_numbers(const TrainingStep&) const { return {}; }  // of the tensors alone
 
@@ -66,6 +71,10 @@ struct InstanceSoftmax {
         detail::require_temperature("InstanceSoftmax", temperature);
         const detail::InstanceInputs in("InstanceSoftmax", out);
         const Autocast float32(in.z.device().type(), Precision::fp32);
+        if (tiles.cut(in.z.size(0), in.bank.size(0))) {
+            const Tensor own = (in.z * in.bank.index_select(0, in.index)).sum(1);                     // [N]
+            return detail::cross_log_sum_exp(in.z, in.bank, temperature, tiles)[0].mean() - own.mean() / temperature;
+        }
         const Tensor logits = in.z.mm(in.bank.t()) / temperature;                                     // [N, images]
         return logits.logsumexp(1).mean() - logits.gather(1, in.index.unsqueeze(1)).mean();
     }

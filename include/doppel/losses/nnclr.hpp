@@ -7,7 +7,9 @@
 #include <doppel/core/nearest.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
+#include <doppel/losses/detail/cross_log_sum_exp.hpp>
 #include <doppel/losses/detail/rows.hpp>
+#include <doppel/losses/tiles.hpp>
 #include <doppel/pairings/pairing.hpp>
 
 namespace doppel::losses {
@@ -24,6 +26,8 @@ namespace doppel::losses {
 /// selects a row of the memory. Ties go to the lowest row.
 /// Numerics: float32, also under autocast. Uninformative embeddings yield log N, and so does a collapsed memory.
 /// Accumulated gradients: negatives come from the micro-batch.
+/// Memory: the N² similarities, a few times; above `tiles.above` of them, by tiles, with first derivatives only
+/// (losses/tiles.hpp).
 /// Differs: lightly passes the neighbors to NTXentLoss, which also compares predictions with predictions and neighbors
 /// with neighbors.
 /// Throws Error for a non-positive temperature, and for mismatched shapes.
@@ -38,6 +42,7 @@ struct Nnclr {
     };
 
     double temperature = 0.1;  ///< τ > 0
+    Tiles tiles{};             ///< from which size on the similarities are computed by tiles
 
     Tensor operator()(const Tensor& p, const Tensor& z, const Tensor& memory) const {
         detail::require_temperature("Nnclr", temperature);
@@ -48,6 +53,10 @@ struct Nnclr {
         const Autocast float32(p.device().type(), Precision::fp32);
         const Tensor prediction = detail::unit_rows(p);                                               // [N, D]
         const Tensor positive = nearest_rows(memory, z).to(prediction.scalar_type());                 // [N, D]
+        if (tiles.cut(p.size(0), p.size(0))) {
+            const auto log_sum = detail::cross_log_sum_exp(positive, prediction, temperature, tiles);
+            return log_sum[0].mean() - (positive * prediction).sum(1).mean() / temperature;
+        }
         const Tensor logits = positive.mm(prediction.t()) / temperature;                              // [N, N]
         return logits.logsumexp(1).mean() - logits.diagonal().mean();
     }

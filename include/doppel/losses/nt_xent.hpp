@@ -8,11 +8,15 @@
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/core/training_step.hpp>
+#include <doppel/losses/detail/cross_log_sum_exp.hpp>
+#include <doppel/losses/detail/pool.hpp>
 #include <doppel/losses/detail/rows.hpp>
+#include <doppel/losses/tiles.hpp>
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/eye.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -37,6 +41,8 @@ namespace doppel::losses {
 /// (float64 for float64 inputs). Symmetric in the views.
 /// Numerics: float32, also under autocast; log-sum-exp with the maximum subtracted, so τ = 0.01 is safe.
 /// Uninformative embeddings yield log(VN − 1).
+/// Memory: the matrix of (VN)² similarities, some of them at once; above `tiles.above` of them, by tiles: the unit rows and
+/// two tiles, with first derivatives only (losses/tiles.hpp).
 /// Accumulated gradients: negatives come from the micro-batch, so n micro-batches are not one large batch.
 /// Differs: the SimCLR authors' TensorFlow code reports the sum of the two directions, twice this value;
 /// lightly's name is NTXentLoss. More than two views as in SupCon's L_out, with the image index as the label.
@@ -49,6 +55,7 @@ namespace doppel::losses {
 ///     loss(z0, z1).backward();
 struct NtXent {
     double temperature = 0.5;  ///< τ > 0. Paper: 0.1 for ImageNet, 0.5 for CIFAR-10
+    Tiles tiles{};             ///< from which size on the similarities are computed by tiles
 
     std::vector<double> host_numbers(const TrainingStep&) const { return {}; }  // of the tensors alone
 
@@ -58,6 +65,7 @@ struct NtXent {
         require(z0.size(0) >= 2, "NtXent: needs at least 2 images for a negative, got ", z0.size(0));
         const Autocast float32(z0.device().type(), Precision::fp32);
         const auto n = z0.size(0);
+        if (tiles.cut(2 * n, 2 * n)) return by_tiles({z0, z1});
         const Tensor z = detail::unit_rows(at::cat({z0, z1}));                                        // [2N, D]
         const Tensor similarity = z.mm(z.t()) / temperature;                                          // [2N, 2N]
         const Tensor others = similarity.masked_fill(
@@ -85,8 +93,16 @@ struct NtXent {
         const auto n = online[0].size(0);
         require(n >= 2, "NtXent: needs at least 2 images for a negative, got ", n);
         const Autocast float32(online[0].device().type(), Precision::fp32);
+        const bool cut = tiles.cut(views * n, views * n);
+        if (cut && same(online, target)) return by_tiles(online);
         const Tensor rows = detail::unit_rows(at::cat(online));                                       // [VN, D]
         const Tensor columns = detail::unit_rows(at::cat(target));                                    // [VN, D]
+        if (cut) {
+            const Tensor each = columns.view({views, n, -1}), others = each.sum(0) - each;            // [V, N, D]
+            const auto log_sum = detail::cross_log_sum_exp(rows, columns, temperature, tiles, false, {0}, 1);
+            return log_sum[0].mean() -
+                   (rows * others.flatten(0, 1)).sum() / (static_cast<double>(views * (views - 1) * n) * temperature);
+        }
         const Tensor similarity = rows.mm(columns.t()) / temperature;                                 // [VN, VN]
         const Tensor others = similarity.masked_fill(
             at::eye(views * n, similarity.options().dtype(at::kBool)), -std::numeric_limits<double>::infinity());
@@ -94,6 +110,15 @@ struct NtXent {
         const Tensor partners =
             (same.sum() - similarity.diagonal().sum()) / static_cast<double>(views * (views - 1) * n);
         return others.logsumexp(1).mean() - partners;
+    }
+
+private:
+    Tensor by_tiles(const std::vector<Tensor>& views) const {
+        const detail::PoolTerms terms(views, temperature, tiles, {0});
+        return terms.log_sum.mean() - terms.positive.mean() / temperature;
+    }
+    static bool same(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
+        return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Tensor& x, const Tensor& y) { return x.is_same(y); });
     }
 };
 

@@ -8,7 +8,9 @@
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/core/training_step.hpp>
+#include <doppel/losses/detail/pool.hpp>
 #include <doppel/losses/detail/rows.hpp>
+#include <doppel/losses/tiles.hpp>
 
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
@@ -31,6 +33,8 @@ namespace doppel::losses {
 /// labels [N] of an integer type. Result: scalar, float32 (float64 for float64 inputs).
 /// Numerics: float32, also under autocast; log-sum-exp with the maximum subtracted. Uninformative embeddings yield
 /// log(VN − 1). The minimum for a class of c images is not 0 but log(cV − 1): its positives share the sum.
+/// Memory: the matrix of (VN)² similarities, some of them at once; above `tiles.above` of them, by tiles: some copies of the
+/// embeddings and two tiles, with first derivatives only (losses/tiles.hpp).
 /// Accumulated gradients: positives and negatives come from the micro-batch.
 /// Differs: the paper sums over the projections, this is the mean; the authors' code multiplies it by τ/0.07.
 /// Throws Error for a non-positive temperature, a single view, a batch without labels, mismatched shapes.
@@ -41,6 +45,7 @@ struct Supcon {
     static constexpr bool uses_labels = true;
 
     double temperature = 0.1;  ///< τ > 0
+    Tiles tiles{};             ///< from which size on the similarities are computed by tiles
 
     std::vector<double> host_numbers(const TrainingStep&) const { return {}; }  // of the tensors alone
 
@@ -58,6 +63,10 @@ struct Supcon {
         const Autocast float32(out.online.front().device().type(), Precision::fp32);
         const Tensor alone = -1 - at::arange(n, out.label.options());                                 // [N]
         const Tensor label = at::where(out.label.lt(0), alone, out.label).repeat({views});            // [VN]
+        if (tiles.cut(views * n, views * n)) {
+            const detail::PoolTerms terms(out.online, temperature, tiles, {0}, label);
+            return terms.log_sum.mean() - terms.positive.mean() / temperature;
+        }
         const Tensor z = detail::unit_rows(at::cat(out.online));                                      // [VN, D]
         const Tensor similarity = z.mm(z.t()) / temperature;                                          // [VN, VN]
         const Tensor self = at::eye(views * n, similarity.options().dtype(at::kBool));
