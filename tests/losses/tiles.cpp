@@ -93,9 +93,9 @@ double difference(const Result& a, const Result& b) {
 
 TEST_CASE("losses by tiles have the values and gradients of one matrix, for every size of a tile") {
     for (const auto& one : cases())
-        for (const double t : {0.01, 0.03, 0.1, 0.5, 2.0}) {
+        for (const double t : {0.01, 0.1}) {
             const Result exact = result_of(one, views(at::kDouble), t, losses::no_tiles);
-            for (const std::int64_t side : {1, 2, 3, 5, 13, 25, 26, 27, 38, 39, 64}) {
+            for (const std::int64_t side : {2, 3, 13, 25, 26, 27, 64}) {
                 INFO(one.name << ", temperature " << t << ", tiles of " << side);
                 const Tiles tiles{.above = 0, .side = side};
                 const Result wide = result_of(one, views(at::kDouble), t, tiles);
@@ -153,6 +153,10 @@ TEST_CASE("losses by tiles are NaN for embeddings that are not finite") {
             z[0].data()[3][2] = std::numeric_limits<double>::quiet_NaN();
             CHECK(std::isnan(number(one.loss(z, t, {.above = 0, .side = 8}))));
         }
+    const auto z = views(at::kFloat);  // the positive is finite here
+    Tensor memory = unit(chirp({40, d}, 0.17, 0.2)).to(at::kFloat);
+    memory[30][2] = std::numeric_limits<double>::quiet_NaN();
+    CHECK(std::isnan(number(losses::InfoNce{0.1, {.above = 0, .side = 8}}(z[0], z[1], memory))));
 }
 
 TEST_CASE("a loss by tiles has no second derivative and says so; sizes decide what is computed by tiles") {

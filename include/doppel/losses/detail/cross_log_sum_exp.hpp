@@ -3,7 +3,6 @@
 #pragma once
 
 #include <doppel/core/error.hpp>
-#include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/losses/detail/similarity_tiles.hpp>
 #include <doppel/losses/tiles.hpp>
@@ -49,7 +48,6 @@ public:
         require_first_derivative();
         const auto saved = context->get_saved_variables();
         const Tensor &a = saved[0], &b = saved[1];
-        const Autocast float32(a.device().type(), Precision::fp32);
         const SimilarityTiles tiles{a, b, context->saved_data["scale"].toDouble(), context->saved_data["excluded"].toIntVector(),
                                     context->saved_data["side"].toInt(), context->saved_data["bound"].toDouble()};
         const auto side = [&](std::size_t i) {

@@ -2,7 +2,6 @@
 // A pool of embeddings in which each is compared with all others, by tiles.
 #pragma once
 
-#include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/losses/detail/class_means.hpp>
 #include <doppel/losses/detail/cross_log_sum_exp.hpp>
@@ -128,7 +127,6 @@ public:
         require_first_derivative();
         const auto saved = context->get_saved_variables();
         const Tensor &z = saved[0], &norm = saved[1], &log_sum = saved[2];
-        const Autocast float32(z.device().type(), Precision::fp32);
         const auto views = context->saved_data["views"].toInt();
         const Tensor into = at::zeros_like(z);
         if (gradients[1].defined()) Positives{views, saved[3]}.add_gradient(z, gradients[1], into);

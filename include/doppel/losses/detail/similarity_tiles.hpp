@@ -26,9 +26,9 @@ namespace doppel::losses::detail {
 /// rows and its columns. Other columns may follow in another object, such as those of another process: Sums add up over
 /// calls, and so do gradients.
 /// Memory: two tiles, and vectors. One product per tile forward; in the backward pass the same product again, and one per
-/// gradient. Nothing waits for the device, and no shape depends on a value. Not for autograd: call without grad mode.
+/// gradient. Nothing waits for the device, and no shape depends on a value. Call without grad mode.
 /// Numerics: if |s_ij| ≤ 32 is known, exponentials are taken as they are, else with the largest value so far of each row
-/// subtracted. Sums over tiles are float64.
+/// subtracted. Sums over tiles are float64. Products are in place, which autocast leaves as they are.
 ///
 ///     SimilarityTiles tiles{.a = z, .b = z, .scale = 1 / temperature, .excluded = {0}, .side = 1024};
 ///     auto rows = tiles.sums(z.size(0));
