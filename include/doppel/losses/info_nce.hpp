@@ -11,7 +11,7 @@
 #include <doppel/losses/tiles.hpp>
 #include <doppel/pairings/pairing.hpp>
 
-#include <ATen/ops/logaddexp.h>
+#include <ATen/ops/softplus.h>
 
 namespace doppel::losses {
 
@@ -48,7 +48,8 @@ struct InfoNce {
         const Tensor negative = tiles.cut(query.size(0), queue.size(0))
                                     ? detail::cross_log_sum_exp(query, queue, temperature, tiles)[0]
                                     : (query / temperature).mm(queue.t()).logsumexp(1);               // [N]
-        return at::logaddexp(positive, negative).mean() - positive.mean();
+        // log(exp p + exp n) − p = log(1 + exp(n − p))
+        return at::softplus(negative - positive, 1, 40).mean();
     }
 };
 
