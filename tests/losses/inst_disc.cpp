@@ -2,6 +2,7 @@
 #include <doppel/losses/inst_disc.hpp>
 
 #include "support/losses.hpp"
+#include "support/peak_memory.hpp"
 
 using namespace doppel;
 using namespace doppel::test;
@@ -212,6 +213,24 @@ TEST_CASE("NCE's probabilities may underflow") {
     auto loss = nce(0.01, 1e30);
     is_finite_at([&](const Tensor& v) { return loss.with_noise(v, memory_of(images, d).to(at::kFloat), noise_rows()); },
                  unit(chirp({n, d}, 0.13, 0.9, at::kFloat)));
+}
+
+TEST_CASE("NCE's rows are chosen in portions: the values and gradients of all at once, and little memory") {
+    using losses::detail::chosen_products;
+    const Tensor bank = memory_of(images, d), rows = noise_rows();
+    const auto both = [&](std::int64_t values) {
+        const Tensor z = leaf(chirp({n, d}, 0.13, 0.9)), products = chosen_products(z, bank, rows, values);
+        (products * wave(rows.sizes())).sum().backward();
+        return at::cat({products.detach().flatten(), z.grad().flatten()});
+    };
+    const Tensor all = both(1 << 20);
+    for (const std::int64_t values : {std::int64_t{1}, 2 * rows.size(1) * d}) CHECK(largest_difference(both(values), all) < 1e-13);
+    const Tensor z = leaf(unit(at::randn({64, 64}))), memory = unit(at::randn({500, 64}));
+    const Tensor many = at::randint(500, {64, 1025}, at::kLong);
+    auto loss = nce(0.1, 30);
+    const auto peak = peak_memory([&] { loss.with_noise(z, memory, many).backward(); });
+    INFO(peak);
+    CHECK(peak < 10 << 20);  // all rows would be 16.8 MB
 }
 
 TEST_CASE("the instance losses say what is wrong with their input") {

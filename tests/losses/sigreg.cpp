@@ -3,6 +3,7 @@
 #include <doppel/losses/sigreg.hpp>
 
 #include "support/losses.hpp"
+#include "support/peak_memory.hpp"
 
 using namespace doppel;
 using namespace doppel::test;
@@ -54,6 +55,30 @@ TEST_CASE("SIGReg of half-precision, zero and equal embeddings is finite, and co
     }
     for (const Tensor& x : {at::zeros({12, 16}), at::ones({12, 16}), at::full({12, 16}, 1e4)}) is_finite_at(loss, x);
     is_not_changed_by_autocast([&] { return loss(chirp({12, 16}, 0.13, 0.9, at::kFloat)); });
+}
+
+TEST_CASE("SIGReg's angles are made in portions: the bits of all at once, the right gradient, and little memory") {
+    using losses::detail::characteristic;
+    const Tensor t = at::linspace(0, 3, 5, at::kDouble), weight = wave({2, 7, 5}), other = wave({2, 7, 5}, 0.3, 0.1);
+    const auto gradient = [&](auto&& means) {
+        const Tensor x = leaf(chirp({2, 6, 7}, 0.13, 0.9));
+        const auto [cosine, sine] = means(x);
+        (cosine * weight + sine * other).sum().backward();
+        return at::cat({cosine.detach().flatten(), sine.detach().flatten(), x.grad().flatten()});
+    };
+    const Tensor exact = gradient([&](const Tensor& x) {
+        const Tensor angles = x.unsqueeze(3) * t;
+        return std::pair{angles.cos().mean(1), angles.sin().mean(1)};
+    });
+    for (const std::int64_t values : {1, 2 * 6 * 5 * 3, 0}) {
+        const Tensor ours = gradient([&](const Tensor& x) { return characteristic(x, t, values); });
+        CHECK(largest_difference(ours, exact) < 1e-13);
+        CHECK(bit_equal(ours, gradient([&](const Tensor& x) { return characteristic(x, t, values); })));
+    }
+    const Tensor z = leaf(at::randn({256, 16}));
+    const auto peak = peak_memory([&] { Sigreg{.directions = 2048}(outputs({z})).backward(); });
+    INFO(peak);
+    CHECK(peak < 30 << 20);  // projections and their gradient 2 MiB each, three portions of 4 MiB; all angles would be 34 MiB
 }
 
 TEST_CASE("SIGReg says what is wrong with its options and input") {

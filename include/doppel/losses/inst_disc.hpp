@@ -8,11 +8,11 @@
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/core/training_step.hpp>
+#include <doppel/losses/detail/chosen_rows.hpp>
 #include <doppel/losses/detail/cross_log_sum_exp.hpp>
 #include <doppel/losses/detail/rows.hpp>
 #include <doppel/losses/tiles.hpp>
 
-#include <ATen/ops/bmm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/full_like.h>
@@ -87,7 +87,8 @@ struct InstanceSoftmax {
 ///
 /// n images, noise uniform with replacement. Z is estimated from the first batch as n · mean exp(v̂·m/τ) over all its
 /// rows, then fixed; its logarithm is state (`loss.log_z`). The noise is drawn from torch's generator of the device.
-/// Shapes as for InstanceSoftmax. Numerics: float32; all terms in logarithms, so P may underflow.
+/// Shapes as for InstanceSoftmax. Memory: about N·K values; the chosen rows are copied in portions.
+/// Numerics: float32; all terms in logarithms, so P may underflow.
 /// Source: Wu et al., 2018, arXiv:1805.01978, equations 4 to 8; Z as in the authors' code.
 ///
 ///     Recipe{..., .queue = queues::MemoryBank{.size = photos.size()}, .loss = losses::InstanceNce{.negatives = 4096}}
@@ -119,8 +120,7 @@ struct InstanceNce {
     Tensor with_noise(const Tensor& z, const Tensor& bank, const Tensor& rows) {
         const Autocast float32(z.device().type(), Precision::fp32);
         const auto images = static_cast<double>(bank.size(0)), k = static_cast<double>(rows.size(1) - 1);
-        const Tensor chosen = bank.index_select(0, rows.flatten()).view({rows.size(0), rows.size(1), -1});
-        const Tensor scores = at::bmm(chosen, z.unsqueeze(2)).squeeze(2) / temperature;               // [N, 1 + K]
+        const Tensor scores = detail::chosen_products(z, bank, rows) / temperature;                   // [N, 1 + K]
         const Tensor known = log_z.to(scores.scalar_type());
         const Tensor estimate =
             scores.detach().flatten().logsumexp(0) - std::log(static_cast<double>(scores.numel()) / images);

@@ -26,7 +26,7 @@ namespace doppel::losses {
 /// T is SIGReg's statistic (losses/sigreg.hpp) along K random unit directions, drawn in each call from torch's
 /// generator of the device.
 /// Shapes: V ≥ 1 views' embeddings [N, D] in Outputs::online, any floating type, not normalized. Result: scalar,
-/// float32 (float64 for float64 inputs). Needs no target, predictor or stop-gradient. Memory: about V·N·K·knots values.
+/// float32 (float64 for float64 inputs). Needs no target, predictor or stop-gradient. Memory: as Sigreg.
 /// Numerics: float32, also under autocast. T is 0.40 N for embeddings that are all zero, about 1.05 for normal ones.
 /// Accumulated gradients: the statistic is that of the micro-batch.
 /// Differs: the paper's algorithm 1 has 17 points from −5 to 5; this is the authors' later code. lightly's name is
