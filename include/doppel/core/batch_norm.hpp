@@ -5,7 +5,7 @@
 #include <doppel/core/error.hpp>
 #include <doppel/core/tensor.hpp>
 
-#include <ATen/ops/_foreach_copy.h>
+#include <ATen/ops/mean.h>
 #include <ATen/ops/stack.h>
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/pimpl.h>
@@ -64,16 +64,31 @@ public:
         require(x.size(0) % groups == 0 && x.size(0) / groups >= 2, "bn_groups (Recipe.layout, --bn-groups) = ", groups,
                 " must split a batch of ", x.size(0), " into equal parts of at least 2 images");
         const auto repeated = [&](const Tensor& value) { return value.defined() ? value.repeat(groups) : value; };
-        const Tensor running = at::stack({this->running_mean, this->running_var}).repeat({1, groups});  // [2, G·C]
-        const Tensor mean = running[0], var = running[1];
+        join_statistics();
+        const Tensor running = statistics_.repeat({1, groups}), mean = running[0], var = running[1];  // [2, G·C]
         const Tensor y = at::batch_norm(parts_as_channels(x, groups), repeated(this->weight), repeated(this->bias), mean, var,
                                         /*training=*/true, o.momentum().value(), o.eps(), /*cudnn_enabled=*/true);
         Tensor result = parts_as_rows(y, groups);
         const at::NoGradGuard no_grad;  // each part moved the same running statistics; their mean stays
-        const Tensor moved = running.view({2, groups, -1}).mean(1);  // [2, C]
-        at::_foreach_copy_({this->running_mean, this->running_var}, moved.unbind());
+        at::mean_out(statistics_, running.view({2, groups, -1}), 1);
         return result;
     }
+
+private:
+    /// Puts both running statistics into one tensor, so that all groups get and give them in one launch each.
+    void join_statistics() {
+        const at::NoGradGuard no_grad;
+        const auto lies_at = [&](const Tensor& part, std::int64_t i) {
+            return statistics_.defined() && part.device() == statistics_.device() && part.scalar_type() == statistics_.scalar_type() &&
+                   part.const_data_ptr() == statistics_[i].const_data_ptr();
+        };
+        if (lies_at(this->running_mean, 0) && lies_at(this->running_var, 1)) return;
+        statistics_ = at::stack({this->running_mean, this->running_var});
+        this->running_mean.set_data(statistics_[0]);
+        this->running_var.set_data(statistics_[1]);
+    }
+
+    Tensor statistics_;  // [2, C], where the batch is split
 };
 
 }  // namespace detail
