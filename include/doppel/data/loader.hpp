@@ -2,6 +2,7 @@
 // A multi-threaded loader of batches of views.
 #pragma once
 
+#include <doppel/augment/batched_plan.hpp>
 #include <doppel/augment/pipeline.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
@@ -28,6 +29,20 @@
 
 namespace doppel::data {
 
+/// What a loader makes of an image: its views; or, for views that are made on a device, what their operations draw, beside the
+/// views as they are after their crop, or alone.
+enum class Make { views, crops, draws };
+
+/// Throws DamagedImage for image i with channels that a view of `wanted` channels cannot be made of: gray and RGB are converted
+/// to each other; images of bands must have the views' number.
+inline void require_channels(const Dataset& dataset, std::int64_t i, int channels, int wanted) {
+    const auto is_rgb = [](int count) { return count == 1 || count == 3; };
+    if (channels == wanted || (is_rgb(channels) && is_rgb(wanted))) return;
+    const auto file = dataset.path(i).string();
+    throw DamagedImage("data: " + (file.empty() ? "image " + std::to_string(i) : file) + ": has " + std::to_string(channels) +
+                       " channels, expected " + std::to_string(wanted) + " (--channels)");
+}
+
 struct LoaderOptions {
     std::int64_t batch_size = 256;  ///< images per batch, ≥ 1
     std::uint64_t seed = 0;         ///< seed of order and views
@@ -42,6 +57,8 @@ struct LoaderOptions {
     bool pinned = false;            ///< page-locked memory, for asynchronous copies to a GPU
     std::int64_t multiple = 1;      ///< batches per epoch are a multiple of this (gradient accumulation), ≥ 1
     std::int64_t globals = 2;       ///< Batch::globals
+    Make make = Make::views;        ///< see batched::Views
+    int width = 0, height = 0;      ///< of all images, for Make::draws, which decodes none
     std::shared_ptr<DamagedImages> damage{};  ///< records damaged images and skips them; null: they throw
 };
 
@@ -61,12 +78,19 @@ public:
           views_(std::move(views)),
           options_(options),
           classes_(!dataset_.classes().empty()) {
-        for (const auto& view : views_) normalize_.push_back(view.normalize());
+        for (auto& view : views_) {
+            normalize_.push_back(view.normalize());
+            if (options_.make == Make::views) continue;
+            plans_.emplace_back(view);
+            view = plans_.back().head();
+        }
         require(options_.batch_size >= 1, "Loader: batch size must be at least 1, got ", options_.batch_size);
         require(options_.workers >= 0, "Loader: workers must be at least 0, got ", options_.workers);
         require(options_.prefetch >= 1, "Loader: prefetch must be at least 1, got ", options_.prefetch);
         require(!views_.empty(), "Loader: got no views, expected at least one");
         require(!dataset_.empty(), "Loader: the data set is empty");
+        require(options_.make != Make::draws || (options_.width > 0 && options_.height > 0),
+                "Loader: Make::draws needs the size of the images, got ", options_.width, "x", options_.height);
         require(options_.multiple >= 1, "Loader: multiple must be at least 1, got ", options_.multiple);
         require(options_.ranks >= 1 && options_.rank >= 0 && options_.rank < options_.ranks, "Loader: rank must be from 0 to ",
                 options_.ranks - 1, " for ", options_.ranks, " processes, got ", options_.rank);
@@ -119,9 +143,13 @@ private:
         slot.offset = step % batches() * options_.batch_size;
         slot.left = slot.count = std::min(options_.batch_size, images_per_epoch() - slot.offset);
         slot.batch.globals = options_.globals;
+        const auto memory = at::TensorOptions().pinned_memory(options_.pinned);
         for (const auto& view : views_)
-            slot.batch.views.push_back(at::empty({slot.count, view.channels(), view.size(), view.size()},
-                                                 at::TensorOptions().dtype(at::kByte).pinned_memory(options_.pinned)));
+            slot.batch.views.push_back(options_.make == Make::draws
+                                           ? Tensor()
+                                           : at::empty({slot.count, view.channels(), view.size(), view.size()}, memory.dtype(at::kByte)));
+        for (const auto& plan : plans_)
+            slot.batch.drawn.push_back(at::empty({slot.count, static_cast<std::int64_t>(plan.columns())}, memory.dtype(at::kDouble)));
         slot.batch.normalize = normalize_;
         slot.batch.index = at::empty({slot.count}, at::kLong);
         if (classes_) slot.batch.label = at::empty({slot.count}, at::kLong);
@@ -141,14 +169,20 @@ private:
                                        .index = static_cast<std::uint64_t>(drawn),
                                        .view = v});
             };
-            DecodedPart part;
+            DecodedPart part{.width = options_.width, .height = options_.height};
             const auto taken = read_next_valid(dataset_, drawn % dataset_.size(), options_.damage.get(), image, [&](std::int64_t at, Image& into) {
+                if (options_.make == Make::draws) return;
                 part = dataset_.decode(at, [&](int width, int height) { return needed(draw, width, height); }, into);
-                require_channels(at, into.channels);
+                require_channels(dataset_, at, into.channels, views_.front().channels());
             });
-            const augment::Source source(image, part.at, part.width, part.height);
             indices[row] = taken;
             if (labels) labels[row] = dataset_.label(taken);
+            for (std::size_t v = 0; v < plans_.size(); ++v)
+                plans_[v].draw(draw(v), part.width, part.height,
+                               {slot.batch.drawn[v].mutable_data_ptr<double>() + static_cast<std::size_t>(row) * plans_[v].columns(),
+                                plans_[v].columns()});
+            if (options_.make == Make::draws) continue;
+            const augment::Source source(image, part.at, part.width, part.height);
             for (std::size_t v = 0; v < views_.size(); ++v) {
                 Tensor& out = slot.batch.views[v];
                 const auto values = static_cast<std::size_t>(out.stride(0));
@@ -158,16 +192,6 @@ private:
                                             values));
             }
         }
-    }
-
-    /// Gray and RGB are converted to each other; images of bands must have the views' number.
-    void require_channels(std::int64_t i, int channels) const {
-        const auto is_rgb = [](int count) { return count == 1 || count == 3; };
-        const int wanted = views_.front().channels();
-        if (channels == wanted || (is_rgb(channels) && is_rgb(wanted))) return;
-        const auto file = dataset_.path(i).string();
-        throw DamagedImage("data: " + (file.empty() ? "image " + std::to_string(i) : file) + ": has " + std::to_string(channels) +
-                           " channels, expected " + std::to_string(wanted) + " (--channels)");
     }
 
     /// Returns the part of an image around what all views need.
@@ -186,6 +210,7 @@ private:
 
     Dataset dataset_;
     std::vector<augment::Pipeline> views_;
+    std::vector<augment::BatchedPlan> plans_;  // of each view, unless it is made here
     std::vector<Normalize> normalize_;
     LoaderOptions options_;
     bool classes_;
