@@ -5,6 +5,7 @@
 
 #include <doppel/cli/options_document.hpp>
 #include <doppel/data/embedded.hpp>
+#include <doppel/data/memory.hpp>
 #include <doppel/encoders/resnet.hpp>
 #include <doppel/encoders/vit.hpp>
 #include <doppel/io/safetensors.hpp>
@@ -14,6 +15,7 @@
 #include <doppel/train/trainer.hpp>
 #include <doppel/train/verdict.hpp>
 
+#include "support/batched.hpp"
 #include "support/files.hpp"
 #include "support/fixtures.hpp"
 #include "support/support.hpp"
@@ -165,6 +167,33 @@ TEST_CASE("where the authors' code blurs with Pillow, so do the views of photogr
             CHECK((pipeline.describe().find("kind=boxes") != std::string::npos) ==
                   (pillow.contains(entry.about.name) && pipeline.describe().find("blur") != std::string::npos));
     }
+}
+
+TEST_CASE("every method's views are made on the device, by the same draws, with the CPU's pixels") {
+    std::set<std::string> seen;
+    std::vector<Image> several;
+    for (int i = 0; i < 4; ++i) several.push_back(image::crop(data::Embedded({.size = 130, .count = 4}).image(i), {0, i, 130 - 7 * i, 100}));
+    const data::Dataset large = data::Memory(several), small = data::Embedded({.size = 32, .count = 16});
+    for (const auto& entry : methods::all())
+        for (const auto scale : {methods::Scale::small, methods::Scale::imagenet}) {
+            auto values = entry.values(scale, entry.about.arch.starts_with("vit"));
+            for (const auto& row : values.rows)
+                if (scale == methods::Scale::imagenet && (row.name == "size" || row.name == "local-size")) REQUIRE(row.set(row.name == "size" ? "96" : "48"));
+            const auto views = entry.preset(encoder_for(entry), values, {.images = 16}).views.pipelines;
+            std::string all;
+            for (const auto& view : views) all += view.describe();
+            if (!seen.insert(all).second) continue;
+            INFO(entry.about.name << ": " << all);
+            const bool is_small = scale == methods::Scale::small;
+            for (const bool resident : {true, false}) {
+                if (resident && !is_small) continue;
+                const auto found = apart(is_small ? small : large, views, resident, {.batch_size = is_small ? 8 : 2, .seed = 5}, 2);
+                INFO(found.differ << " of " << found.of << " values differ");
+                CHECK(found.levels <= 1);
+                CHECK(found.share() <= 1e-5);
+            }
+        }
+    CHECK(seen.size() >= 15);
 }
 
 TEST_CASE("every method's warm-up for photographs stays as many epochs when the run gets longer") {

@@ -10,8 +10,10 @@
 #include <doppel/batched/resize.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 
+#include <ATen/Context.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 
@@ -57,6 +59,8 @@ public:
         for (const Group& group : groups_) expected += group.views.size();
         require(batch.drawn.size() == expected && batch.views.size() == expected, "batched::Views: expected a batch with the draws of ",
                 expected, " views, got ", batch.drawn.size(), "; load it with data::Make::crops or data::Make::draws");
+        const Autocast exact(device_.type(), Precision::fp32);
+        const at::NoTF32Guard no_tf32;
         if (resident_.defined()) batch.index = batch.index.to(device_, /*non_blocking=*/true);
         for (Group& group : groups_) make(group, batch);
         batch.drawn.clear();

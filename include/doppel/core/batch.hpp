@@ -24,7 +24,7 @@ struct Batch {
                                   ///< global views
     std::vector<Normalize> normalize{};  ///< of each 8-bit view: what train::to_device() applies
     std::vector<Tensor> drawn{};  ///< of each view that is still to be made on the device, what its operations drew [B, P],
-                                  ///< float64: see batched::Views. Its tensor in `views` then ends in the crop, or is undefined
+                                  ///< float64: see batched::Views. Its tensor in `views` then ends in the crop, or has a shape only (meta)
     std::int64_t globals = 2;     ///< number of global views; all views are global except in multi-crop
     Tensor index{};               ///< [B] int64: indices of the images in the data set
     Tensor label{};               ///< [B] int64: class indices, −1 if unlabeled; undefined without classes

@@ -146,7 +146,8 @@ private:
         const auto memory = at::TensorOptions().pinned_memory(options_.pinned);
         for (const auto& view : views_)
             slot.batch.views.push_back(options_.make == Make::draws
-                                           ? Tensor()
+                                           ? at::empty({slot.count, view.channels(), view.size(), view.size()},
+                                                       at::TensorOptions(at::kMeta).dtype(at::kByte))
                                            : at::empty({slot.count, view.channels(), view.size(), view.size()}, memory.dtype(at::kByte)));
         for (const auto& plan : plans_)
             slot.batch.drawn.push_back(at::empty({slot.count, static_cast<std::int64_t>(plan.columns())}, memory.dtype(at::kDouble)));

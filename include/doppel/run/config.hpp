@@ -64,6 +64,7 @@ inline nlohmann::ordered_json config_of(const Context& run, const train::Trainer
                           {"encoder", run.encoder.text},
                           {"device", run.device.str()},
                           {"precision", std::string(name_of(run.precision))},
+                          {"augment", trainer.augmented()},
                           {"threads", at::get_num_threads()},
                           {"data", run.data.name},
                           {"data_kind", run.data.format},

@@ -15,13 +15,14 @@
 
 namespace doppel::train {
 
-/// Calls use(tensor) for every defined tensor of a batch.
+/// Calls use(tensor) for every tensor of a batch that has values.
 template <class Use>
 void each_tensor(Batch& batch, Use&& use) {
     const auto one = [&](Tensor& tensor) {
-        if (tensor.defined()) use(tensor);
+        if (tensor.defined() && !tensor.is_meta()) use(tensor);
     };
     for (Tensor& view : batch.views) one(view);
+    for (Tensor& drawn : batch.drawn) one(drawn);
     one(batch.index);
     one(batch.label);
     for (Tensor& order : batch.orders) one(order);

@@ -8,14 +8,21 @@
 #include <doppel/train/progress.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <tuple>
 
 namespace doppel::train {
+
+/// What makes the views: the loader's threads, or the training device in batched operations (batched::Augmenter).
+enum class Augment { cpu, device };
+
+constexpr std::array<std::string_view, 2> option_names(Augment) { return {"cpu", "device"}; }
 
 /// Options of Trainer and train(). Epochs, batch size and everything else that decides how a method learns stand in
 /// the preset.
@@ -23,6 +30,8 @@ struct TrainOptions {
     std::int64_t seed = 0;
     std::string device = "auto", precision = "auto";
     int workers = -1;
+    Augment augment = Augment::cpu;
+    std::int64_t resident_mb = 4096;
     std::int64_t shuffle_buffer = 10'000;
     bool balanced = false;
     std::int64_t accumulate = 1;
@@ -45,6 +54,10 @@ struct TrainOptions {
             field(&O::precision, "precision",
                   "of the network: auto, fp32, bf16 or fp16 (with loss scaling); auto: bf16 on a GPU that has it, else fp32"),
             field(&O::workers, "workers", "loader threads; -1: one, or for a GPU one less than there are cores, at most 16", options::between(-1, 1024)),
+            field(&O::augment, "augment", "what makes the views: the loader threads, or the training device, for a whole batch at once"),
+            field(&O::resident_mb, "resident-mb",
+                  "with --augment device: images of one size stay on the device if they need no more than this together, else they come as crops",
+                  options::between(0, 1e9), "MB"),
             field(&O::shuffle_buffer, "shuffle-buffer",
                   "images that are mixed as shards are read one after another; 0: mix all images; of no effect without shards, or with --balanced", at_least(0)),
             field(&O::balanced, "balanced", "draw each class equally often; rare images come several times per epoch"),

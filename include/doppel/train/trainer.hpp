@@ -28,6 +28,10 @@
 #include <utility>
 #include <vector>
 
+namespace doppel::batched {
+class Augmenter;
+}
+
 namespace doppel::train {
 
 namespace detail {
@@ -103,6 +107,8 @@ public:
     const TrainOptions& options() const { return options_; }
     at::Device device() const { return device_; }
     Precision precision() const { return precision_; }
+    /// What makes the views, for people: "cpu", or how the images come to the device.
+    std::string augmented() const;
     const schedules::AnySchedule& lr() const { return lr_; }  ///< for the images per step really used
     const Horizon& horizon() const { return horizon_; }
 
@@ -164,6 +170,7 @@ public:
 private:
     void attempt(StepReport& report);
     void load();
+    Batch with_views(Batch batch) const;
     Tensor forward_and_backward(Batch batch);
     void finish_step(StepReport& report, bool late);
     void warn_of_skipped(std::int64_t step, double loss);
@@ -176,6 +183,7 @@ private:
     at::Device device_;
     Precision precision_;
     schedules::AnySchedule lr_;
+    std::shared_ptr<batched::Augmenter> augmenter_;  // makes the views on the device; null: the loader makes them
     data::Loader loader_;
     Horizon horizon_;
     AnyMethod method_;

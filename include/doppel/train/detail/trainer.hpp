@@ -2,6 +2,7 @@
 // The bodies of Trainer: part of doppel::compiled.
 #pragma once
 
+#include <doppel/batched/augmenter.hpp>
 #include <doppel/core/device.hpp>
 #include <doppel/core/compiled.hpp>
 #include <doppel/eval/collapse.hpp>
@@ -92,6 +93,7 @@ inline Identity identity_of(const AnyPreset& preset, const data::Dataset& images
     identity["accumulate"] = std::to_string(options.accumulate);
     identity["precision"] = std::string(name_of(precision));
     identity["seed"] = std::to_string(options.seed);
+    if (options.augment != Augment::cpu) identity["augment"] = std::string(options::name_of(options.augment));
     if (options.balanced) identity["balanced"] = "true";
     if (!images.shards().empty() && !options.balanced) identity["shuffle buffer"] = std::to_string(options.shuffle_buffer);
     identity["training images"] = std::to_string(images.size());
@@ -138,6 +140,27 @@ private:
     std::optional<c10::StreamGuard> scope_;
 };
 
+inline std::shared_ptr<batched::Augmenter> augmenter_of(const AnyPreset& preset, const data::Dataset& images, const TrainOptions& options,
+                                                        at::Device device) {
+    if (options.augment == Augment::cpu) return nullptr;
+    return std::make_shared<batched::Augmenter>(images, preset.views.pipelines, device, options.resident_mb, options.damaged.get());
+}
+
+inline data::LoaderOptions loader_options(const AnyPreset& preset, const TrainOptions& options, at::Device device,
+                                          const batched::Augmenter* augmenter) {
+    data::LoaderOptions result{.batch_size = preset.batch_size,
+                               .seed = static_cast<std::uint64_t>(options.seed),
+                               .workers = loader_threads(options),
+                               .shuffle_buffer = options.shuffle_buffer,
+                               .balanced = options.balanced,
+                               .pinned = device.is_cuda(),
+                               .multiple = options.accumulate,
+                               .globals = preset.views.globals,
+                               .damage = options.damaged};
+    if (augmenter) augmenter->set(result);
+    return result;
+}
+
 inline AnyMethod prepared(AnyMethod method, at::Device device, bool with_channels_last) {
     method.module().to(device);
     if (with_channels_last) channels_last(method.module());
@@ -154,16 +177,8 @@ DOPPEL_BODY Trainer::Trainer(AnyPreset preset, data::Dataset images, TrainOption
       device_(device_from(options_.device)),
       precision_(detail::precision_on(device_, options_.precision)),
       lr_(preset_.lr.at(images_per_step())),
-      loader_(images_, preset_.views.pipelines,
-              {.batch_size = preset_.batch_size,
-               .seed = static_cast<std::uint64_t>(options_.seed),
-               .workers = loader_threads(options_),
-               .shuffle_buffer = options_.shuffle_buffer,
-               .balanced = options_.balanced,
-               .pinned = device_.is_cuda(),
-               .multiple = options_.accumulate,
-               .globals = preset_.views.globals,
-               .damage = options_.damaged}),
+      augmenter_(detail::augmenter_of(preset_, images_, options_, device_)),
+      loader_(images_, preset_.views.pipelines, detail::loader_options(preset_, options_, device_, augmenter_.get())),
       horizon_{.samples = images_.size(),
                .steps = preset_.epochs * (loader_.batches() / options_.accumulate),
                .steps_per_epoch = loader_.batches() / options_.accumulate},
@@ -181,11 +196,16 @@ DOPPEL_BODY Trainer::Trainer(AnyPreset preset, data::Dataset images, TrainOption
     if (device_.is_cuda()) settings_.emplace(options_.tune, options_.tf32, options_.deterministic);
     for (auto& doubt : doubts)
         if (!doubt.empty()) warn(std::move(doubt));
+    if (augmenter_ && device_.is_cpu()) warn("--augment device: the training device is the CPU, where --augment cpu is faster");
     for (const auto& [name, value] : method_.counters())
         if (name == "step") step_ = value;
     require(step_, "train: the method does not count its steps");
     generators_.seed(static_cast<std::uint64_t>(options_.seed));
 }
+
+DOPPEL_BODY std::string Trainer::augmented() const { return augmenter_ ? augmenter_->text() : "cpu"; }
+
+DOPPEL_BODY Batch Trainer::with_views(Batch batch) const { return augmenter_ ? (*augmenter_)(std::move(batch)) : std::move(batch); }
 
 DOPPEL_BODY StepReport Trainer::step() {
     require(!finished(), "Trainer: the run is finished (",
@@ -262,7 +282,7 @@ DOPPEL_BODY void Trainer::rehearse() {
             method_.draw(batch, step_count(), 0, device_.is_cuda());
             const Tensor loss = [&] {
                 const Autocast scope(device_.type(), precision_);
-                return method_.forward(to_device(std::move(batch), device_, options_.channels_last));
+                return method_.forward(to_device(with_views(std::move(batch)), device_, options_.channels_last));
             }();
             if (device_.is_cuda()) loss.backward();
         } catch (const c10::OutOfMemoryError&) {
@@ -299,7 +319,7 @@ DOPPEL_BODY void Trainer::attempt(StepReport& report) {
     for (std::int64_t part = 0; part < options_.accumulate; ++part) {
         if (auto problem = std::exchange(no_batch_, nullptr)) std::rethrow_exception(problem);
         if (!ahead_) load();
-        Batch batch = feed_.receive(std::move(*std::exchange(ahead_, std::nullopt)));
+        Batch batch = with_views(feed_.receive(std::move(*std::exchange(ahead_, std::nullopt))));
         if (part == 0) method_.open();
         report.images += batch.index.size(0);
         const Tensor loss = forward_and_backward(std::move(batch));
