@@ -10,6 +10,7 @@
 #include <doppel/data/embedded.hpp>
 #include <doppel/data/loader.hpp>
 #include <doppel/data/memory.hpp>
+#include <doppel/device/kernel.hpp>
 #include <doppel/views/multi_crop.hpp>
 #include <doppel/views/simclr.hpp>
 
@@ -18,6 +19,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <vector>
@@ -59,18 +61,28 @@ void print(const Row& row, at::Device device, double seconds) {
     const double views = static_cast<double>(row.batch) * static_cast<double>(row.views.size());
     const Batch batch = loader.pass(0, 1)->next().value();
     Batch made;
-    const double on_device = views * per_second(seconds, [&] { made = augmenter(batch); }, [&] { made.views[0].select(0, 0).cpu(); });
+    const auto wait = [&] { made.views[0].select(0, 0).cpu(); };
+    const bool kernels = static_cast<bool>(device::kernels_usable(device));
+    const double on_device = views * per_second(seconds, [&] { made = augmenter(batch); }, wait);
+    ::setenv("DOPPEL_KERNELS", "0", 1);
+    const double by_tensors = kernels ? views * per_second(seconds, [&] { made = augmenter(batch); }, wait) : on_device;
+    const Batch other = augmenter(batch);
+    ::unsetenv("DOPPEL_KERNELS");
     auto drawn = loader.pass(0, std::int64_t{1} << 40), whole = engine.pass(0, std::int64_t{1} << 40);
     const double on_cpu = views * per_second(seconds, [&] { whole->next(); });
     const double loaded = views * per_second(seconds, [&] { drawn->next(); });
-    const double both = views * per_second(seconds, [&] { made = augmenter(drawn->next().value()); }, [&] { made.views[0].select(0, 0).cpu(); });
+    const double both = views * per_second(seconds, [&] { made = augmenter(drawn->next().value()); }, wait);
     const Batch wanted = engine.pass(0, 1)->next().value(), got = augmenter(batch);
-    std::int64_t levels = 0, differ = 0, values = 0;
+    std::int64_t levels = 0, differ = 0, tensors_differ = 0, values = 0;
     for (std::size_t v = 0; v < wanted.views.size(); ++v) {
-        const Tensor apart = (wanted.views[v].to(at::kInt) - got.views[v].cpu().to(at::kInt)).abs();
-        levels = std::max(levels, apart.max().to(at::kLong).item<std::int64_t>());
-        differ += apart.ne(0).sum().item<std::int64_t>();
-        values += apart.numel();
+        const auto apart = [&](const Batch& from) {
+            const Tensor difference = (wanted.views[v].to(at::kInt) - from.views[v].cpu().to(at::kInt)).abs();
+            levels = std::max(levels, difference.max().to(at::kLong).item<std::int64_t>());
+            return difference.ne(0).sum().item<std::int64_t>();
+        };
+        differ += apart(got);
+        tensors_differ += apart(other);
+        values += wanted.views[v].numel();
     }
     std::printf("%s\n", nlohmann::ordered_json{{"name", row.name},
                                                {"value", on_device},
@@ -78,6 +90,8 @@ void print(const Row& row, at::Device device, double seconds) {
                                                {"baseline", "engine, one thread"},
                                                {"baseline_value", on_cpu},
                                                {"ratio", on_device / on_cpu},
+                                               {"kernels", kernels},
+                                               {"by_tensor_operations", by_tensors},
                                                {"loader_views_per_second_per_thread", loaded},
                                                {"one_thread_and_device", both},
                                                {"ms_per_batch", views / on_device * 1e3},
@@ -86,6 +100,7 @@ void print(const Row& row, at::Device device, double seconds) {
                                                {"augmenter", augmenter.text()},
                                                {"largest_difference_in_levels", levels},
                                                {"values_that_differ", differ},
+                                               {"values_that_differ_by_tensor_operations", tensors_differ},
                                                {"values", values}}
                           .dump()
                           .c_str());

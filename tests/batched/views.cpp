@@ -4,6 +4,8 @@
 #include <doppel/data/embedded.hpp>
 #include <doppel/data/memory.hpp>
 
+#include <ATen/record_function.h>
+
 #include "support/batched.hpp"
 #include "support/planes.hpp"
 
@@ -118,7 +120,7 @@ TEST_CASE("views of one kind are made together, in few operations") {
         const Batch batch = loader.pass(0, 1)->next().value();
         return operations_of([&] { views(batch); });
     };
-    WARN(count(two) << " " << count({two[0]}));
+    CHECK(count(two) <= 420);  // with those that only cast on the CPU
     CHECK(count(two) <= count({two[0]}) + 4);
 }
 

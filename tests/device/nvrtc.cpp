@@ -33,7 +33,7 @@ TEST_CASE("Nvrtc compiles doppel's kernels for all architectures from Turing to 
         const auto code = compiler.compile(text, architecture);
         CHECK(code.substr(1, 3) == "ELF");
         for (const char* name : {"doppel_ema", "doppel_select", "doppel_not_finite", "doppel_normalize", "doppel_lars_step",
-                                 "doppel_adam_step", "doppel_clip_each", "doppel_row_sums"})
+                                 "doppel_adam_step", "doppel_clip_each", "doppel_row_sums", "doppel_views"})
             CHECK(code.find(name) != std::string::npos);
     }
 }

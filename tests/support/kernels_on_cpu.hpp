@@ -4,6 +4,7 @@
 // the other. A block whose threads do not all meet at a barrier is an error, where a GPU's result would be undefined.
 #pragma once
 
+#include <doppel/batched/fused.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/device/clip.hpp>
 #include <doppel/device/ema.hpp>
@@ -186,6 +187,7 @@ T __shfl_xor_sync(unsigned, T value, int mask) {
 #include <doppel/device/kernels/adamw.cuh>
 #include <doppel/device/kernels/clip.cuh>
 #include <doppel/device/kernels/row_sums.cuh>
+#include <doppel/device/kernels/views.cuh>
 #undef DOPPEL_DEVICE_CODE
 #undef __global__
 #undef __device__
@@ -218,6 +220,7 @@ public:
         add(squares_kernel, on_cpu::doppel_squares);
         add(clip_each_kernel, on_cpu::doppel_clip_each);
         add(row_sums_kernel, on_cpu::doppel_row_sums);
+        add(batched::views_kernel, on_cpu::doppel_views);
     }
 
     const device::Usable& usable(at::Device device) override {

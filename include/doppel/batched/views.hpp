@@ -6,12 +6,14 @@
 #include <doppel/augment/pipeline.hpp>
 #include <doppel/batched/blur.hpp>
 #include <doppel/batched/color.hpp>
+#include <doppel/batched/fused.hpp>
 #include <doppel/batched/hue.hpp>
 #include <doppel/batched/resize.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
+#include <doppel/device/kernel.hpp>
 
 #include <ATen/Context.h>
 #include <ATen/ops/cat.h>
@@ -29,9 +31,9 @@
 namespace doppel::batched {
 
 /// Makes the views of a batch whose parameters a loader has drawn (data::Make): of its crops, or of a data set that the device
-/// holds. A few tensor operations for all images and all views of one kind, on any device, with the pixels of
-/// augment::Pipeline: every sum is exact, so that only a weight of a resize or blur may be rounded otherwise, on a device
-/// whose exp() or order of adding float64 numbers differs.
+/// holds. One launch a view where doppel's kernels run (FusedView); else tensor operations for all images and all views of one
+/// kind, about 300. The pixels are those of augment::Pipeline: every sum is exact, so that only a weight of a resize or blur may
+/// be rounded otherwise, on a device whose exp() or order of adding float64 numbers differs.
 /// Throws Error as augment::BatchedPlan does.
 ///
 ///     batched::Views views(preset.views.pipelines, at::kCUDA);
@@ -48,7 +50,7 @@ public:
         for (std::size_t v = 0; v < pipelines.size(); ++v) {
             augment::BatchedPlan plan(pipelines[v]);
             const auto [found, is_new] = known.emplace(plan.kind(), groups_.size());
-            if (is_new) groups_.emplace_back(std::move(plan), device);
+            if (is_new) groups_.emplace_back(std::move(plan), device, resident_.defined());
             groups_[found->second].views.push_back(v);
         }
     }
@@ -69,18 +71,26 @@ public:
 
 private:
     struct Group {
-        Group(augment::BatchedPlan shared, at::Device device) : plan(std::move(shared)) {
+        Group(augment::BatchedPlan shared, at::Device device, bool resident)
+            : plan(std::move(shared)), fused(FusedView::of(plan, resident)) {
             for (const auto& step : plan.steps()) {
                 const auto* blur = std::get_if<augment::GaussianBlur>(&step.operation);
                 blurs.push_back(blur ? std::optional<Blur>(std::in_place, *blur, device) : std::nullopt);
             }
         }
         augment::BatchedPlan plan;
+        std::optional<FusedView> fused;
         std::vector<std::optional<Blur>> blurs;  // one for each step
         std::vector<std::size_t> views;
     };
 
     void make(Group& group, Batch& batch) {
+        if (group.fused && device::kernels_usable(device_)) {
+            for (const auto v : group.views)
+                batch.views[v] = (*group.fused)(resident_.defined() ? resident_ : batch.views[v].to(device_, true),
+                                                resident_.defined() ? batch.index : Tensor(), batch.drawn[v].to(device_, true));
+            return;
+        }
         const auto joined = [&](const std::vector<Tensor>& all) {
             std::vector<Tensor> here;
             for (const auto v : group.views) here.push_back(all[v].to(device_, /*non_blocking=*/true));

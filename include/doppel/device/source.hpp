@@ -31,6 +31,8 @@ inline constexpr char kernel_source[] =
 #include <doppel/device/kernels/clip.cuh>
     //
 #include <doppel/device/kernels/row_sums.cuh>
+    //
+#include <doppel/device/kernels/views.cuh>
     ;
 #undef DOPPEL_DEVICE_CODE
 

@@ -70,4 +70,36 @@ struct AdamOptions {
     double wide_beta2;
 };
 
+/// An operation of views: kind 0 crop (a: bicubic), 1 flip, 2 color jitter (a: slots before the hue, b: slots, c: has a hue),
+/// 3 grayscale, 4 Gaussian blur, 5 its box filters, 6 solarize; its parameters begin at a column of the row.
+struct ViewStep {
+    int kind;
+    int column;
+    int a;
+    int b;
+    int c;
+};
+
+/// Views [rows, channels, size, size] of images [., channels, height, width]: image index[row], or row. A row of `drawn` has
+/// what the operations drew. Each row may use scratch_bytes of scratch; the weights of a crop take tap_stride integers a pixel.
+struct ViewsJob {
+    static constexpr int most_steps = 16;
+    static constexpr int most_taps = 255;
+    const unsigned char* from;
+    const long long* index;
+    const double* drawn;
+    unsigned char* to;
+    unsigned char* scratch;
+    long long scratch_bytes;
+    int columns;
+    int channels;
+    int height;
+    int width;
+    int size;
+    int tap_stride;
+    int steps;
+    unsigned hue_shortfall[8];
+    ViewStep step[most_steps];
+};
+
 )
