@@ -33,6 +33,19 @@ TEST_CASE("a run with views made on the device has the weights of one with the C
     check_equal(cpu.method(), crops.method());
 }
 
+TEST_CASE("orders of ShuffleBN are drawn for views that are not made yet") {
+    const auto shuffled = [] {
+        return preset_of(Recipe{.encoder = tiny(),
+                                .projector = heads::Mlp{.hidden = {16}, .out = 8},
+                                .target = targets::Ema{.schedule = schedules::Constant{0.9}},
+                                .loss = losses::NtXent{.temperature = 0.2},
+                                .layout = {.bn_groups = 2, .shuffle_target = true}});
+    };
+    train::Trainer cpu(shuffled(), images(), quick()), resident(shuffled(), images(), on_device());
+    for (int i = 0; i < 6; ++i) cpu.step(), resident.step();
+    check_equal(cpu.method(), resident.method());
+}
+
 TEST_CASE("a resumed run with views made on the device is the same bit for bit") {
     const TemporaryFolder folder;
     for (const std::int64_t resident_mb : {4096, 0}) {

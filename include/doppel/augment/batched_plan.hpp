@@ -142,8 +142,8 @@ private:
         const double sigma = blur.draw(draw).value_or(0);
         *to = sigma;
         if (blur.kind != image::Blur::boxes) return;
-        const auto box = sigma > 0 ? image::detail::FractionalBox::for_sigma(static_cast<float>(sigma))
-                                   : image::detail::FractionalBox{0, 1U << 24, 0};
+        const auto box = sigma > 0 ? image::FractionalBox::for_sigma(static_cast<float>(sigma))
+                                   : image::FractionalBox{0, 1U << 24, 0};
         to[0] = box.radius, to[1] = box.center, to[2] = box.edge;
     }
     void write(const ColorJitter& jitter, random::Stream& draw, int, int, double* to) const {

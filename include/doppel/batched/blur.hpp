@@ -29,7 +29,7 @@ class Blur {
 public:
     Blur(const augment::GaussianBlur& blur, at::Device device)
         : boxes_(blur.kind == image::Blur::boxes),
-          reach_(boxes_ ? image::detail::FractionalBox::for_sigma(static_cast<float>(blur.sigma.high)).radius + 1
+          reach_(boxes_ ? image::FractionalBox::for_sigma(static_cast<float>(blur.sigma.high)).radius + 1
                         : static_cast<std::int64_t>(std::ceil(4 * blur.sigma.high))),
           device_(device) {}
 
@@ -43,7 +43,7 @@ public:
             const auto across = passes(x.size(3));
             return along_both(x, across, x.size(2) == x.size(3) ? across : passes(x.size(2)));
         }
-        constexpr int bits = image::detail::gaussian_bits;
+        constexpr int bits = image::gaussian_bits;
         const Tensor across = matrix(taps, x.size(3)), down = x.size(2) == x.size(3) ? across : matrix(taps, x.size(2));
         return along_both(x, {FixedWeights(across, bits - 7, bits - 7)}, {FixedWeights(down, bits + 7, 7)});
     }
@@ -58,8 +58,8 @@ private:
         const Tensor at = offsets(sigma), inside = at.abs().le(sigma.mul(4).ceil_());
         const Tensor far = at / at::where(sigma.gt(0), sigma, 1.0);
         const Tensor bell = far.mul(-0.5).mul_(far).exp_().mul_(inside);
-        Tensor taps = bell.div_(bell.sum(1, true)).mul_(1 << image::detail::gaussian_bits).round_();
-        taps.select(1, reach_).sub_(taps.sum(1).sub_(1 << image::detail::gaussian_bits));
+        Tensor taps = bell.div_(bell.sum(1, true)).mul_(1 << image::gaussian_bits).round_();
+        taps.select(1, reach_).sub_(taps.sum(1).sub_(1 << image::gaussian_bits));
         return taps;
     }
 
@@ -83,7 +83,7 @@ private:
         for (std::int64_t i = 0; i < n; ++i)
             for (std::int64_t t = -reach_; t <= reach_; ++t)
                 all.push_back(boxes_ ? std::clamp<std::int64_t>(i + t, 0, n - 1)
-                                     : image::detail::reflected(static_cast<int>(i + t), static_cast<int>(n)));
+                                     : image::reflected(static_cast<int>(i + t), static_cast<int>(n)));
         return found = at::tensor(all).view({n, 2 * reach_ + 1}).to(device_);
     }
 

@@ -52,7 +52,7 @@ public:
                 step.kind = 6;
             }
         }
-        std::copy_n(image::detail::hue_shortfall.bits, 8, job.hue_shortfall);
+        std::copy_n(image::hue_shortfall.bits, 8, job.hue_shortfall);
         job.columns = static_cast<int>(plan.columns());
         job.channels = plan.channels();
         job.size = plan.size();

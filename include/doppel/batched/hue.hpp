@@ -28,10 +28,10 @@ struct HueTables {
 
     explicit HueTables(at::Device device) {
         std::vector<std::int64_t> hues;
-        for (int i = 0; i < 512; ++i) hues.push_back(i % 256 - (i < 256 ? 0 : image::detail::hue_shortfall[i % 256]));
+        for (int i = 0; i < 512; ++i) hues.push_back(i % 256 - (i < 256 ? 0 : image::hue_shortfall[i % 256]));
         std::vector<float> all;
         for (std::size_t channel = 0; channel < 3; ++channel)
-            for (std::size_t i = 0; i < 256; ++i) all.push_back(image::detail::hue_fades[i][channel]);
+            for (std::size_t i = 0; i < 256; ++i) all.push_back(image::hue_fades[i][channel]);
         hue = at::tensor(hues).to(device);
         fades = at::tensor(all).view({3, 256}).to(device);
         divisor = at::full({1}, 65025.0, fades.options());

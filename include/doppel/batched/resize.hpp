@@ -16,7 +16,7 @@
 namespace doppel::batched {
 
 /// Returns the weights [B, 2, out, in] of a resize along x and y: of each image the part that begins at `start` [B, 2] and has
-/// `length` [B, 2] pixels, to `out` pixels; float64, in fixed point with image::detail::weight_bits, as image::detail::taps.
+/// `length` [B, 2] pixels, to `out` pixels; float64, in fixed point with image::weight_bits, as those of image::resize.
 inline Tensor resize_weights(image::Filter filter, const Tensor& start, const Tensor& length, std::int64_t in, std::int64_t out) {
     const bool cubic = filter == image::Filter::bicubic;
     const auto options = length.options();
@@ -32,7 +32,7 @@ inline Tensor resize_weights(image::Filter filter, const Tensor& start, const Te
                           : x.neg().add_(1).clamp_min_(0);
     weight.mul_(place.ge(first).mul_(place.lt(end)));
     const Tensor unit = weight.sum(3, true).reciprocal_();
-    return weight.mul_(unit).mul_(1 << image::detail::weight_bits).round_();
+    return weight.mul_(unit).mul_(1 << image::weight_bits).round_();
 }
 
 /// Crops and resizes: `parts` [B, 4] has left, width, top and height of each image of x [B, C, H, W]; float32 with values of 8
@@ -41,7 +41,7 @@ inline Tensor resized_crop(const Tensor& x, const Tensor& parts, std::int64_t si
     const Tensor pairs = parts.view({-1, 2, 2});  // [B, axis, start and length]
     const std::int64_t height = x.size(2), width = x.size(3);
     const Tensor weights = resize_weights(filter, pairs.select(2, 0), pairs.select(2, 1), std::max(width, height), size);
-    constexpr int bits = image::detail::weight_bits;
+    constexpr int bits = image::weight_bits;
     const FixedWeights across(weights.select(1, 0).narrow(2, 0, width), bits, bits / 2, true);
     const FixedWeights down(weights.select(1, 1).narrow(2, 0, height), bits, bits / 2, true);
     return along_both(x, {across}, {down});

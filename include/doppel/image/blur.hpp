@@ -159,6 +159,8 @@ inline void blur_boxes(Image& image, double sigma) {
 
 }  // namespace detail
 
+using detail::FractionalBox, detail::gaussian_bits, detail::reflected;  // for blurs of whole batches
+
 /// Blurs with standard deviation σ pixels along both axes; σ = 0 changes nothing. Blur::gaussian is within 1 level of
 /// torchvision with the same kernel, Blur::boxes equals Pillow.
 /// Throws Error for σ outside [0, 1000].

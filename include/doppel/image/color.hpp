@@ -94,6 +94,8 @@ inline void turn_hue(std::uint8_t* rgb, int turn) {
 
 }  // namespace detail
 
+using detail::hue_fades;  // for hues of whole batches
+
 /// Sets each pixel to factor · pixel, at most 255; factor ≥ 0, 1 changes nothing.
 inline void brightness(Image& image, double factor) {
     detail::map_bytes(image, [f = static_cast<float>(factor)](int value) { return detail::blend(0, value, f); });

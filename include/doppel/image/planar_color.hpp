@@ -260,6 +260,8 @@ template <int N>
 
 }  // namespace detail
 
+using detail::hue_shortfall;  // for hues of whole batches
+
 /// image::brightness() of planes.
 inline void brightness(const Planes& image, double factor, Simd level) {
     detail::blend_all(image, 0, factor, level);

@@ -185,6 +185,8 @@ inline Image resize(const Pixels& source, int width, int height, Filter filter, 
 
 }  // namespace detail
 
+using detail::weight_bits;  // for resizes of whole batches
+
 /// Resizes the pixels of `box` to width × height as Pillow's Image.resize(size, filter, box) does: first along x, then
 /// along y, with 22-bit weights and 8-bit intermediate results; when shrinking, the filter is widened by the scale
 /// (antialias). Bit-identical to Pillow before 13, which resizes along y first where the height shrinks much more than
