@@ -2,13 +2,13 @@
 // The bodies of Trainer: part of doppel::compiled.
 #pragma once
 
-#include <doppel/batched/augmenter.hpp>
 #include <doppel/core/device.hpp>
 #include <doppel/core/compiled.hpp>
 #include <doppel/eval/collapse.hpp>
 #include <doppel/optim/clip.hpp>
 #include <doppel/optim/freeze.hpp>
 #include <doppel/optim/loss_scaling.hpp>
+#include <doppel/train/detail/loading.hpp>
 #include <doppel/train/error_text.hpp>
 #include <doppel/train/primitives.hpp>
 #include <doppel/train/trainer.hpp>
@@ -139,27 +139,6 @@ private:
     std::optional<c10::Stream> before_, own_;
     std::optional<c10::StreamGuard> scope_;
 };
-
-inline std::shared_ptr<batched::Augmenter> augmenter_of(const AnyPreset& preset, const data::Dataset& images, const TrainOptions& options,
-                                                        at::Device device) {
-    if (options.augment == Augment::cpu) return nullptr;
-    return std::make_shared<batched::Augmenter>(images, preset.views.pipelines, device, options.resident_mb, options.damaged.get());
-}
-
-inline data::LoaderOptions loader_options(const AnyPreset& preset, const TrainOptions& options, at::Device device,
-                                          const batched::Augmenter* augmenter) {
-    data::LoaderOptions result{.batch_size = preset.batch_size,
-                               .seed = static_cast<std::uint64_t>(options.seed),
-                               .workers = loader_threads(options),
-                               .shuffle_buffer = options.shuffle_buffer,
-                               .balanced = options.balanced,
-                               .pinned = device.is_cuda(),
-                               .multiple = options.accumulate,
-                               .globals = preset.views.globals,
-                               .damage = options.damaged};
-    if (augmenter) augmenter->set(result);
-    return result;
-}
 
 inline AnyMethod prepared(AnyMethod method, at::Device device, bool with_channels_last) {
     method.module().to(device);
