@@ -239,6 +239,7 @@ namespace detail {
 inline Batch first_of(const Batch& batch, std::int64_t images) {
     Batch part{.normalize = batch.normalize, .globals = batch.globals, .index = batch.index.narrow(0, 0, images)};
     for (const Tensor& view : batch.views) part.views.push_back(view.narrow(0, 0, images));
+    for (const Tensor& drawn : batch.drawn) part.drawn.push_back(drawn.narrow(0, 0, images));
     if (batch.label.defined()) part.label = batch.label.narrow(0, 0, images);
     return part;
 }
