@@ -7,6 +7,8 @@
 #include "support/batched.hpp"
 #include "support/planes.hpp"
 
+#include <algorithm>
+
 using namespace doppel;
 using namespace doppel::test;
 
@@ -17,7 +19,9 @@ struct Damaged {
     std::int64_t size() const { return 130; }
     Image image(std::int64_t i) const {
         if (i == 70) throw DamagedImage("image 70 is damaged");
-        return Image(4, 4, 3);
+        Image gray(4, 4, 3);
+        std::fill(gray.pixels.begin(), gray.pixels.end(), static_cast<std::uint8_t>(9));
+        return gray;
     }
     std::int64_t label(std::int64_t) const { return data::unlabeled; }
     std::vector<std::string> classes() const { return {}; }
@@ -47,7 +51,9 @@ TEST_CASE("a set that is too large, or has several sizes, says why it is none") 
 
 TEST_CASE("damaged images are recorded, or end it") {
     data::DamagedImages damage;
-    CHECK(batched::resident(Damaged(), 3, 1, &damage).images.defined());
+    const auto set = batched::resident(Damaged(), 3, 1, &damage);
+    REQUIRE(set.images.defined());
+    CHECK(set.images.sum({1, 2, 3}).eq(0).nonzero().equal(at::full({1, 1}, 70, at::kLong)));  // black
     REQUIRE(damage.list().size() == 1);
     CHECK(damage.list()[0].index == 70);
     CHECK_THROWS_AS(batched::resident(Damaged(), 3, 1, nullptr), DamagedImage);

@@ -94,6 +94,21 @@ TEST_CASE("views in portions, of any number of loader threads, from any step, ar
         for (std::size_t v = 0; v < 2; ++v) CHECK(at::equal(got[v], wanted[v]));
 }
 
+TEST_CASE("a loader that only draws decodes nothing") {
+    struct Unread {
+        std::int64_t size() const { return 6; }
+        Image image(std::int64_t) const { fail("decoded"); }
+        std::int64_t label(std::int64_t i) const { return i % 2; }
+        std::vector<std::string> classes() const { return {"a", "b"}; }
+    };
+    const data::Loader loader(Unread(), {of({crop})}, {.batch_size = 6, .make = data::Make::draws, .width = 40, .height = 30});
+    const Batch batch = loader.pass(0, 1)->next().value();
+    CHECK(batch.drawn[0].sizes() == at::IntArrayRef({6, 4}));
+    CHECK(batch.views[0].sizes() == at::IntArrayRef({6, 3, 24, 24}));
+    CHECK(at::equal(batch.label, batch.index.remainder(2)));
+    CHECK(mentions(message_of([&] { data::Loader(Unread(), {of({crop})}, {.batch_size = 6, .make = data::Make::draws}); }), {"size of the images, got 0x0"}));
+}
+
 TEST_CASE("a damaged image is substituted as on the CPU") {
     struct Damaged {
         data::Dataset whole = pictures();
