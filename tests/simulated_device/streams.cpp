@@ -2,12 +2,14 @@
 // Streams, events and copies of the simulated device: copies are made as late as CUDA allows, and what lacks an event is a
 // race.
 #include <doppel/core/module.hpp>
+#include <doppel/device/graph.hpp>
 
 #include <c10/core/Event.h>
 #include <c10/core/StreamGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 
 #include "simulated_device/device/device.hpp"
+#include "simulated_device/device/graph.hpp"
 #include "support/support.hpp"
 
 #include <sys/wait.h>
@@ -147,15 +149,14 @@ TEST_CASE("what the device sends back is there after an event, and NaN before") 
     CHECK(simulated::take().count(What::wait) == 0);
     done.synchronize();
     CHECK(slot.item<float>() == 1);
-    CHECK(simulated::take().count(What::wait) == 1);
-    slot.copy_(verdict, true);
-    done.record(impl.getStream(gpu));
-    verdict.fill_(6);  // more work, with which the device goes on
-    done.synchronize();
-    CHECK(slot.item<float>() == 5);
     const auto late = simulated::take();
     CHECK(late.count(What::wait) == 0);
-    CHECK(late.count(What::late_wait) == 1);
+    CHECK(late.count(What::late_wait) == 1);  // the device goes on with that later work
+    slot.copy_(verdict, true);
+    done.record(impl.getStream(gpu));
+    done.synchronize();
+    CHECK(slot.item<float>() == 5);
+    CHECK(simulated::take().count(What::wait) == 1);
     done.synchronize();  // known already
     CHECK(simulated::take().count(What::wait) == 0);
 }
@@ -233,4 +234,61 @@ TEST_CASE("a kernel that is no operator is noted, and finds the copies that come
         CHECK((result == 6).all().item<bool>() == !event_forgotten);
         CHECK(result.isnan().all().item<bool>() == event_forgotten);
     }
+}
+
+TEST_CASE("a graph does nothing when it is captured, and the same on the same memory at each replay") {
+    simulated::install();
+    const c10::impl::VirtualGuardImpl impl(at::kCUDA);
+    const Tensor x = at::ones({4}, gpu), sum = at::zeros({}, gpu), total = at::zeros({}, gpu), mean = at::zeros({4}, gpu);
+    const simulated::UseGraphs use;
+    const auto graph = device::graph_factory()();
+    const c10::Stream stream = impl.getStreamFromGlobalPool(gpu);
+    c10::Event made(at::kCUDA);
+    made.record(impl.getStream(gpu));
+    made.block(stream);
+    const c10::StreamGuard on(stream);
+    auto generator = at::globalContext().defaultGenerator(gpu);
+    generator.set_current_seed(3);
+    graph->begin();
+    const Tensor result = x * 2 + 1;
+    sum.copy_(result.sum());
+    total.add_(sum);
+    at::batch_norm(result.expand({3, 4}), {}, {}, mean, at::ones({4}, gpu), true, 0.5, 1e-5, false);
+    const Tensor drawn = at::randn({4}, gpu);
+    graph->end();
+    CHECK(total.item<float>() == 0);
+    CHECK(mean.sum().item<float>() == 0);
+    for (const double value : {1.0, 5.0}) {
+        x.fill_(value);
+        simulated::take();
+        graph->replay();
+        CHECK(simulated::take().of(What::launch) == std::map<std::string, int>{{"graph", 1}});
+        CHECK((result == 2 * value + 1).all().item<bool>());
+        CHECK(sum.item<double>() == 4 * (2 * value + 1));
+    }
+    CHECK(total.item<double>() == 12 + 44);
+    CHECK((mean == 0.25 * 3 + 0.5 * 11).all().item<bool>());
+    generator.set_current_seed(3);
+    CHECK(!at::equal(drawn, at::randn({4}, gpu)));
+    CHECK(at::equal(drawn, at::randn({4}, gpu)));  // the second replay's
+    for (const Tensor& t : {x, sum, total, mean}) t.record_stream(stream);
+    CHECK(races() == "");
+}
+
+TEST_CASE("running statistics are written, although the operator does not declare it") {
+    simulated::install();
+    const c10::impl::VirtualGuardImpl impl(at::kCUDA);
+    const Tensor x = at::randn({3, 4}, gpu), mean = at::zeros({4}, gpu), var = at::ones({4}, gpu);
+    c10::Event made(at::kCUDA);
+    made.record(impl.getStream(gpu));
+    const c10::Stream stream = impl.getStreamFromGlobalPool(gpu);
+    made.block(stream);
+    {
+        const c10::StreamGuard on(stream);
+        at::batch_norm(x, {}, {}, mean, var, true, 0.5, 1e-5, false);
+    }
+    for (const Tensor& t : {x, mean, var}) t.record_stream(stream);
+    simulated::take();
+    (void)mean.sum();
+    CHECK(races().find("reads memory that another stream may still write") != std::string::npos);
 }

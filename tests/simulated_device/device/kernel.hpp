@@ -208,7 +208,8 @@ private:
             for (std::size_t i = 0; i < arguments_; ++i) {
                 auto& value = argument(i);
                 const auto& argument_schema = schema_.arguments()[i];
-                const bool written = argument_schema.alias_info() && argument_schema.alias_info()->isWrite();
+                const bool written = (argument_schema.alias_info() && argument_schema.alias_info()->isWrite()) ||
+                                     (own_.name_ == "native_batch_norm" && argument_schema.name().starts_with("running_"));  // undeclared
                 if (argument_schema.name() == "found_inf" && state().settings.faults.found_inf_ignored) {
                     value = c10::IValue();
                 } else if (argument_schema.name() == "pin_memory") {
