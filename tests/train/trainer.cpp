@@ -479,3 +479,34 @@ TEST_CASE("a rule with peak_lr gets the schedule's peak for the images per step 
         CHECK(found >= 1);
     }
 }
+
+TEST_CASE("float16 trains with a scaled loss, whose scale a resumed run has too") {
+    TemporaryFolder folder;
+    auto options = quick();
+    options.precision = "fp16";
+    train::Trainer whole(preset(), images(), options), first(preset(), images(), options), second(preset(), images(), options);
+    for (int i = 0; i < 6; ++i) CHECK(std::isfinite(whole.step().loss.item<double>()));
+    CHECK(whole.warnings().at(0).find("emulation") != std::string::npos);
+    for (int i = 0; i < 3; ++i) first.step();
+    const auto state = first.snapshot();
+    REQUIRE(state.tensors.contains("optimizer.loss_scale"));
+    io::save_safetensors(folder / "half.safetensors", state, io::Checksum::crc32);
+    second.restore(folder / "half.safetensors");
+    for (int i = 0; i < 3; ++i) second.step();
+    check_equal(second.method(), whole.method());
+}
+
+TEST_CASE("float16 lowers the scale where gradients overflow, and goes on") {
+    struct Steep {  // gradients of 1e36: times 65536 they are infinite in float32, times 1 they are not
+        losses::NtXent good{.temperature = 0.2};
+        Tensor operator()(const Tensor& a, const Tensor& b) const { return good(a, b) * 1e36; }
+    };
+    auto options = quick();
+    options.precision = "fp16";
+    train::Trainer trainer(preset_of(tiny_recipe(Steep{})), images(), options);
+    for (int i = 0; i < 3; ++i) trainer.step();
+    CHECK(trainer.skipped() == 3);
+    CHECK(trainer.skipped_in_a_row() == 0);  // overflows do not end a run at once
+    for (const auto& [name, value] : trainer.snapshot().tensors)
+        if (name == "optimizer.loss_scale") CHECK(value.item<float>() == 65536.0f / 8);
+}
