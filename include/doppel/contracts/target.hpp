@@ -5,6 +5,7 @@
 #include <doppel/contracts/part.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/core/training_step.hpp>
+#include <doppel/device/select.hpp>
 
 #include <concepts>
 #include <vector>
@@ -56,6 +57,21 @@ UpdateTiming timing_of(const T& target) {
         return target.timing;
     else
         return UpdateTiming::after_step;
+}
+
+/// update() of a target; with `bad` [] on the device without a trace where that is 1.
+template <NetworkTarget T>
+void update(T& target, const std::vector<Tensor>& to, const std::vector<Tensor>& from, const TrainingStep& at, const Tensor& bad) {
+    if (!bad.defined()) {
+        target.update(to, from, at);
+    } else if constexpr (requires { target.update(to, from, at, bad); }) {
+        target.update(to, from, at, bad);
+    } else {
+        std::vector<Tensor> before;
+        for (const Tensor& value : to) before.push_back(value.clone());
+        target.update(to, from, at);
+        device::restore_if(bad, to, before);
+    }
 }
 
 }  // namespace doppel::contracts

@@ -5,8 +5,10 @@
 #include <doppel/core/error.hpp>
 #include <doppel/core/tensor.hpp>
 
+#include <ATen/ops/batch_norm.h>
 #include <ATen/ops/mean.h>
 #include <ATen/ops/stack.h>
+#include <torch/nn/module.h>
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/pimpl.h>
 

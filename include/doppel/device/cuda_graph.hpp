@@ -18,7 +18,7 @@ class CudaGraph final : public Graph {
 public:
     void begin() override {
         c10::cuda::CUDACachingAllocator::emptyCache();  // a graph has memory of its own
-        // Other threads go on as they like meanwhile: loaders allocate pinned memory.
+        // Other threads go on as they like: loaders allocate page-locked memory.
         graph_.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
     }
     void end() override { graph_.capture_end(); }

@@ -5,15 +5,17 @@
 #include <doppel/contracts/loss.hpp>
 #include <doppel/contracts/target.hpp>
 #include <doppel/core/batch.hpp>
-#include <doppel/core/batch_norm.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/seed.hpp>
-#include <doppel/device/select.hpp>
 #include <doppel/recipe/branch.hpp>
 #include <doppel/recipe/check.hpp>
+#include <doppel/recipe/draws.hpp>
+#include <doppel/recipe/norm_passes.hpp>
+#include <doppel/recipe/outputs.hpp>
 #include <doppel/recipe/recipe.hpp>
+#include <doppel/recipe/route.hpp>
 #include <doppel/recipe/saved_buffers.hpp>
 #include <doppel/recipe/weight_watch.hpp>
 
@@ -55,9 +57,8 @@ class MethodImpl : public torch::nn::Module {
     static constexpr bool has_queue = !std::same_as<typename R::Queue, None>;
     static constexpr bool has_target = contracts::NetworkTarget<typename R::Target>;
     static constexpr bool masks = contracts::MaskingLoss<Loss>;
-    static constexpr bool loss_is_paired = std::same_as<typename R::Pairing, ByLoss>;  // by the loss, not by the recipe
-    static constexpr bool on_outputs = contracts::OutputsLoss<Loss>;
-    static constexpr bool on_pairs = has_queue ? contracts::MemoryLoss<Loss> : contracts::PairLoss<Loss>;
+    using Forms = detail::LossForms<R>;
+    using Route = detail::Route;
 
 public:
     using Branch = detail::Branch<typename R::Encoder, typename R::Projector>;
@@ -124,10 +125,8 @@ public:
             }
     }
 
-    /// Width of the encoder's features.
-    std::int64_t feature_dim() const { return online_->feature_dim; }
-    /// Width of the embeddings that the loss sees.
-    std::int64_t embedding_dim() const { return dim_; }
+    std::int64_t feature_dim() const { return online_->feature_dim; }  ///< width of the encoder's features
+    std::int64_t embedding_dim() const { return dim_; }  ///< width of the embeddings that the loss sees
 
     Encoder& encoder() { return online_->encoder; }
     /// The target network's encoder, or the online one where there is one network.
@@ -140,20 +139,14 @@ public:
 
     /// Views → scalar loss, float32. The network runs under the autocast that the caller set, the loss never does.
     Tensor forward(const Batch& batch) {
-        const Route route = route_of(batch);
+        const Route route = detail::route_of(recipe, batch);
         if (!open_) look_at_weights();
         begin_pass();
-        if (needs_draws() && batch.orders.empty() && batch.masked.empty()) {
-            Batch drawn = batch;
-            draw(drawn, at.step, last_.size());
-            for (Tensor& order : drawn.orders)
-                if (order.defined()) order = order.to(batch.views.front().device());
-            for (MaskedPatches& masked : drawn.masked)
-                for (Tensor* part : {&masked.mask, &masked.places, &masked.weight})
-                    if (part->defined()) *part = part->to(batch.views.front().device());
-            return forward_drawn(drawn, route);
-        }
-        return forward_drawn(batch, route);
+        if (!detail::needs_draws(recipe) || !batch.orders.empty() || !batch.masked.empty()) return forward_drawn(batch, route);
+        Batch drawn = batch;
+        draw(drawn, at.step, last_.size());
+        detail::move_draws(drawn);
+        return forward_drawn(drawn, route);
     }
 
     /// Before the first forward pass of a step whose caller promises to end it by commit(), discard() or skip() before the
@@ -167,29 +160,7 @@ public:
     /// the CPU: functions of seed, step and view. forward() draws it itself where it is missing. `pass`: forward passes of the
     /// step before this one. `filled`: masked patches are filled up so that their number seldom changes.
     void draw(Batch& batch, std::int64_t step, std::size_t pass, bool filled = false) {
-        if (!needs_draws()) return;
-        const Route route = route_of(batch);
-        const auto online = detail::passes_of(batch.views, route.online, recipe.layout.join_views);
-        auto all = detail::passes_of(batch.views, route.target, recipe.layout.join_views);
-        if (has_target && recipe.layout.shuffle_target) {
-            batch.orders.resize(batch.views.size());
-            for (const auto& members : all)
-                batch.orders[members.front()] = detail::shuffled_rows(
-                    batch.views[members.front()].size(0) * static_cast<std::int64_t>(members.size()), seed_, step, members.front());
-        }
-        if constexpr (masks) {
-            all.insert(all.begin(), online.begin(), online.end());
-            batch.masked.resize(batch.views.size());
-            const auto drawn = detail::draw_masks(recipe.loss, online_->encoder, batch, seed_, step, pass);
-            for (const auto& members : all) {
-                MaskedPatches& masked = batch.masked[members.front()];
-                std::int64_t multiple = 1;
-                if constexpr (requires { recipe.loss.ignores_weightless(); })
-                    if (filled && recipe.loss.ignores_weightless() && drawn[members.front()].defined())
-                        multiple = std::max<std::int64_t>(64, drawn[members.front()].numel() / 16);
-                if (!masked.mask.defined()) masked = detail::masked_patches(drawn, members, multiple);
-            }
-        }
+        detail::draw(recipe, online_->encoder, batch, {.seed = seed_, .step = step, .pass = pass, .filled = filled});
     }
 
     /// After a successful optimizer step: writes queue, target network and the loss's own state, and counts the step.
@@ -197,7 +168,8 @@ public:
     void commit(const Tensor& bad = {}) {
         const at::NoGradGuard no_grad;
         require(!pending_, "Method: commit(bad) follows another one of which nobody knows whether it counted: call learn() between");
-        counters_before_ = bad.defined() ? counter_values() : std::vector<std::int64_t>{};
+        counters_before_.clear();
+        for (const auto& [name, value] : loss_counters()) counters_before_.push_back(*value);
         bad_ = bad;
         masked_updates_ = 0;
         if constexpr (has_target)
@@ -207,7 +179,7 @@ public:
             if constexpr (contracts::Commits<Loss>) contracts::commit(recipe.loss, out, bad);
         }
         last_.clear();
-        add_batch_counts();
+        norm_passes_.commit();
         if (bad.defined()) buffers_.restore_if(bad);
         buffers_.drop();
         open_ = false;
@@ -230,7 +202,7 @@ public:
     /// Instead of commit(), when the step is not taken: as if forward() had not been called.
     void discard() {
         buffers_.restore();
-        std::fill(step_passes_.begin(), step_passes_.end(), 0);
+        norm_passes_.drop();
         last_.clear();
         open_ = false;
     }
@@ -241,15 +213,14 @@ public:
         ++at.step;
         ++skipped_;
     }
-    /// Steps that were skipped.
-    std::int64_t skipped() const { return skipped_; }
+    std::int64_t skipped() const { return skipped_; }  ///< steps that were skipped
 
     /// What the last forward passes since commit() gave, without gradients.
     const std::vector<Outputs>& last() const { return last_; }
 
     /// Takes a pass as done that gave these outputs: of a captured step, which runs without the host.
     void replayed(Outputs outputs, const std::vector<std::int64_t>& norm_passes) {
-        count(norm_passes);
+        norm_passes_.count(norm_passes);
         outputs.at = at;
         last_.push_back(std::move(outputs));
     }
@@ -259,7 +230,7 @@ public:
         last_.back() = std::move(outputs);
     }
     /// Passes of the last forward pass through each BatchNorm layer that counts its own.
-    const std::vector<std::int64_t>& norm_passes() const { return norm_passes_; }
+    const std::vector<std::int64_t>& norm_passes() const { return norm_passes_.last(); }
     /// Whether the forward pass may be captured, and the numbers of the host that it depends on at a step besides the shapes of
     /// its inputs: where they differ, another capture is needed. Nothing: not to be captured, since the loss does not say.
     std::optional<std::vector<double>> host_numbers(const TrainingStep& step) const {
@@ -291,68 +262,21 @@ public:
     }
 
 private:
-    /// Which views go through which branch, and how the loss is called.
-    struct Route {
-        bool at_once = false;                 ///< loss(Outputs), not a term a pair
-        std::vector<pairings::Pair> pairs{};  ///< empty: all views go through both branches
-        std::vector<bool> online{}, target{}; ///< of each view
-    };
-
-    Route route_of(const Batch& batch) const {
-        const std::size_t views = batch.views.size();
-        require(views >= 1, "Method: the batch has no views");
-        Route route{.at_once = on_outputs && (!on_pairs || (loss_is_paired && views > 2)),
-                    .online = std::vector<bool>(views),
-                    .target = std::vector<bool>(views)};
-        if (route.at_once && loss_is_paired && !contracts::NamesPairing<Loss>) {
-            route.online.assign(views, true);
-            route.target.assign(views, true);
-            return route;
-        }
-        route.pairs = pairing()(views, static_cast<std::size_t>(batch.globals));
-        for (const auto [o, t] : route.pairs) {
-            require(o < views && t < views, "Recipe.pairing asks for view ", std::max(o, t), ", the batch has ", views);
-            route.online[o] = route.target[t] = true;
-        }
-        require(route.at_once || !route.pairs.empty(), "Recipe.pairing gives no pair for ", views, " views");
-        std::size_t used = 0;
-        for (std::size_t v = 0; v < views; ++v)
-            if (route.online[v] || route.target[v]) ++used;
-        require(route.at_once || used == views, "Recipe.pairing uses ", used, " of the batch's ", views,
-                " views and leaves the others unseen; make only ", used, " views, or pair all of them: .pairing = "
-                "pairings::EachPairOnce{} (a symmetric loss), AllPairs{} or GlobalToAll{}");
-        if constexpr (!has_target)  // one network: what the target needs is a pass of the online branch
-            for (std::size_t v = 0; v < views; ++v) route.online[v] = route.online[v] || route.target[v];
-        return route;
-    }
-
-    /// What the pairing slot or the loss says, else once.
-    auto pairing() const {
-        if constexpr (!loss_is_paired)
-            return recipe.pairing;
-        else if constexpr (contracts::NamesPairing<Loss>)
-            return typename Loss::Pairing{};
-        else
-            return pairings::OneSided{};
-    }
-
     /// Views → loss, with all draws made.
     Tensor forward_drawn(const Batch& batch, const auto& route) {
-        for (SplitsBatch* layer : norms_) layer->passes = 0;  // of a pass that threw
+        norm_passes_.begin();
         Outputs out{.index = batch.index, .label = batch.label, .globals = batch.globals, .at = at};
         run_online(batch, route, out);
         run_target(batch, route, out);
-        to_float32(out);
+        detail::to_float32(out);
         if constexpr (has_queue) out.memory = memory_->read();
 
         const Autocast float32(batch.views.front().device().type(), Precision::fp32);
         Tensor loss = loss_of(out, route);
         require(loss.defined() && loss.dim() == 0, "Recipe.loss must give a scalar, got shape ",
                 loss.defined() ? loss.sizes() : at::IntArrayRef{});
-        remember(std::move(out));
-        std::vector<std::int64_t> passes;
-        for (SplitsBatch* layer : norms_) passes.push_back(std::exchange(layer->passes, 0));
-        count(passes);
+        last_.push_back(detail::without_gradients(std::move(out)));
+        norm_passes_.end();
         return loss;
     }
 
@@ -373,34 +297,11 @@ private:
                 update_target();
     }
 
-    /// Counts the passes through BatchNorm layers of one forward pass.
-    void count(const std::vector<std::int64_t>& passes) {
-        norm_passes_ = passes;
-        for (std::size_t i = 0; i < passes.size(); ++i) step_passes_[i] += passes[i];
-    }
-    void add_batch_counts() {
-        std::vector<Tensor> counts;
-        std::vector<at::Scalar> passes;
-        for (std::size_t i = 0; i < norms_.size(); ++i)
-            if (const auto n = std::exchange(step_passes_[i], 0); n > 0) {
-                counts.push_back(norms_[i]->count());
-                passes.emplace_back(n);
-            }
-        if (!counts.empty()) at::_foreach_add_(counts, passes);
-    }
-
-    bool needs_draws() const { return masks || (has_target && recipe.layout.shuffle_target); }
-
     contracts::Counters loss_counters() {
         if constexpr (contracts::HasCounters<Loss>)
             return recipe.loss.counters();
         else
             return {};
-    }
-    std::vector<std::int64_t> counter_values() {
-        std::vector<std::int64_t> values;
-        for (const auto& [name, value] : loss_counters()) values.push_back(*value);
-        return values;
     }
 
     void run_online(const Batch& batch, const Route& route, Outputs& out) {
@@ -434,21 +335,10 @@ private:
         }
     }
 
-    /// What the loss compares becomes float32 (float64 stays).
-    static void to_float32(Outputs& out) {
-        const auto widen = [](Tensor& z) {
-            if (z.defined() && z.scalar_type() != at::kDouble) z = z.to(at::kFloat);
-        };
-        for (auto* list : {&out.online, &out.target})
-            for (Tensor& z : *list) widen(z);
-        widen(out.patches.online);
-        widen(out.patches.target);
-    }
-
     Tensor loss_of(const Outputs& out, const Route& route) {
-        if constexpr (on_outputs)
+        if constexpr (Forms::on_outputs)
             if (route.at_once) return recipe.loss(out);
-        if constexpr (on_pairs) {
+        if constexpr (Forms::on_pairs) {
             Tensor sum;
             for (const auto [o, t] : route.pairs) {
                 Tensor term;
@@ -458,31 +348,13 @@ private:
                     term = recipe.loss(out.online[o], out.target[t]);
                 sum = sum.defined() ? sum + term : term;
             }
-            return pairing().reduce == pairings::Reduce::mean ? sum / static_cast<double>(route.pairs.size()) : sum;
+            return detail::pairing_of(recipe).reduce == pairings::Reduce::mean ? sum / static_cast<double>(route.pairs.size()) : sum;
         }
         return {};
     }
 
-    void remember(Outputs out) {
-        for (auto* list : {&out.features, &out.projected, &out.online, &out.target})
-            for (Tensor& z : *list)
-                if (z.defined()) z = z.detach();
-        if (out.patches.online.defined()) out.patches.online = out.patches.online.detach();
-        last_.push_back(std::move(out));
-    }
-
     void update_target() {
-        const auto target = target_->parameters(), online = online_->parameters();
-        if (!bad_.defined()) {
-            recipe.target.update(target, online, at);
-        } else if constexpr (requires { recipe.target.update(target, online, at, bad_); }) {
-            recipe.target.update(target, online, at, bad_);
-        } else {
-            std::vector<Tensor> before;
-            for (const Tensor& value : target) before.push_back(value.clone());
-            recipe.target.update(target, online, at);
-            device::restore_if(bad_, target, before);
-        }
+        contracts::update(recipe.target, target_->parameters(), online_->parameters(), at, bad_);
         target_updates_ = weight_updates() + 1;
         masked_updates_ += bad_.defined() ? 1 : 0;
     }
@@ -508,8 +380,7 @@ private:
         for (const auto& item : this->named_buffers())
             if (!item.key().starts_with("queue.") && !item.key().starts_with("loss.")) buffers_.add(item.value());
         for (const auto& part : this->modules(/*include_self=*/false))
-            if (auto* layer = dynamic_cast<SplitsBatch*>(part.get()); layer && layer->count().defined()) norms_.push_back(layer);
-        step_passes_.assign(norms_.size(), 0);
+            if (auto* layer = dynamic_cast<SplitsBatch*>(part.get())) norm_passes_.add(*layer);
     }
 
     std::optional<Branch> online_, target_;
@@ -518,8 +389,7 @@ private:
     std::vector<Outputs> last_;
     detail::WeightWatch watch_;
     detail::SavedBuffers buffers_;
-    std::vector<SplitsBatch*> norms_;                      // our BatchNorm layers
-    std::vector<std::int64_t> norm_passes_, step_passes_;  // of the last pass, and of the step
+    detail::NormPasses norm_passes_;
     std::int64_t dim_ = 0, target_updates_ = 0, skipped_ = 0;
     std::uint64_t seed_ = 0;
     bool open_ = false, pending_ = false;        // between open() and the step's end; between commit(bad) and learn()

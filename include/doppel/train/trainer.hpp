@@ -225,5 +225,6 @@ private:
 }  // namespace doppel::train
 
 #ifndef DOPPEL_COMPILED
+#include <doppel/train/detail/rehearsal.hpp>
 #include <doppel/train/detail/trainer.hpp>
 #endif

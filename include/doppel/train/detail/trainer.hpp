@@ -9,22 +9,17 @@
 #include <doppel/optim/freeze.hpp>
 #include <doppel/optim/loss_scaling.hpp>
 #include <doppel/train/detail/loading.hpp>
-#include <doppel/train/error_text.hpp>
+#include <doppel/train/detail/compute_stream.hpp>
 #include <doppel/train/primitives.hpp>
 #include <doppel/train/trainer.hpp>
 
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros_like.h>
-#include <c10/core/Event.h>
-#include <c10/core/StreamGuard.h>
-#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <limits>
-#include <map>
-#include <new>
 #include <optional>
 #include <string>
 #include <thread>
@@ -105,40 +100,6 @@ inline Identity identity_of(const AnyPreset& preset, const data::Dataset& images
     for (const auto& freeze : preset.frozen) identity["frozen"] += freeze.describe() + "; ";
     return identity;
 }
-
-/// The work of a scope on a stream of its own on a GPU, since the default stream cannot be captured; ordered after what stood on
-/// the stream before, and before what comes there afterwards. On the CPU nothing.
-class ComputeStream {
-public:
-    explicit ComputeStream(at::Device device) {
-        if (device.is_cpu()) return;
-        const c10::impl::VirtualGuardImpl guard(device.type());
-        before_ = guard.getStream(device);
-        static thread_local std::map<at::DeviceIndex, c10::Stream> own;
-        const auto index = guard.getStream(device).device_index();
-        own_ = own.try_emplace(index, guard.getStreamFromGlobalPool({device.type(), index})).first->second;
-        wait(*own_, *before_);
-        scope_.emplace(*own_);
-    }
-    ~ComputeStream() {
-        if (!own_) return;
-        scope_.reset();
-        try {
-            wait(*before_, *own_);
-        } catch (...) {}  // the device is lost: whatever comes next says so
-    }
-    ComputeStream(const ComputeStream&) = delete;
-    ComputeStream& operator=(const ComputeStream&) = delete;
-
-private:
-    static void wait(const c10::Stream& later, const c10::Stream& earlier) {
-        c10::Event done(earlier.device_type());
-        done.record(earlier);
-        done.block(later);
-    }
-    std::optional<c10::Stream> before_, own_;
-    std::optional<c10::StreamGuard> scope_;
-};
 
 inline AnyMethod prepared(AnyMethod method, at::Device device, bool with_channels_last) {
     method.module().to(device);
@@ -231,61 +192,6 @@ DOPPEL_BODY void Trainer::load() {
     const std::int64_t number = loaded_++;
     method_.draw(*next, number / options_.accumulate, static_cast<std::size_t>(number % options_.accumulate), device_.is_cuda());
     ahead_ = feed_.send(std::move(*next));
-}
-
-namespace detail {
-
-/// The first images of a batch that was just loaded.
-inline Batch first_of(const Batch& batch, std::int64_t images) {
-    Batch part{.normalize = batch.normalize, .globals = batch.globals, .index = batch.index.narrow(0, 0, images)};
-    for (const Tensor& view : batch.views) part.views.push_back(view.narrow(0, 0, images));
-    for (const Tensor& drawn : batch.drawn) part.drawn.push_back(drawn.narrow(0, 0, images));
-    if (batch.label.defined()) part.label = batch.label.narrow(0, 0, images);
-    return part;
-}
-
-}  // namespace detail
-
-DOPPEL_BODY void Trainer::rehearse() {
-    if (finished()) return;
-    const auto draws = generators_.state();
-    const auto pass = loader_.pass(step_count() * options_.accumulate, step_count() * options_.accumulate + 1);
-    const Batch whole = pass->next().value();  // an Error is about an image and says which
-    std::string problem;
-    bool memory = false;
-    const auto take = [&](std::int64_t images) {
-        problem.clear();
-        memory = false;
-        try {
-            const at::AutoGradMode with_gradient(device_.is_cuda());  // on a GPU the backward pass needs most of the memory
-            Batch batch = detail::first_of(whole, images);
-            method_.draw(batch, step_count(), 0, device_.is_cuda());
-            const Tensor loss = [&] {
-                const Autocast scope(device_.type(), precision_);
-                return method_.forward(to_device(with_views(std::move(batch)), device_, options_.channels_last));
-            }();
-            if (device_.is_cuda()) loss.backward();
-        } catch (const c10::OutOfMemoryError&) {
-            problem = error_text();
-            memory = true;
-        } catch (const Error&) { problem = error_text(); } catch (const c10::Error&) { problem = error_text(); } catch (const std::bad_alloc&) { problem = "out of memory"; }
-        optimizer_.zero_grad();
-        method_.discard();
-    };
-    take(preset_.batch_size);
-    const std::string first = problem;
-    const bool too_large = memory;
-    std::int64_t fits = preset_.batch_size;
-    while (memory && fits > 3) take(fits /= 2);
-    generators_.restore(draws);
-    if (first.empty()) return;
-    std::string sizes;
-    for (const auto& view : preset_.views.pipelines) sizes += (sizes.empty() ? "" : ", ") + std::to_string(view.size());
-    const std::string who = "with views of " + sizes + " px and " + std::to_string(preset_.batch_size) + " images a pass (--batch-size): ";
-    if (!too_large) fail(who, first);
-    throw OutOfMemory(who + first + (problem.empty() ? "; " + std::to_string(fits) + " images fit: --batch-size " + std::to_string(fits) +
-                                                           ", or --accumulate 0 for as many images a step in several passes"
-                                                     : "; not even 2 images fit: use smaller views (--size) or a smaller encoder (--arch)"));
 }
 
 DOPPEL_BODY void Trainer::attempt(StepReport& report) {
