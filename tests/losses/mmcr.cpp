@@ -210,6 +210,50 @@ TEST_CASE("small singular values keep their gradient as long as float32 can tell
     }
 }
 
+TEST_CASE("the polar factor by matrix products is that of the decomposition") {
+    const auto result = [](const Tensor& input, bool by_products) {
+        const Tensor x = leaf(input), norm = nuclear(x, by_products);
+        (norm * (wave(norm.sizes(), 0.7, 0.3) + 2)).sum().backward();
+        CHECK(norm.scalar_type() == input.scalar_type());
+        return std::pair{norm.detach(), x.grad()};
+    };
+    const auto same = [&](const Tensor& x, double tolerance) {
+        const auto [norm, gradient] = result(x, true);
+        const auto [exact, polar] = result(x, false);
+        CHECK(norm.sizes() == exact.sizes());
+        CHECK(largest_difference(norm, exact) <= tolerance * (1 + exact.max().item<double>()));
+        CHECK(largest_difference(gradient, polar) <= tolerance * 3);
+    };
+    for (const auto& shape : std::vector<std::vector<std::int64_t>>{
+             {1, 1}, {1, 7}, {7, 1}, {6, 6}, {20, 7}, {7, 20}, {64, 64}, {150, 40}, {40, 150}, {4, 5, 6}, {3, 6, 2}}) {
+        INFO(at::IntArrayRef(shape));
+        same(chirp(shape, 0.13, 0.9), 1e-8);
+        same(chirp(shape, 0.13, 0.9, at::kFloat), 1e-6);
+    }
+    // a wide range of singular values
+    const auto [u, r0] = at::linalg_qr(chirp({40, 16}, 0.13, 0.9));
+    const auto [v, r1] = at::linalg_qr(chirp({16, 16}, 0.29, 0.4));
+    for (const double small : {1e-2, 1e-3, 1e-4}) {
+        INFO(small);
+        Tensor s = at::full({16}, small, at::kDouble);
+        s[0] = 1;
+        same((u * s).mm(v.t()), 1e-8 + 1e-15 / (small * small));
+    }
+    // equal rows, zeros, equal singular values
+    for (const auto type : {at::kDouble, at::kFloat}) {
+        const Tensor row = chirp({1, 6}, 0.13, 0.9, type);
+        same(row.expand({9, 6}), 1e-6);
+        same(at::zeros({5, 7}, type), 0);
+        same(at::eye(5, type).mul(2), 1e-6);
+    }
+    Tensor several = chirp({2, 4, 3}, 0.13, 0.9);  // each matrix for itself, and nothing throws
+    several[0][0][0] = std::numeric_limits<double>::infinity();
+    const auto [norms, gradient] = result(several, true);
+    CHECK(std::isnan(norms[0].item<double>()));
+    CHECK(at::isnan(gradient[0]).all().item<bool>());
+    CHECK(norms[1].item<double>() == Approx(at::linalg_svdvals(several[1]).sum().item<double>()).epsilon(1e-8));
+}
+
 TEST_CASE("MMCR's gradients equal central differences") {
     for (const bool follows : {false, true})
         for (const double lambda : {0.0, 0.5}) {

@@ -29,7 +29,8 @@ namespace doppel::losses {
 /// Shapes: V ≥ 2 views' embeddings [N, D] in Outputs::online, as many or none in Outputs::target; any floating type,
 /// need not be normalized. Result: scalar, float32 (float64 for float64 inputs). The views' order does not matter.
 /// Numerics: float32, the decomposition in float64, also under autocast; gradients stay finite for centroids of any
-/// rank, also equal or zero ones. Non-finite embeddings yield NaN.
+/// rank, also equal or zero ones. Non-finite embeddings yield NaN. On a GPU the host does not wait
+/// (losses/detail/nuclear_norm.hpp).
 /// Collapsed embeddings yield −√N; the best value is −√(N·min(N, D)), for equal views and evenly spread images.
 /// Accumulated gradients: images spread within the micro-batch, so n micro-batches are not one large batch.
 /// Differs: the authors drop images with non-finite values; here the loss is not finite. lightly's MMCRLoss does not

@@ -5,6 +5,8 @@
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 
+#include <ATen/ops/baddbmm.h>
+#include <ATen/ops/eye.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/linalg_eigh.h>
 #include <ATen/ops/linalg_eigvalsh.h>
@@ -12,6 +14,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace doppel::losses::detail {
@@ -50,9 +53,39 @@ struct Gram {
     }
 };
 
+/// Returns U Vᵀ of matrices x [B, N, D] in float64 by matrix products alone: X Q, where Q → G^{-1/2} by
+///
+///     Q ← a Q + b Q R,   R ← (a + b R)² R,   from Q = I, R = G/‖G‖
+///
+/// a and b are those of the cubic polynomial that brings all singular values from l to 1 closest to 1; they follow from l
+/// alone, and so does the number of steps. Nothing waits for the device, and every call launches the same kernels.
+/// Numerics: relative to the root of ‖G‖, a singular value σ above 1e-5 counts with an error of about 1e-9 + 1e-16/σ²; a
+/// smaller one counts by σ/1e-5, so that zeros count nothing. Values that are not finite yield NaN in their matrix.
+/// Source: Chen, Chow, "A Stable Scaling of Newton-Schulz for Improving the Sign Function Computation", 2014, for a and b.
+inline Tensor polar_by_products(const Tensor& x) {
+    const bool wide = x.size(-2) <= x.size(-1);
+    const Tensor gram = wide ? x.bmm(x.mT()) : x.mT().bmm(x);                                         // [B, k, k]
+    const Tensor scale = gram.norm(2, {-2, -1}, true).clamp_min(std::numeric_limits<double>::min());  // [B, 1, 1]
+    Tensor r = gram / scale, q = at::eye(r.size(-1), r.options()).expand_as(r);
+    for (double l = 1e-5; l < 1 - 1e-9;) {
+        const double rho = std::sqrt(3 / (1 + l + l * l)), a = 1.5 * rho, b = -0.5 * rho * rho * rho;
+        q = at::baddbmm(q, q, r, a, b);
+        const Tensor half = at::baddbmm(r, r, r, a, b);
+        r = at::baddbmm(half, half, r, a, b);
+        l *= a + b * l * l;
+    }
+    return (wide ? q.bmm(x) : x.bmm(q)) / scale.sqrt();
+}
+
 class NuclearNorm : public torch::autograd::Function<NuclearNorm> {
 public:
-    static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& input) {
+    static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& input, bool by_products) {
+        if (by_products) {
+            const Tensor x = input.to(at::kDouble).reshape({-1, input.size(-2), input.size(-1)});     // [B, N, D]
+            const Tensor polar = polar_by_products(x);
+            context->save_for_backward({polar.view(input.sizes()).to(input.scalar_type())});
+            return (polar * x).sum({-2, -1}).view(input.sizes().slice(0, input.sizes().size() - 2)).to(input.scalar_type());
+        }
         const Gram gram(input);
         const auto [eigenvalues, vectors] = at::linalg_eigh(gram.matrix);
         const Tensor sigma = gram.roots(eigenvalues);
@@ -61,7 +94,7 @@ public:
     }
     static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                    torch::autograd::variable_list gradients) {
-        return {gradients[0].unsqueeze(-1).unsqueeze(-1) * context->get_saved_variables()[0]};
+        return {gradients[0].unsqueeze(-1).unsqueeze(-1) * context->get_saved_variables()[0], {}};
     }
 };
 
@@ -75,16 +108,18 @@ public:
 /// Shapes: float32 or float64 [..., N, D] → [...]. First derivatives only.
 /// Numerics: float64, in which squaring loses no precision of float32 inputs; singular values below √(max(N, D)·2⁻⁵²)
 /// of the largest count as zero (2e-7 for 128 × 128). Non-finite values yield NaN and do not throw.
-/// Waits for the device, once per decomposition, to read its status.
+/// On the CPU by an eigenvalue decomposition; elsewhere, where one makes the host wait to read its status, by matrix products
+/// (`polar_by_products`, with its numerics), which a GPU whose float64 is slow feels.
 ///
 /// Not named nuclear_norm, since argument-dependent lookup would find at::nuclear_norm too.
 ///
 ///     Tensor capacity = detail::nuclear(centroids);
-inline Tensor nuclear(const Tensor& x) {
+inline Tensor nuclear(const Tensor& x, bool by_products) {
     const Autocast float32(x.device().type(), Precision::fp32);
-    if (c10::GradMode::is_enabled() && x.requires_grad()) return NuclearNorm::apply(x);
+    if (by_products || (c10::GradMode::is_enabled() && x.requires_grad())) return NuclearNorm::apply(x, by_products);
     const Gram gram(x);
     return gram.norm(gram.roots(at::linalg_eigvalsh(gram.matrix))).to(x.scalar_type());
 }
+inline Tensor nuclear(const Tensor& x) { return nuclear(x, !x.is_cpu()); }
 
 }  // namespace doppel::losses::detail
