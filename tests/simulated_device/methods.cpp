@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every method trains on the simulated device as on the CPU, bit for bit: on the second device while the first is current,
-// with memory that code outside kernels cannot touch, without a race, and resumed from a checkpoint.
+// with memory that code outside kernels cannot touch, with captured passes, without a race, and resumed from a checkpoint
+// without them.
 #include <doppel/io/safetensors.hpp>
 #include <doppel/train/trainer.hpp>
 
@@ -64,6 +65,7 @@ TEST_CASE("every method trains as on the CPU and resumes, on a device that is no
         const auto path = folder / "checkpoint.safetensors";
         {
             const simulated::Use use({.closed_to_host = true});
+            const simulated::UseGraphs graphs;  // from the fourth step on, where the method allows it
             train::Trainer trainer(preset, images_of_subjects(), options_of_subjects("cuda:1", "fp32"));
             for (int step = 0; step < 3; ++step) device.losses.push_back(trainer.step().loss.item<double>());
             io::save_safetensors(path, trainer.snapshot(), io::Checksum::crc32);
