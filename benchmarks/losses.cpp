@@ -109,7 +109,13 @@ void mmcr(int repeats) {
     };
     const Tensor x = at::randn({1024, 512});
     const auto [time, values] = in_turns(repeats, step, [&] { at::linalg_svdvals(x); });
-    row("mmcr_1024x512", time, "s", "torch's singular values", values);
+    row("mmcr_1024x512", time, "s", "torch's singular values without gradient", values);
+    Tensor y = leaf({1024, 512});
+    const auto [again, trained] = in_turns(repeats, step, [&] {
+        y.mutable_grad() = Tensor();
+        at::linalg_svdvals(y).sum().backward();
+    });
+    row("mmcr_1024x512", again, "s", "torch's singular values, forward and backward", trained);
 }
 
 void ema(int repeats) {

@@ -146,6 +146,12 @@ static_assert(misnames_pairing<AlmostComplete> && misspells_build<AlmostComplete
               misspells_state<AlmostComplete> && misspells_commit<AlmostComplete> && misspells_metrics<AlmostComplete> &&
               misspells_counters<AlmostComplete> && misspells_mask<AlmostComplete>);
 
+struct AlmostNamesNumbers {
+    Tensor operator()(const Outputs& out) const { return out.online.at(0).sum(); }
+    double host_numbers(const TrainingStep&) const { return 1; }
+};
+static_assert(misspells_host_numbers<AlmostNamesNumbers> && !NamesHostNumbers<AlmostNamesNumbers>);
+
 }  // namespace
 
 TEST_CASE("begin() is asked for a warning, called without one, or left out") {

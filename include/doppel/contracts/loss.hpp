@@ -11,6 +11,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,8 +46,10 @@ concept OutputsLoss = requires(L& l, const Outputs& outputs) {
 /// | begin(horizon)                      | Begins       | before training; throws, or gives a warning as a string    |
 /// | state(visitor)                      | HasState     | tensors of the checkpoint, `loss.*`: those that require a gradient are trained, the others are buffers; changed in place only |
 /// | commit(outputs)                     | Commits      | writes state after the optimizer step, once a forward pass |
+/// | commit(outputs, bad)                | CommitsOnDevice | the same on a GPU, without a trace where `bad` [] is 1  |
 /// | metrics() const                     | HasMetrics   | named scalars for the log                                  |
 /// | counters()                          | HasCounters  | named host integers of the checkpoint                      |
+/// | host_numbers(step) const            | NamesHostNumbers | numbers of the host that the result depends on, {} for none: allows capture as a graph |
 /// | mask(rows, columns, stream) const   | MaskingLoss  | masks patches of global views; true: masked                |
 /// | static constexpr bool uses_labels   | UsesLabels   | true: trains on Outputs::label, and the report says so     |
 ///
@@ -75,6 +78,17 @@ template <class L>
 concept NamesHostNumbers = PureLoss<L> || requires(const L& l, const TrainingStep& at) {
     { l.host_numbers(at) } -> std::convertible_to<std::vector<double>>;
 };
+
+/// Those numbers; nothing for a loss that does not say.
+template <class L>
+std::optional<std::vector<double>> host_numbers(const L& loss, const TrainingStep& at) {
+    if constexpr (requires { loss.host_numbers(at); })
+        return loss.host_numbers(at);
+    else if constexpr (PureLoss<L>)
+        return std::vector<double>{};
+    else
+        return std::nullopt;
+}
 
 using Counters = std::vector<std::pair<std::string, std::int64_t*>>;
 template <class L>
@@ -112,8 +126,13 @@ inline constexpr bool misspells_counters = requires { &L::counters; } && !HasCou
 template <class L>
 inline constexpr bool misspells_mask = requires { &L::mask; } && !MaskingLoss<L>;
 template <class L>
+inline constexpr bool misspells_host_numbers = requires { &L::host_numbers; } && !requires(const L& l, const TrainingStep& at) {
+    { l.host_numbers(at) } -> std::convertible_to<std::vector<double>>;
+};
+template <class L>
 inline constexpr bool misspells_nothing =
     !misnames_pairing<L> && !misspells_build<L> && !misspells_begin<L> && !misspells_state<L> && !misspells_commit<L> &&
-    !misspells_metrics<L> && !misspells_counters<L> && !misspells_mask<L>;
+    !misspells_metrics<L> && !misspells_counters<L> && !misspells_mask<L> &&
+    !misspells_host_numbers<L>;
 
 }  // namespace doppel::contracts

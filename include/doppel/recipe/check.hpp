@@ -95,6 +95,8 @@ struct Check {
                   "Recipe.loss: counters() must give std::vector<std::pair<std::string, std::int64_t*>>");
     static_assert(!contracts::misspells_mask<L>,
                   "Recipe.loss: mask must be const, callable as mask(rows, columns, random::Stream), and give std::vector<bool>");
+    static_assert(!contracts::misspells_host_numbers<L>,
+                  "Recipe.loss: host_numbers must be const, callable as host_numbers(const TrainingStep&), and give std::vector<double>");
 
     static constexpr bool ok = encoder_fits && projector_fits && predictor_fits && target_fits && queue_fits && pairing_fits &&
                                loss_fits && queue_is_read && queue_is_there && (!masks || (has_patches && sees_whole_image)) &&

@@ -156,11 +156,11 @@ public:
         open_ = true;
     }
 
-    /// Draws what the forward pass of a batch needs at random (permutations, masks) into Batch::orders and Batch::masked, on
-    /// the CPU: functions of seed, step and view. forward() draws it itself where it is missing. `pass`: forward passes of the
-    /// step before this one. `filled`: masked patches are filled up so that their number seldom changes.
+    /// Draws what the forward pass of a batch needs (permutations, masks) into Batch::orders and Batch::masked, on the CPU:
+    /// functions of seed, step and view. forward() draws it itself where it is missing. See detail::Draw; patches are filled up
+    /// only in networks without BatchNorm.
     void draw(Batch& batch, std::int64_t step, std::size_t pass, bool filled = false) {
-        detail::draw(recipe, online_->encoder, batch, {.seed = seed_, .step = step, .pass = pass, .filled = filled});
+        detail::draw(recipe, online_->encoder, batch, {.seed = seed_, .step = step, .pass = pass, .filled = filled && !normalizes_});
     }
 
     /// After a successful optimizer step: writes queue, target network and the loss's own state, and counts the step.
@@ -217,7 +217,6 @@ public:
 
     /// What the last forward passes since commit() gave, without gradients.
     const std::vector<Outputs>& last() const { return last_; }
-
     /// Takes a pass as done that gave these outputs: of a captured step, which runs without the host.
     void replayed(Outputs outputs, const std::vector<std::int64_t>& norm_passes) {
         norm_passes_.count(norm_passes);
@@ -229,17 +228,11 @@ public:
         outputs.at = at;
         last_.back() = std::move(outputs);
     }
-    /// Passes of the last forward pass through each BatchNorm layer that counts its own.
-    const std::vector<std::int64_t>& norm_passes() const { return norm_passes_.last(); }
+    const std::vector<std::int64_t>& norm_passes() const { return norm_passes_.last(); }  ///< of the last pass
     /// Whether the forward pass may be captured, and the numbers of the host that it depends on at a step besides the shapes of
     /// its inputs: where they differ, another capture is needed. Nothing: not to be captured, since the loss does not say.
     std::optional<std::vector<double>> host_numbers(const TrainingStep& step) const {
-        if constexpr (requires { recipe.loss.host_numbers(step); })
-            return recipe.loss.host_numbers(step);
-        else if constexpr (contracts::PureLoss<Loss>)
-            return std::vector<double>{};
-        else
-            return std::nullopt;
+        return contracts::host_numbers(recipe.loss, step);
     }
 
     TrainingStep at{};  ///< the step about to be taken
@@ -378,7 +371,10 @@ private:
         for (const auto& item : this->named_parameters())
             if (!item.key().starts_with("target.")) watch_.add(item.value());
         for (const auto& item : this->named_buffers())
-            if (!item.key().starts_with("queue.") && !item.key().starts_with("loss.")) buffers_.add(item.value());
+            if (!item.key().starts_with("queue.") && !item.key().starts_with("loss.")) {
+                buffers_.add(item.value());
+                normalizes_ |= item.key().ends_with("running_mean");
+            }
         for (const auto& part : this->modules(/*include_self=*/false))
             if (auto* layer = dynamic_cast<SplitsBatch*>(part.get())) norm_passes_.add(*layer);
     }
@@ -392,6 +388,7 @@ private:
     detail::NormPasses norm_passes_;
     std::int64_t dim_ = 0, target_updates_ = 0, skipped_ = 0;
     std::uint64_t seed_ = 0;
+    bool normalizes_ = false;                    // by BatchNorm, in which patches without weight would count
     bool open_ = false, pending_ = false;        // between open() and the step's end; between commit(bad) and learn()
     Tensor bad_;                                 // of the last commit(bad): whether the weights have stayed
     std::int64_t masked_updates_ = 0;            // of the target since then: they left no trace if it was 1

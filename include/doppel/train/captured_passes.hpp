@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <exception>
 #include <functional>
 #include <map>
@@ -23,8 +24,8 @@
 namespace doppel::train {
 
 /// Captures forward and backward passes as graphs of the device and replays them: one launch in place of hundreds. A pass is
-/// captured when batches of the same shapes, and with the same numbers of the host (Method::host_numbers), have passed three
-/// times; before that, and for shapes that seldom come, it runs as ever. What stands outside: clipping, the optimizer, the
+/// captured when batches of the same shapes, and with the same numbers of the host (Method::host_numbers), come for the fourth
+/// time within 32 passes; before that, and for shapes that seldom come, it runs as ever. What stands outside: clipping, the optimizer, the
 /// target's update and commit(), which are few launches with numbers that change from step to step.
 class CapturedPasses {
 public:
@@ -47,7 +48,11 @@ public:
         if (!numbers) return {pass(batch)};
         auto& one = all_[key_of(batch, *numbers)];
         if (!one.graph) {
-            if (++one.seen <= 3) return {pass(batch)};
+            one.seen.push_back(++passes_);
+            if (one.seen.size() < 4) return {pass(batch)};
+            const auto first = one.seen.front();
+            one.seen.pop_front();
+            if (passes_ - first >= 32) return {pass(batch)};  // too seldom
             make_room();
             one.used = ++uses_;
             return capture(one, std::move(batch), method, groups, pass);
@@ -74,7 +79,8 @@ public:
 
 private:
     struct One {
-        std::int64_t seen = 0, used = 0;
+        std::deque<std::int64_t> seen{};  ///< the last passes that were not captured
+        std::int64_t used = 0;
         std::unique_ptr<device::Graph> graph{};
         Batch inputs{};
         Tensor loss{};
@@ -92,8 +98,11 @@ private:
         return text.str();
     }
 
-    /// Forgets the graph that was not used for the longest time, if there are too many.
+    /// Forgets the graph that was not used for the longest time, if there are too many, and shapes that have not come again.
     void make_room() {
+        std::erase_if(all_, [&](const auto& item) {
+            return !item.second.graph && !item.second.seen.empty() && item.second.seen.back() + 1000 < passes_;
+        });
         One* oldest = nullptr;
         std::int64_t graphs = 0;
         for (auto& [key, one] : all_) {
@@ -181,7 +190,7 @@ private:
     }
 
     bool several_;
-    std::int64_t most_, captured_ = 0, uses_ = 0;
+    std::int64_t most_, captured_ = 0, uses_ = 0, passes_ = 0;
     std::map<std::string, One> all_;
     std::string problem_;
 };
