@@ -99,7 +99,7 @@ TEST_CASE("wrong options end with one line that says what was expected, status 2
     refused({"--epochs", "1.5"}, {"--epochs", "whole number", "'1.5'"});
     refused({"--batch-size", "0"}, {"--batch-size", "'0'"});
     refused({"--batch-size", "64"}, {"--batch-size", "64", "48"});
-    refused({"--workers", "-1"}, {"--workers", "'-1'"});
+    refused({"--workers", "-2"}, {"--workers", "'-2'"});
     refused({"--temperature", "0"}, {"--temperature", "above 0", "'0'"});
     refused({"--arch", "resnet19"}, {"--arch", "resnet18", "'resnet19'"});
     refused({"--arch", "resnet18x"}, {"--arch", "resnet18x"});

@@ -59,7 +59,7 @@ TEST_CASE("wrong input is refused in one line, with a status below 128 and no ru
     refused({"--lr", "nan"}, {"--lr", "nan"});
     refused({"--batch-size", "0"}, {"--batch-size", "'0'"});
     refused({"--epochs", "abc"}, {"--epochs", "abc"});
-    refused({"--workers", "-1"}, {"--workers", "-1"});
+    refused({"--workers", "-2"}, {"--workers", "-2"});
     refused({"--no-such-option"}, {"--no-such-option"});
     refused({"--arch", "vgg16"}, {"--arch", "vgg16"});
     refused({"--precision", "fp8"}, {"--precision", "fp8"});

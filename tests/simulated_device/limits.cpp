@@ -72,7 +72,7 @@ TEST_CASE("no method's step asks more of the device than limits.md says, and non
 TEST_CASE("figures of every method's step", "[.report]") {
     simulated::install();
     const char* file = std::getenv("DOPPEL_DEVICE_TABLE");
-    REQUIRE(file);
+    if (!file) return;
     const char* wanted = std::getenv("DOPPEL_DEVICE_CAPTURE");
     const bool capture_wanted = wanted && *wanted;
     std::string table, capture;

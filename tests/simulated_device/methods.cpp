@@ -36,12 +36,14 @@ Run finish(train::Trainer& trainer) {
 }
 
 /// States differ in torch's generators alone, of which the device has one more.
-void check_equal(const io::TensorFile& cpu, const io::TensorFile& device) {
+void check_equal(const io::TensorFile& cpu, const io::TensorFile& device, double tolerance) {
     for (const auto& [name, value] : cpu.tensors) {
         if (name.starts_with("generator.")) continue;
         INFO(name);
         REQUIRE(device.tensors.contains(name));
-        CHECK(at::equal(value, device.tensors.at(name)));
+        const Tensor& there = device.tensors.at(name);
+        const bool equal = tolerance == 0 ? at::equal(value, there) : at::allclose(value, there, tolerance, tolerance);
+        CHECK(equal);
     }
     CHECK(device.tensors.size() == cpu.tensors.size() + 1);
 }
@@ -74,13 +76,15 @@ TEST_CASE("every method trains as on the CPU and resumes, on a device that is no
             device.state = rest.state;
         }
         CHECK(simulated::take().text(What::race) == "");
-        CHECK(device.losses == cpu.losses);
-        check_equal(cpu.state, device.state);
+        // MMCR's polar factor comes from matrix products on a device, from a decomposition on the CPU.
+        const double tolerance = subject.method.starts_with("mmcr") ? 1e-3 : 0;
+        for (std::size_t i = 0; i < cpu.losses.size(); ++i) CHECK(std::abs(device.losses[i] - cpu.losses[i]) <= tolerance * std::abs(cpu.losses[i]));
+        check_equal(cpu.state, device.state, tolerance);
 
         train::Trainer resumed(preset, images_of_subjects(), options_of_subjects("cuda:1", "fp32"));
         resumed.restore(path);
         const Run second = finish(resumed);
-        CHECK(second.losses == std::vector(cpu.losses.begin() + 3, cpu.losses.end()));
+        CHECK(second.losses == std::vector(device.losses.begin() + 3, device.losses.end()));
         for (const auto& [name, value] : device.state.tensors) {
             INFO(name);
             CHECK(at::equal(value, second.state.tensors.at(name)));

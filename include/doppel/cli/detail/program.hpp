@@ -106,7 +106,8 @@ inline int train(const std::vector<std::string>& words, const std::string& progr
     std::signal(SIGPIPE, SIG_IGN);  // `| head` ends the output, not the run
     device_from(run_options.train.device);  // before anything long
     const std::string& precision = run_options.train.precision;
-    require(precision == "auto" || precision == "fp32" || precision == "bf16", "--precision must be auto, fp32 or bf16, got '",
+    require(precision == "auto" || precision == "fp32" || precision == "bf16" || precision == "fp16",
+            "--precision must be auto, fp32, bf16 or fp16, got '",
             precision, "'");
     const auto list = run_options.train.resume.empty() ? std::filesystem::path()
                                                        : run::folder_of(run_options.train, entry.about.name) / "images.tsv";

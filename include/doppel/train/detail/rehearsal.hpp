@@ -31,9 +31,12 @@ DOPPEL_BODY void Trainer::rehearse() {
     if (finished()) return;
     const auto draws = generators_.state();
     const auto pass = loader_.pass(step_count() * options_.accumulate, step_count() * options_.accumulate + 1);
-    const Batch whole = pass->next().value();  // an Error is about an image and says which
     std::string problem;
     bool memory = false;
+    Batch whole;
+    try {
+        whole = pass->next().value();  // an Error is about an image and says which
+    } catch (const c10::Error&) { problem = error_text(); } catch (const std::bad_alloc&) { problem = "out of memory"; }
     const auto take = [&](std::int64_t images) {
         problem.clear();
         memory = false;
@@ -53,7 +56,7 @@ DOPPEL_BODY void Trainer::rehearse() {
         optimizer_.zero_grad();
         method_.discard();
     };
-    take(preset_.batch_size);
+    if (problem.empty()) take(preset_.batch_size);
     const std::string first = problem;
     const bool too_large = memory;
     std::int64_t fits = preset_.batch_size;
