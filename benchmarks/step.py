@@ -4,7 +4,7 @@
 
 usage: step.py --program PROGRAM --peers FOLDER [--repeats N] [--batch N] [--rounds N]    (./run bench step)
 
-Both train the same ResNet-18 at a quarter of its width with a strided stem, and the same two-layer head with BatchNorm, by SGD
+Both train the same ResNet-18 at a quarter of its width with the stem for CIFAR, and the same two-layer head with BatchNorm, by SGD
 with momentum, on two 32-px views of each image, channels-last, float32. doppel's step makes its views; PyTorch's has them.
 Each side is a process of its own; they run in turns, and the medians of the rounds count.
 """
@@ -28,12 +28,12 @@ def pytorch_step(repeats, batch):
     from torchvision.models.resnet import BasicBlock, ResNet
 
     class Narrow(ResNet):
-        """A quarter of the width, and a 3x3 convolution with stride 2 in place of the first layers."""
+        """A quarter of the width, and a 3x3 convolution in place of the first layers."""
 
         def __init__(self):
             super().__init__(BasicBlock, [1, 1, 1, 1])
             self.inplanes = 16
-            self.conv1 = torch.nn.Conv2d(3, 16, 3, stride=2, padding=1, bias=False)
+            self.conv1 = torch.nn.Conv2d(3, 16, 3, padding=1, bias=False)
             self.bn1 = torch.nn.BatchNorm2d(16)
             self.maxpool = torch.nn.Identity()
             self.layer1 = self._make_layer(BasicBlock, 16, 2)
