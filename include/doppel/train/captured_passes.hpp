@@ -25,8 +25,8 @@ namespace doppel::train {
 
 /// Captures forward and backward passes as graphs of the device and replays them: one launch in place of hundreds. A pass is
 /// captured when batches of the same shapes, and with the same numbers of the host (Method::host_numbers), come for the fourth
-/// time within 32 passes; before that, and for shapes that seldom come, it runs as ever. What stands outside: clipping, the optimizer, the
-/// target's update and commit(), which are few launches with numbers that change from step to step.
+/// time within 32 passes; before that, and for shapes that seldom come, it runs as ever. What stands outside: clipping, the
+/// optimizer, the target's update and commit(), which are few launches with numbers that change from step to step.
 class CapturedPasses {
 public:
     /// pass(batch) → loss [], with gradients in the parameters, which had none.
@@ -46,9 +46,10 @@ public:
     Result operator()(Batch batch, AnyMethod& method, const optim::Groups& groups, const TrainingStep& at, const Pass& pass) {
         const auto numbers = problem_.empty() && device::graph_factory() ? method.host_numbers(at) : std::nullopt;
         if (!numbers) return {pass(batch)};
+        ++passes_;
         auto& one = all_[key_of(batch, *numbers)];
         if (!one.graph) {
-            one.seen.push_back(++passes_);
+            one.seen.push_back(passes_);
             if (one.seen.size() < 4) return {pass(batch)};
             const auto first = one.seen.front();
             one.seen.pop_front();
