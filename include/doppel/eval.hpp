@@ -2,6 +2,7 @@
 // Evaluation: features, k-NN, collapse measures, the report.
 #pragma once
 
+#include <doppel/eval/accuracy.hpp>
 #include <doppel/eval/attention.hpp>
 #include <doppel/eval/attention_pictures.hpp>
 #include <doppel/eval/collapse.hpp>
