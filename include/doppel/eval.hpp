@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Evaluation: features, k-NN, collapse measures, the report.
+// Evaluation: features, k-NN, measures without labels, maps, the report.
 #pragma once
 
 #include <doppel/eval/accuracy.hpp>
 #include <doppel/eval/attention.hpp>
 #include <doppel/eval/attention_pictures.hpp>
+#include <doppel/eval/cka.hpp>
 #include <doppel/eval/collapse.hpp>
 #include <doppel/eval/features.hpp>
 #include <doppel/eval/knn.hpp>
+#include <doppel/eval/lidar.hpp>
+#include <doppel/eval/pca.hpp>
 #include <doppel/eval/pixels.hpp>
 #include <doppel/eval/report.hpp>
+#include <doppel/eval/spectrum.hpp>
+#include <doppel/eval/uniformity.hpp>

@@ -2,15 +2,9 @@
 // Measures of representation collapse.
 #pragma once
 
-#include <doppel/core/error.hpp>
-#include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
-
-#include <ATen/ops/linalg_eigvalsh.h>
-#include <ATen/ops/linalg_svdvals.h>
-#include <ATen/ops/ones_like.h>
-#include <ATen/ops/where.h>
-#include <ATen/ops/xlogy.h>
+#include <doppel/eval/detail/measured_rows.hpp>
+#include <doppel/eval/spectrum.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -18,22 +12,8 @@
 #include <optional>
 #include <sstream>
 #include <string>
-#include <string_view>
 
 namespace doppel::eval {
-
-namespace detail {
-
-/// Converts [N, D] of any floating type to float32 (keeps float64), without gradient.
-inline Tensor collapse_rows(std::string_view who, const Tensor& features) {
-    require(features.defined() && features.dim() == 2 && features.size(0) >= 2 && features.size(1) >= 1, who,
-            ": features must be [N, D] with N of at least 2, got ",
-            features.defined() ? features.sizes() : at::IntArrayRef{});
-    require(features.is_floating_point(), who, ": features must be of a floating type, got ", features.scalar_type());
-    return features.scalar_type() == at::kDouble ? features.detach() : features.detach().to(at::kFloat);
-}
-
-}  // namespace detail
 
 /// Returns the standard deviation of unit-norm rows over the batch, mean over the dimensions:
 ///
@@ -47,30 +27,9 @@ inline Tensor collapse_rows(std::string_view who, const Tensor& features) {
 ///     Tensor std = eval::feature_std(outputs.features[0]);   // std.item<double>() to log it
 inline Tensor feature_std(const Tensor& features) {
     const at::NoGradGuard no_grad;
-    const Tensor rows = detail::collapse_rows("feature_std", features);
+    const Tensor rows = detail::measured_rows("feature_std", features);
     const Tensor unit = rows / rows.norm(2, 1, true).clamp_min(1e-12);
     return unit.std(0).mean();
-}
-
-/// Returns the effective number of dimensions of the features, between 1 and min(N, D):
-///
-///     exp( − Σ_i p_i log p_i ),   p_i = σ_i / Σ_j σ_j,   σ the singular values of the [N, D] matrix
-///
-/// Rows are neither centered nor normalized; the overall scale does not matter. Equal rows yield 1, an orthogonal
-/// matrix its rank, zeros 1. Result: scalar tensor, float32 (float64 for float64).
-/// Cost: a singular value decomposition with a device sync: for evaluations, not for each step.
-/// Source: Roy, Vetterli, "The effective rank", EUSIPCO 2007; as a measure of self-supervised features: Garrido et al.,
-/// "RankMe", 2022, arXiv:2210.02885.
-///
-///     double rank = eval::effective_rank(val.rows).item<double>();
-inline Tensor effective_rank(const Tensor& features) {
-    const at::NoGradGuard no_grad;
-    const Tensor rows = detail::collapse_rows("effective_rank", features);
-    const Autocast full(rows.device().type(), Precision::fp32);
-    const Tensor largest = rows.abs().max();
-    const Tensor sigma = at::linalg_svdvals(rows / at::where(largest > 0, largest, at::ones_like(largest)));
-    const Tensor p = sigma / sigma.sum().clamp_min(1e-12);
-    return (-at::xlogy(p, p).sum()).exp();
 }
 
 /// A monitor of the embeddings during training that reports a collapse once.
@@ -99,16 +58,11 @@ public:
     /// Measures the embeddings of a batch.
     Seen look(const Tensor& embeddings) {
         const at::NoGradGuard no_grad;
-        const Tensor rows = detail::collapse_rows("CollapseWatch", embeddings).to(at::kDouble);
-        const Autocast full(rows.device().type(), Precision::fp32);
+        const Tensor rows = detail::measured_rows("CollapseWatch", embeddings).to(at::kDouble);
         const Tensor unit = rows / rows.norm(2, 1, true).clamp_min(1e-12);
         const Tensor centered = unit - unit.mean(0, true);
-        // The spectrum of the smaller Gram matrix: a few milliseconds, also for wide embeddings.
-        const bool wide = centered.size(0) < centered.size(1);
-        const Tensor gram = wide ? centered.mm(centered.t()) : centered.t().mm(centered);
-        const Tensor sigma = at::linalg_eigvalsh(gram.cpu()).clamp_min(0).sqrt();
-        const Tensor p = sigma / sigma.sum().clamp_min(1e-30);
-        Seen seen{.std = unit.std(0).mean().item<double>(), .rank = (-at::xlogy(p, p).sum()).exp().item<double>()};
+        const Tensor sigma = detail::squared_singular_values(centered).sqrt();
+        Seen seen{.std = unit.std(0).mean().item<double>(), .rank = detail::effective_count(sigma)};
         const auto n = static_cast<double>(rows.size(0));  // the sum of all n² cosines is n²·‖mean‖²
         seen.cos = (n * unit.mean(0).square().sum().item<double>() - 1) / (n - 1);
 
