@@ -7,6 +7,7 @@
 #include <doppel/eval/attention_pictures.hpp>
 #include <doppel/eval/cka.hpp>
 #include <doppel/eval/collapse.hpp>
+#include <doppel/eval/comparison.hpp>
 #include <doppel/eval/features.hpp>
 #include <doppel/eval/knn.hpp>
 #include <doppel/eval/lidar.hpp>

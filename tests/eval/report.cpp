@@ -5,6 +5,7 @@
 #include "support/support.hpp"
 
 #include <cmath>
+#include <cstdio>
 
 using namespace doppel;
 using test::count;
@@ -20,6 +21,14 @@ std::string page_of(const eval::Report& report) {
     return test::read_text(folder / "report.html");
 }
 
+/// The page without the text of its script, which is no markup.
+std::string markup_of(std::string page) {
+    const auto script = eval::detail::page_script();
+    const auto at = page.find(script);
+    REQUIRE(at != page.npos);
+    return page.erase(at, script.size());
+}
+
 Image gradient(int width, int height, int channels) {
     Image image(width, height, channels);
     for (std::size_t i = 0; i < image.pixels.size(); ++i) image.pixels[i] = static_cast<std::uint8_t>(i * 7);
@@ -31,10 +40,15 @@ eval::Report everything() {
     return {
         .title = "Title " + nasty,
         .summary = nasty,
+        .tags = {nasty},
+        .verdict = {.sentence = nasty, .tone = eval::Tone::good, .advice = nasty},
         .measures = eval::knn_headline({.trained = 0.712, .untrained = 0.2, .pixels = 0.3, .k = 7, .classes = 8}),
         .facts = {{nasty, nasty}},
+        .details = {{nasty, {{nasty, nasty}}}},
+        .command = nasty,
         .curves =
             {{.name = nasty, .x_label = nasty, .y_label = nasty, .series = {{nasty, {{0, 1}, {1, 2}}}, {"b", {}}}}},
+        .more_curves = {{.name = nasty}},
         .sheets = {{.title = nasty,
                     .note = nasty,
                     .rows = {{.source = {gradient(3, 2, 3), nasty}, .views = {{gradient(2, 2, 1), nasty}}}}}},
@@ -45,38 +59,75 @@ eval::Report everything() {
                         .nearest = {{.image = gradient(4, 4, 3), .label = nasty, .similarity = 0.9876, .right = true},
                                     {.image = gradient(4, 4, 3), .label = "b", .similarity = 0.5, .right = false},
                                     {.image = gradient(4, 4, 3), .label = "c", .similarity = -1, .right = {}}}}}}},
+        .maps = {{.title = nasty,
+                  .note = nasty,
+                  .classes = {nasty, "b"},
+                  .points = {{.x = 1, .y = 2, .label = 0, .thumbnail = gradient(20, 10, 3), .caption = nasty},
+                             {.x = 3, .y = -2, .label = -1, .thumbnail = gradient(40, 40, 1), .caption = "second"}}}},
+        .spectra = {{.name = nasty}},
+        .confusion = {{.title = nasty, .note = nasty, .classes = {nasty, "b"}, .counts = {3, 1, 0, 4}}},
+        .tables = {{.title = nasty, .note = nasty, .columns = {nasty, "n"}, .rows = {{nasty, "1"}}},
+                   {.title = nasty, .columns = {nasty}, .rows = {{nasty}}, .folded = true}},
         .figures = {{nasty, nasty, nasty}}};
 }
 
 }  // namespace
 
-TEST_CASE("A report asks for nothing from outside and runs nothing") {
+TEST_CASE("A report loads nothing, and runs nothing but its own script") {
     const auto page = page_of(everything());
-    CHECK(count(page, "<script") == 0);
+    CHECK(count(page, "<script") == 1);
     CHECK(count(page, "http://") == count(page, "http://www.w3.org/2000/svg"));
     CHECK(count(page, "https://") == 0);
     CHECK(count(page, "<link") == 0);
     CHECK(count(page, "@import") == 0);
     CHECK(count(page, "url(") == 0);
-    CHECK(count(page, "src=\"") == count(page, "src=\"data:image/png;base64,"));
-    CHECK(mentions(page, {"<!doctype html>", "charset=\"utf-8\"", "name=\"viewport\"", "default-src 'none'",
-                          "prefers-color-scheme"}));
+    CHECK(count(page, " src=\"") == count(page, " src=\"data:image/"));
+    CHECK(count(page, " onclick") == 0);
+    CHECK(count(eval::detail::page_script(), "innerHTML") == 0);  // no text becomes markup
+    CHECK(count(eval::detail::page_script(), "</") == 0);
+    CHECK(mentions(page, {"<!doctype html>", "charset=\"utf-8\"", "name=\"viewport\"", "default-src 'none'", "prefers-color-scheme",
+                          std::string("script-src '") + eval::detail::page_script_hash + "'"}));
+}
+
+TEST_CASE("The policy of a page names the hash of its script") {
+    const test::TemporaryFolder folder;
+    test::write_bytes(folder / "script", eval::detail::page_script());
+    std::FILE* pipe = ::popen(("sha256sum < '" + (folder / "script").string() + "' 2>/dev/null").c_str(), "r");
+    char text[65] = "";
+    const bool read = pipe && std::fread(text, 1, 64, pipe) == 64;
+    if (pipe) ::pclose(pipe);
+    if (!read) SKIP("sha256sum is not installed");
+    std::vector<std::uint8_t> bytes;
+    for (int i = 0; i < 64; i += 2) bytes.push_back(static_cast<std::uint8_t>(std::stoi(std::string(text + i, 2), nullptr, 16)));
+    CHECK("sha256-" + eval::detail::base64(bytes) == eval::detail::page_script_hash);
 }
 
 TEST_CASE("Everything that is given appears, escaped, in well-formed elements") {
-    const auto page = page_of(everything());
+    const auto page = markup_of(page_of(everything()));
     CHECK(well_formed(page));
-    CHECK(count(page, "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;&quot;") >= 18);
-    CHECK(count(page, "<img") == 6);
+    CHECK(count(page, "<script>alert") == 0);
+    CHECK(count(page, "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;&quot;") >= 40);
+    CHECK(count(page, "<img") == 7);
     CHECK(count(page, "class=\"right\"") == 1);
     CHECK(count(page, "class=\"wrong\"") == 1);
-    CHECK(mentions(
-        page, {"0.988", "0.500", "-1.000", "71.2", "width:71.20%", "width:12.50%", "7 nearest", "One of 8 classes"}));
+    CHECK(mentions(page, {"0.988", "0.500", "-1.000", "71.2", "width:71.20%", "width:12.50%", "7 nearest", "One of 8 classes",
+                          "class=\"verdict good\"", "What was learned", "What was run", "To repeat it", "How it went", "More curves",
+                          "Map of the features", "Spectrum of the features", "Confusion: ", "Accuracy of each class", "Figures"}));
+    CHECK(count(page, "<section") == 11);
+    CHECK(count(page, "<a href=\"#section-") == 11);
+}
+
+TEST_CASE("A verdict says its tone by a sign too") {
+    const auto page = [](eval::Tone tone) { return page_of({.verdict = {.sentence = "So it is.", .tone = tone}}); };
+    CHECK(mentions(page(eval::Tone::good), {"class=\"verdict good\"", "aria-label=\"good\"", "So it is."}));
+    CHECK(mentions(page(eval::Tone::unsure), {"aria-label=\"unsure\">?<"}));
+    CHECK(mentions(page(eval::Tone::bad), {"aria-label=\"bad\">!<"}));
+    CHECK(count(page_of({.title = "none"}), "class=\"verdict") == 0);
 }
 
 TEST_CASE("An empty report is a page all the same, without empty sections") {
     const auto page = page_of({.title = "Empty"});
-    CHECK(well_formed(page));
+    CHECK(well_formed(markup_of(page)));
     CHECK(count(page, "<section") == 0);
     CHECK(mentions(page, {"<h1>Empty</h1>"}));
 }

@@ -3,15 +3,17 @@
 #pragma once
 
 #include <doppel/eval/chart.hpp>
+#include <doppel/eval/confusion_matrix.hpp>
+#include <doppel/eval/detail/document.hpp>
 #include <doppel/eval/detail/html.hpp>
-#include <doppel/eval/detail/page.hpp>
+#include <doppel/eval/detail/measure.hpp>
 #include <doppel/eval/detail/picture.hpp>
+#include <doppel/eval/feature_map.hpp>
+#include <doppel/eval/measure.hpp>
+#include <doppel/eval/table.hpp>
 #include <doppel/image/image.hpp>
 #include <doppel/io/atomic_file.hpp>
 
-#include <algorithm>
-#include <cmath>
-#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <ostream>
@@ -21,12 +23,20 @@
 
 namespace doppel::eval {
 
-/// A share between 0 and 1, shown as a bar with an explanation.
-struct Measure {
-    std::string name{};
-    double share = 0;           ///< 0 to 1
-    std::string explanation{};  ///< one sentence
-    bool highlight = false;     ///< emphasize this measure
+/// What a reader may think of a result.
+enum class Tone { good, unsure, bad };
+
+/// A sentence that says what was reached. An empty one is omitted.
+struct Verdict {
+    std::string sentence{};
+    Tone tone = Tone::unsure;
+    std::string advice{};  ///< what to do next; may be empty
+};
+
+/// Facts under a title, shown after a click on it.
+struct FactGroup {
+    std::string title{};
+    std::vector<std::pair<std::string, std::string>> facts{};  ///< name, value
 };
 
 /// A row of the table of figures at the end.
@@ -70,46 +80,22 @@ struct NeighborSheet {
 struct Report {
     std::string title{};
     std::string summary{};                                     ///< one or two sentences under the title
+    std::vector<std::string> tags{};                           ///< a few words each: "self-supervised", "20 epochs"
+    Verdict verdict{};
     std::vector<Measure> measures{};                           ///< the main results
     std::vector<std::pair<std::string, std::string>> facts{};  ///< the run: name, value
+    std::vector<FactGroup> details{};                          ///< more of the run, folded: views, environment, …
+    std::string command{};                                     ///< what repeats the run in a shell
     std::vector<Curve> curves{};
+    std::vector<Curve> more_curves{};                          ///< folded
     std::vector<ContactSheet> sheets{};
     std::vector<NeighborSheet> neighbors{};
+    std::vector<FeatureMap> maps{};                            ///< of the same images or of others; one is shown at a time
+    std::vector<Curve> spectra{};
+    std::vector<ConfusionMatrix> confusion{};
+    std::vector<Table> tables{};                               ///< data summary, …
     std::vector<Figure> figures{};
 };
-
-/// The accuracies that knn_headline() compares, each from 0 to 1.
-struct KnnScores {
-    double trained = 0;        ///< the trained encoder
-    double untrained = 0;      ///< the same encoder as initialized
-    double pixels = 0;         ///< the normalized images themselves
-    std::int64_t k = 20;       ///< neighbors that vote
-    std::int64_t classes = 0;  ///< number of classes; 0: no bar for guessing
-};
-
-/// Returns the k-NN headline: trained encoder, raw pixels, untrained encoder and, with `classes`, guessing.
-inline std::vector<Measure> knn_headline(const KnnScores& scores) {
-    const auto k = std::to_string(scores.k);
-    std::vector<Measure> measures{
-        {.name = "Trained encoder",
-         .share = scores.trained,
-         .explanation = "k-NN: the share of validation images whose " + k +
-                        " nearest training images vote for the right class; "
-                        "distances are between features of the trained encoder.",
-         .highlight = true},
-        {.name = "Raw pixels",
-         .share = scores.pixels,
-         .explanation =
-             "The same vote with distances between pixels: a baseline without learning."},
-        {.name = "Untrained encoder",
-         .share = scores.untrained,
-         .explanation =
-             "The same vote with the network before training: the contribution of the architecture alone."}};
-    if (scores.classes > 0)
-        measures.push_back({.name = "Guessing", .share = 1.0 / static_cast<double>(scores.classes),
-                            .explanation = "One of " + std::to_string(scores.classes) + " classes, picked at random."});
-    return measures;
-}
 
 namespace detail {
 
@@ -119,94 +105,117 @@ inline std::string figure_tag(const Image& image, const std::string& caption, co
            escaped(caption) + after + "</figcaption></figure>";
 }
 
-inline std::string heading(const std::string& title, const std::string& note) {
-    return "<h2>" + escaped(title) + "</h2>" + (note.empty() ? "" : "<p class=\"soft\">" + escaped(note) + "</p>");
-}
-
-inline void write_measure(std::ostream& out, const Measure& measure) {
-    require(measure.share >= 0 && measure.share <= 1, "write_report: measure \"", measure.name, "\" is ", measure.share,
-            ", expected a share between 0 and 1");
-    const auto percent = fixed(100 * measure.share, 1) + "\u00a0%";
-    out << "<div class=\"measure" << (measure.highlight ? " main" : "") << "\"><div class=\"top\"><span>"
-        << escaped(measure.name) << "</span><span class=\"value\">" << percent
-        << "</span></div><div class=\"track\"><div class=\"fill\" style=\"width:" << fixed(100 * measure.share, 2)
-        << "%\"></div></div><p class=\"soft\">" << escaped(measure.explanation) << "</p></div>\n";
-}
-
-inline void write_sheet(std::ostream& out, const ContactSheet& sheet) {
-    out << "<section>" << heading(sheet.title, sheet.note) << "<div class=\"scroll\">\n";
+inline std::string sheet_html(const ContactSheet& sheet) {
+    auto html = heading(sheet.title, sheet.note) + "<div class=\"scroll\" tabindex=\"0\">\n";
     for (const auto& row : sheet.rows) {
-        out << "<div class=\"row\">" << figure_tag(row.source.image, row.source.caption, "first");
-        for (const auto& view : row.views) out << figure_tag(view.image, view.caption, "");
-        out << "</div>\n";
+        html += "<div class=\"row\">" + figure_tag(row.source.image, row.source.caption, "first");
+        for (const auto& view : row.views) html += figure_tag(view.image, view.caption, "");
+        html += "</div>\n";
     }
-    out << "</div></section>\n";
+    return html + "</div>";
 }
 
-inline void write_neighbors(std::ostream& out, const NeighborSheet& neighbors) {
-    out << "<section>" << heading(neighbors.title, neighbors.note) << "<div class=\"scroll\">\n";
+inline std::string neighbors_html(const NeighborSheet& neighbors) {
+    auto html = heading(neighbors.title, neighbors.note) + "<div class=\"scroll\" tabindex=\"0\">\n";
     for (const auto& row : neighbors.rows) {
-        out << "<div class=\"row\">" << figure_tag(row.query.image, row.query.caption, "first");
+        html += "<div class=\"row\">" + figure_tag(row.query.image, row.query.caption, "first");
         for (const auto& each : row.nearest) {
             // The mark repeats the color of the frame for color-blind readers.
             const auto mark = !each.right   ? ""
                               : *each.right ? " <span class=\"mark\" title=\"right class\">\u2713</span>"
                                             : " <span class=\"mark\" title=\"wrong class\">\u2717</span>";
-            out << figure_tag(each.image, each.label, !each.right ? "" : *each.right ? "right" : "wrong",
-                              mark + std::string("<br><span class=\"soft\">") + fixed(each.similarity, 3) + "</span>");
+            html += figure_tag(each.image, each.label, !each.right ? "" : *each.right ? "right" : "wrong",
+                               mark + std::string("<br><span class=\"soft\">") + fixed(each.similarity, 3) + "</span>");
         }
-        out << "</div>\n";
+        html += "</div>\n";
     }
-    out << "</div></section>\n";
+    return html + "</div>";
+}
+
+inline std::string charts_html(const std::vector<Curve>& curves) {
+    std::string html = "<div class=\"charts\">\n";
+    for (const auto& curve : curves) html += "<div class=\"plot\">" + line_chart(curve) + "</div>\n";
+    return html + "</div>";
+}
+
+inline std::string facts_html(const std::vector<std::pair<std::string, std::string>>& facts, const char* style) {
+    std::string html = std::string("<dl class=\"") + style + "\">\n";
+    for (const auto& [name, value] : facts)
+        html += "<div><dt>" + escaped(name) + "</dt><dd>" + escaped(value) + "</dd></div>\n";
+    return html + "</dl>";
+}
+
+inline std::string lead_html(const Report& report) {
+    std::string html;
+    if (!report.tags.empty()) {
+        html += "<p class=\"tags\">";
+        for (const auto& tag : report.tags) html += "<span>" + escaped(tag) + "</span> ";
+        html += "</p>\n";
+    }
+    if (!report.summary.empty()) html += "<p class=\"lead\">" + escaped(report.summary) + "</p>\n";
+    if (const auto& verdict = report.verdict; !verdict.sentence.empty()) {
+        static constexpr const char* styles[] = {"good", "unsure", "bad"};
+        static constexpr const char* signs[] = {"\u2713", "?", "!"};
+        const auto tone = static_cast<std::size_t>(verdict.tone);
+        html += std::string("<div class=\"verdict ") + styles[tone] + "\"><span class=\"sign\" role=\"img\" aria-label=\"" + styles[tone] +
+                "\">" + signs[tone] + "</span><div><p>" + escaped(verdict.sentence) + "</p>" +
+                (verdict.advice.empty() ? "" : "<p class=\"soft\">" + escaped(verdict.advice) + "</p>") + "</div></div>\n";
+    }
+    return html;
+}
+
+inline std::string run_html(const Report& report) {
+    auto html = heading("What was run", "");
+    if (!report.facts.empty()) html += facts_html(report.facts, "");
+    for (const auto& group : report.details) html += folded(group.title, facts_html(group.facts, "wide"));
+    if (!report.command.empty())
+        html += "<h3>To repeat it</h3><pre class=\"command\"><code>" + escaped(report.command) + "</code></pre>\n";
+    return html;
+}
+
+inline std::string figures_html(const std::vector<Figure>& figures) {
+    std::string html = heading("Figures", "") + "<table class=\"figures\"><tr><th>name</th><th>value</th><th>what it means</th></tr>\n";
+    for (const auto& figure : figures)
+        html += "<tr><td>" + escaped(figure.name) + "</td><td>" + escaped(figure.value) + "</td><td class=\"soft\">" +
+                escaped(figure.explanation) + "</td></tr>\n";
+    return html + "</table>";
+}
+
+inline std::vector<Section> sections_of(const Report& report) {
+    std::vector<Section> sections;
+    if (!report.measures.empty()) sections.push_back({"Results", heading("What was learned", "") + measures_html(report.measures)});
+    if (!report.facts.empty() || !report.details.empty() || !report.command.empty()) sections.push_back({"Run", run_html(report)});
+    if (!report.curves.empty() || !report.more_curves.empty())
+        sections.push_back({"Curves", heading("How it went", "") + (report.curves.empty() ? "" : charts_html(report.curves)) +
+                                          (report.more_curves.empty() ? "" : folded("More curves", charts_html(report.more_curves)))});
+    for (const auto& sheet : report.sheets) sections.push_back({sheet.title, sheet_html(sheet)});
+    for (const auto& neighbors : report.neighbors) sections.push_back({neighbors.title, neighbors_html(neighbors)});
+    if (!report.maps.empty())
+        sections.push_back({"Map", heading("Map of the features", "A dot is an image; near dots have features alike.") + maps_html(report.maps)});
+    if (!report.spectra.empty()) sections.push_back({"Spectrum", heading("Spectrum of the features", "") + charts_html(report.spectra)});
+    for (const auto& matrix : report.confusion)
+        sections.push_back({"Confusion", heading("Confusion: " + matrix.title, matrix.note) + confusion_html(matrix)});
+    for (const auto& table : report.tables)
+        sections.push_back({table.title, table.folded ? folded(table.title, (table.note.empty() ? "" : "<p class=\"soft\">" + escaped(table.note) + "</p>") + table_tag(table))
+                                                      : heading(table.title, table.note) + table_tag(table)});
+    if (!report.figures.empty()) sections.push_back({"Figures", figures_html(report.figures)});
+    return sections;
 }
 
 }  // namespace detail
 
-/// Writes `report` as one HTML file, atomically. No scripts and no external resources: images are PNG data URIs (those
-/// above 224 pixels are shrunk, so a few hundred images take a few MB), charts inline SVG. All text is escaped.
+/// Writes `report` as one HTML file, atomically. It loads nothing when it is opened: images are data URIs (those above 224
+/// pixels are shrunk), charts inline SVG, and a script of its own lets a reader point at lines and dots, zoom, and sort
+/// tables; without it everything but the images of maps is there. All text is escaped.
 ///
-/// Throws Error with the path and the reason, and for a measure outside 0 to 1 or an image whose pixels do not match
-/// its size.
+/// Throws Error with the path and the reason, and for a measure outside 0 to 1, an image whose pixels do not match its
+/// size, a point of a map that is not finite, and counts or rows of a number that does not fit.
 ///
 ///     eval::write_report("out/report.html", {.title = "SimCLR", .measures = eval::knn_headline({.trained = 0.71})});
 inline void write_report(const std::filesystem::path& path, const Report& report) {
-    io::write_atomically(path, [&](std::ostream& out) {
-        using namespace detail;
-        out << "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-               "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
-               "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src "
-               "'unsafe-inline'\">"
-               "<title>"
-            << escaped(report.title) << "</title><style>" << page_style << "</style></head><body><main>\n<h1>"
-            << escaped(report.title) << "</h1>\n";
-        if (!report.summary.empty()) out << "<p class=\"lead\">" << escaped(report.summary) << "</p>\n";
-        if (!report.measures.empty()) {
-            out << "<section><h2>What was learned</h2>\n";
-            for (const auto& measure : report.measures) write_measure(out, measure);
-            out << "</section>\n";
-        }
-        if (!report.facts.empty()) {
-            out << "<section><h2>What was run</h2><dl>\n";
-            for (const auto& [name, value] : report.facts)
-                out << "<div><dt>" << escaped(name) << "</dt><dd>" << escaped(value) << "</dd></div>\n";
-            out << "</dl></section>\n";
-        }
-        if (!report.curves.empty()) {
-            out << "<section><h2>How it went</h2><div class=\"charts\">\n";
-            for (const auto& curve : report.curves) out << line_chart(curve) << '\n';
-            out << "</div></section>\n";
-        }
-        for (const auto& sheet : report.sheets) write_sheet(out, sheet);
-        for (const auto& neighbors : report.neighbors) write_neighbors(out, neighbors);
-        if (!report.figures.empty()) {
-            out << "<section><h2>Figures</h2><table><tr><th>name</th><th>value</th><th>what it means</th></tr>\n";
-            for (const auto& figure : report.figures)
-                out << "<tr><td>" << escaped(figure.name) << "</td><td>" << escaped(figure.value)
-                    << "</td><td class=\"soft\">" << escaped(figure.explanation) << "</td></tr>\n";
-            out << "</table></section>\n";
-        }
-        out << "</main></body></html>\n";
-    });
+    const auto lead = detail::lead_html(report);
+    const auto sections = detail::sections_of(report);
+    io::write_atomically(path, [&](std::ostream& out) { detail::write_page(out, report.title, lead, sections); });
 }
 
 }  // namespace doppel::eval

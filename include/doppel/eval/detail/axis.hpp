@@ -40,6 +40,11 @@ public:
     /// Returns the position of a value: 0 at the low end, 1 at the high end.
     double place(double value) const { return (inner(value) - low_) / (high_ - low_); }
 
+    bool logarithmic() const { return logarithmic_; }
+    /// The ends of the range; of a logarithmic axis, their decimal logarithms.
+    double low() const { return low_; }
+    double high() const { return high_; }
+
     /// Returns round values inside the range; on a short logarithmic axis 1, 2 and 5 times powers of ten.
     std::vector<double> ticks() const {
         std::vector<double> values;

@@ -69,4 +69,24 @@ inline std::string number_text(double value) {
     return std::string(text.data(), end) + unit;
 }
 
+/// Formats a number for a script: six significant digits; "NaN" for what is not finite.
+inline std::string plain_number(double value) {
+    if (!std::isfinite(value)) return "NaN";
+    std::array<char, 64> text;
+    const auto end =
+        std::to_chars(text.data(), text.data() + text.size(), value == 0 ? 0.0 : value, std::chars_format::general, 6)
+            .ptr;
+    return {text.data(), end};
+}
+
+/// Returns the text with at most `most` characters, the last one an ellipsis if some are left out.
+inline std::string shortened(std::string_view text, std::size_t most) {
+    std::size_t at = 0, count = 0, before_last = 0;
+    while (at < text.size() && count < most) {
+        before_last = at;
+        at += std::max<std::size_t>(character_length(text.substr(at)), 1), ++count;
+    }
+    return at >= text.size() ? std::string(text) : std::string(text.substr(0, before_last)) + "\u2026";
+}
+
 }  // namespace doppel::eval::detail

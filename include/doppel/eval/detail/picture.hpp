@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Images in a page: PNG data URIs, shrunk if large.
+// Images in a page: data URIs, shrunk if large.
 #pragma once
 
 #include <doppel/core/error.hpp>
@@ -31,6 +31,20 @@ inline std::string base64(std::span<const std::uint8_t> bytes) {
     return out;
 }
 
+/// The longest side of an image that a page shows pixel by pixel, without loss.
+inline constexpr int exact_side = 72;
+
+/// Returns the image as a data URI: PNG up to exact_side and in builds without JPEG, else JPEG.
+inline std::string data_uri(const Image& image, int quality = 85) {
+#if DOPPEL_JPEG
+    if (std::max(image.width, image.height) > exact_side)
+        return "data:image/jpeg;base64," + base64(image::encode_jpeg(image, quality));
+#else
+    static_cast<void>(quality);
+#endif
+    return "data:image/png;base64," + base64(image::encode_png(image));
+}
+
 /// Returns the image with sides of at most `most`, shrunk by an integer factor (the mean of each square).
 inline Image thumbnail(const Image& image, int most) {
     const int factor = (std::max(image.width, image.height) + most - 1) / most;
@@ -48,18 +62,23 @@ inline Image thumbnail(const Image& image, int most) {
     return small;
 }
 
-/// Returns a self-contained <img>. Small images are enlarged without smoothing.
-inline std::string image_tag(const Image& image, std::string_view description) {
+/// Throws Error for an image without pixels, or with another number of them than its size says.
+inline void require_pixels(const Image& image) {
     const bool valid = image.width > 0 && image.height > 0 && image.channels > 0 &&
                        image.pixels.size() == static_cast<std::size_t>(image.width) *
                                                   static_cast<std::size_t>(image.height) *
                                                   static_cast<std::size_t>(image.channels);
     require(valid, "write_report: an image of ", image.width, " x ", image.height, " x ", image.channels, " with ",
             image.pixels.size(), " bytes, expected height * width * channels bytes");
+}
+
+/// Returns a self-contained <img>. Small images are enlarged without smoothing.
+inline std::string image_tag(const Image& image, std::string_view description) {
+    require_pixels(image);
     const auto small = thumbnail(image::shown(image), 224);
-    return "<img" + std::string(std::max(small.width, small.height) <= 72 ? " class=\"px\"" : "") + " alt=\"" +
+    return "<img" + std::string(std::max(small.width, small.height) <= exact_side ? " class=\"px\"" : "") + " alt=\"" +
            escaped(description) + "\" width=\"" + std::to_string(small.width) + "\" height=\"" +
-           std::to_string(small.height) + "\" src=\"data:image/png;base64," + base64(image::encode_png(small)) + "\">";
+           std::to_string(small.height) + "\" src=\"" + data_uri(small) + "\">";
 }
 
 }  // namespace doppel::eval::detail
