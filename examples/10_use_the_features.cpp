@@ -4,10 +4,11 @@
 // What training is for: an encoder that turns an image into a vector in which similar images are neighbors. A run
 // leaves it as encoder.safetensors, with the names of torchvision (ResNet) or timm (ViT); projector and loss are gone.
 //
-//     run::save_encoder(file, module, eval_pipeline, metadata)    what a run does at its end
-//     run::load_encoder(file, module)                             names and shapes must match; returns the metadata
-//     eval::features(encoder, images, eval_pipeline)              rows [N, F] in evaluation mode, without gradients
-//     eval::nearest, eval::knn                                    neighbors by cosine similarity, and their vote
+//     weights::save_encoder(file, module, eval_pipeline, metadata)   what a run does at its end
+//     weights::load_into(file, module)                               names and shapes must match; reports what it did
+//     weights::open_encoder(file)                                    builds the encoder too, also of other libraries' files
+//     eval::features(encoder, images, eval_pipeline)                 rows [N, F] in evaluation mode, without gradients
+//     eval::nearest, eval::knn                                       neighbors by cosine similarity, and their vote
 //
 // Images must be prepared as in training: by views.eval of the preset. The metadata describe it for other programs
 // (image_size, mean, std, resize, crop, interpolation).
@@ -20,8 +21,9 @@
 #include <doppel/eval/features.hpp>
 #include <doppel/eval/knn.hpp>
 #include <doppel/methods/simclr.hpp>
-#include <doppel/run/encoder_file.hpp>
 #include <doppel/train/train.hpp>
+#include <doppel/weights/encoder_file.hpp>
+#include <doppel/weights/load.hpp>
 
 #include <cstdlib>
 #include <iostream>
@@ -34,14 +36,14 @@ void make_encoder(const std::string& file, std::int64_t epochs) {
     auto preset = methods::simclr(architecture, methods::simclr_small);
     preset.epochs = epochs;
     const auto result = train::train(preset, data::Embedded({.count = 1000}), {.seed = 1});
-    run::save_encoder(file, *result.method.encoder(Network::online), preset.views.eval, {{"method", preset.name}});
+    weights::save_encoder(file, *result.method.encoder(Network::online), preset.views.eval, {{"method", preset.name}});
 }
 
 int main(int argc, char** argv) {
     make_encoder("encoder.safetensors", argc > 1 ? std::atoll(argv[1]) : 20);
 
     auto encoder = architecture.build();  // another program begins here
-    const auto metadata = run::load_encoder("encoder.safetensors", *encoder);
+    const auto metadata = weights::load_into("encoder.safetensors", *encoder).metadata;
     std::cout << "method " << metadata.at("method") << ", " << metadata.at("preprocessing") << '\n';
 
     const data::Dataset known = data::Embedded({.count = 1000}), fresh = data::Embedded({.count = 250, .first = 1000});

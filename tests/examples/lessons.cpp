@@ -16,13 +16,14 @@
 #include <doppel/methods/moco_v2.hpp>
 #include <doppel/methods/simclr.hpp>
 #include <doppel/methods/simsiam.hpp>
-#include <doppel/run/encoder_file.hpp>
 #include <doppel/run/run.hpp>
 #include <doppel/train/callbacks/evaluate_every.hpp>
 #include <doppel/train/primitives.hpp>
 #include <doppel/train/train.hpp>
 #include <doppel/train/trainer.hpp>
 #include <doppel/views/multi_crop.hpp>
+#include <doppel/weights/encoder_file.hpp>
+#include <doppel/weights/load.hpp>
 
 #include <torch/nn/modules/pooling.h>
 

@@ -9,11 +9,11 @@
 #include <doppel/encoders/resnet.hpp>
 #include <doppel/encoders/vit.hpp>
 #include <doppel/io/safetensors.hpp>
-#include <doppel/run/encoder_file.hpp>
 #include <doppel/train/checkpoint.hpp>
 #include <doppel/train/primitives.hpp>
 #include <doppel/train/trainer.hpp>
 #include <doppel/train/verdict.hpp>
+#include <doppel/weights/encoder_file.hpp>
 
 #include "support/batched.hpp"
 #include "support/files.hpp"
@@ -276,7 +276,7 @@ TEST_CASE("every method exports the encoder that its preset names") {
         trainer.step();
         const auto encoder = trainer.method().encoder(preset.export_encoder);
         const auto path = folder / (entry.about.name + ".safetensors");
-        run::save_encoder(path, *encoder, preset.views.eval, {{"method", preset.name}});
+        weights::save_encoder(path, *encoder, preset.views.eval, {{"method", preset.name}});
         const auto file = io::load_safetensors(path);
         CHECK(file.tensors.size() == encoder->named_parameters().size() + encoder->named_buffers().size());
         CHECK(file.metadata.at("image_size") == "16");

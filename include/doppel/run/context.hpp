@@ -16,7 +16,7 @@ struct Context {
     AnyPreset preset;
     Data data;
     RunOptions options;
-    EncoderInfo encoder{};
+    weights::EncoderInfo encoder{};
     std::filesystem::path out{};
     std::shared_ptr<Skipped> skipped{};
     at::Device device = at::kCPU;

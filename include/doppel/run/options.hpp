@@ -5,8 +5,8 @@
 #include <doppel/data/dataset.hpp>
 #include <doppel/data/open.hpp>
 #include <doppel/options/rows.hpp>
-#include <doppel/run/encoder_info.hpp>
 #include <doppel/train/options.hpp>
+#include <doppel/weights/encoder_info.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -53,7 +53,7 @@ struct RunOptions {
     std::int64_t knn_every = 0, k = 20;
     bool strict = false;
     std::string title{};                ///< of the method, for people; empty: the preset's name
-    EncoderInfo encoder{};              ///< where the recipe does not tell (AnyPreset): see encoder_info()
+    weights::EncoderInfo encoder{};              ///< where the recipe does not tell (AnyPreset): see weights::encoder_info()
     nlohmann::ordered_json record = nlohmann::ordered_json::object();  ///< more for config.json: the command line, …
 
     static constexpr auto fields() {

@@ -26,7 +26,7 @@ RunResult whole_run(AnyPreset preset, Data data, RunOptions options, std::vector
 ///     run::RunResult r = run::run(preset, {.train = my_images, .validation = held_out}, {.train = {.out = "runs/mine"}});
 template <class R, class... Callbacks>
 RunResult run(const Preset<R>& preset, Data data, RunOptions options = {}, Callbacks&&... callbacks) {
-    options.encoder = encoder_info_of(preset.recipe, options.encoder);
+    options.encoder = weights::encoder_info_of(preset.recipe, options.encoder);
     return detail::whole_run(erase(preset), std::move(data), std::move(options), {train::CallbackRef(callbacks)...});
 }
 

@@ -133,7 +133,7 @@ inline int train(const std::vector<std::string>& words, const std::string& progr
     const auto encoder = encoder_of(encoder_options, size, channels);
     auto preset = entry.preset(encoder, values, {.images = splits.train.size()});
     if (normalize) preset.views.normalize(*normalize);
-    if (!entry.about.own_encoder) run_options.encoder = run::encoder_info(encoder);
+    if (!entry.about.own_encoder) run_options.encoder = weights::encoder_info(encoder);
     if (data_options.fraction != 1) run_options.train.identity["fraction"] = row_named(data_rows, "fraction").text();
     if (!data_options.window.empty()) run_options.train.identity["window"] = data_options.window;
     run_options.record["command"] = words;

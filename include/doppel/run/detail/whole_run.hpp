@@ -10,7 +10,6 @@
 #include <doppel/run/baselines.hpp>
 #include <doppel/run/config.hpp>
 #include <doppel/run/context.hpp>
-#include <doppel/run/encoder_file.hpp>
 #include <doppel/run/evaluation.hpp>
 #include <doppel/run/folder.hpp>
 #include <doppel/run/messages.hpp>
@@ -20,6 +19,7 @@
 #include <doppel/train/error_text.hpp>
 #include <doppel/train/fit_to_memory.hpp>
 #include <doppel/train/train.hpp>
+#include <doppel/weights/encoder_file.hpp>
 
 #include <filesystem>
 #include <functional>
@@ -165,7 +165,7 @@ private:
         metadata["step"] = std::to_string(result.training.steps);
         metadata["network"] = context.preset.export_encoder == Network::online ? "online" : "target";
         result.encoder = context.out / "encoder.safetensors";
-        save_encoder(result.encoder, *trainer.method().encoder(context.preset.export_encoder), context.pipeline(), metadata);
+        weights::save_encoder(result.encoder, *trainer.method().encoder(context.preset.export_encoder), context.pipeline(), metadata);
     }
 
     void evaluate(RunResult& result) {
@@ -259,7 +259,7 @@ private:
         if (std::filesystem::exists(folder / "report.html")) say("report:  {}", (folder / "report.html").string());
         say("encoder: {}", encoder.string());
         if (const auto found = context.encoder.metadata.find("python"); found != context.encoder.metadata.end() && !encoder.empty())
-            say("in Python:\n\n{}{}", found->second, python_load(encoder.string()));
+            say("in Python:\n\n{}{}", found->second, weights::python_load(encoder.string()));
     }
 
     std::optional<Folder> folder_;

@@ -3,7 +3,7 @@
 #pragma once
 
 #include <doppel/encoders/by_name.hpp>
-#include <doppel/run/python_snippet.hpp>
+#include <doppel/weights/python_snippet.hpp>
 
 #include <concepts>
 #include <map>
@@ -11,7 +11,7 @@
 #include <string>
 #include <variant>
 
-namespace doppel::run {
+namespace doppel::weights {
 
 /// An encoder in words, and its architecture as metadata of encoder.safetensors.
 struct EncoderInfo {
@@ -45,4 +45,4 @@ EncoderInfo encoder_info_of(const R& recipe, const EncoderInfo& otherwise) {
         return otherwise;
 }
 
-}  // namespace doppel::run
+}  // namespace doppel::weights

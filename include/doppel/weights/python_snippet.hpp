@@ -10,7 +10,7 @@
 #include <string>
 #include <variant>
 
-namespace doppel::run {
+namespace doppel::weights {
 
 namespace detail {
 
@@ -62,4 +62,4 @@ inline std::string python_load(const std::string& file) {
            "\")\nweights.pop(\"mask_token\", None)\nnet.load_state_dict(weights)\nnet.eval()\n";
 }
 
-}  // namespace doppel::run
+}  // namespace doppel::weights

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a run prints for Python: the text, and where Python has torch, torchvision and timm (PYTHON names it) the network that
 // it builds, against ours. The latter counts as a test with data of its own: it is skipped without those packages.
-#include <doppel/run/encoder_file.hpp>
-#include <doppel/run/encoder_info.hpp>
-#include <doppel/run/python_snippet.hpp>
+#include <doppel/weights/encoder_file.hpp>
+#include <doppel/weights/encoder_info.hpp>
+#include <doppel/weights/python_snippet.hpp>
 
 #include "support/torch_support.hpp"
 
@@ -14,17 +14,17 @@ using namespace doppel;
 using namespace doppel::test;
 
 TEST_CASE("the Python text replaces what differs from torchvision's network, and quotes the file's name") {
-    CHECK(run::python_network(encoders::ResNet{.depth = 50}) ==
+    CHECK(weights::python_network(encoders::ResNet{.depth = 50}) ==
           "import torch, torchvision\nnet = torchvision.models.resnet50()\nnet.fc = torch.nn.Identity()\n");
-    const auto strided = run::python_network(encoders::ResNet{.depth = 18, .stem = Stem::strided});
+    const auto strided = weights::python_network(encoders::ResNet{.depth = 18, .stem = Stem::strided});
     CHECK(mentions(strided, {"net.conv1 = torch.nn.Conv2d(3, 64, 3, 2, 1, bias=False)", "net.maxpool = torch.nn.Identity()"}));
     CHECK(strided.find("layer1") == std::string::npos);
-    CHECK(mentions(run::python_network(encoders::ResNet{.depth = 18, .width = 0.25}),
+    CHECK(mentions(weights::python_network(encoders::ResNet{.depth = 18, .width = 0.25}),
                    {"net.inplanes = torchvision.models.resnet.BasicBlock, 16", "net.layer4 = net._make_layer(block, 128, 2, 2)"}));
-    CHECK(mentions(run::python_network(encoders::from_name("vit_ti4", 32)),
+    CHECK(mentions(weights::python_network(encoders::from_name("vit_ti4", 32)),
                    {"img_size=32, patch_size=4, in_chans=3, embed_dim=192, depth=12, num_heads=3", "num_classes=0"}));
-    CHECK(mentions(run::python_load("my \"runs\"/a\\b"), {"load_file(\"my \\\"runs\\\"/a\\\\b\")"}));
-    CHECK(run::encoder_info(encoders::ResNet{}).metadata.at("python") == run::python_network(encoders::ResNet{}));
+    CHECK(mentions(weights::python_load("my \"runs\"/a\\b"), {"load_file(\"my \\\"runs\\\"/a\\\\b\")"}));
+    CHECK(weights::encoder_info(encoders::ResNet{}).metadata.at("python") == weights::python_network(encoders::ResNet{}));
 }
 
 TEST_CASE("Python's network gives the same features", "[data]") {
@@ -43,10 +43,10 @@ TEST_CASE("Python's network gives the same features", "[data]") {
         }
         net->eval();
         const auto file = folder / ("weights" + std::to_string(count) + ".safetensors"), io_file = folder / ("io" + std::to_string(count++));
-        run::save_encoder(file, *net, augment::Pipeline({.size = size, .operations = {augment::CenterCrop{.size = size}}}));
+        weights::save_encoder(file, *net, augment::Pipeline({.size = size, .operations = {augment::CenterCrop{.size = size}}}));
         const Tensor images = at::randn({2, channels, size, size});
         io::save_safetensors(io_file, {.tensors = {{"images", images}, {"features", net->forward(images)}}});
-        script += run::python_network(encoder) + run::python_load(file.string()) + "io = safetensors.torch.load_file(\"" + io_file.string() +
+        script += weights::python_network(encoder) + weights::python_load(file.string()) + "io = safetensors.torch.load_file(\"" + io_file.string() +
                   "\")\nwith torch.no_grad(): got = net(io[\"images\"])\n"
                   "assert got.shape == io[\"features\"].shape, (got.shape, io[\"features\"].shape)\n"
                   "error = (got - io[\"features\"]).abs().max() / io[\"features\"].abs().max()\nassert error < 1e-4, error\n";
