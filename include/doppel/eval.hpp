@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Evaluation: features, k-NN, measures without labels, maps, the report.
+// Evaluation: features, k-NN, linear probe, fine-tuning, measures without labels, maps, the report.
 #pragma once
 
 #include <doppel/eval/accuracy.hpp>
@@ -9,9 +9,11 @@
 #include <doppel/eval/collapse.hpp>
 #include <doppel/eval/comparison.hpp>
 #include <doppel/eval/features.hpp>
+#include <doppel/eval/fine_tune.hpp>
 #include <doppel/eval/knn.hpp>
 #include <doppel/eval/lidar.hpp>
 #include <doppel/eval/pca.hpp>
+#include <doppel/eval/linear_probe.hpp>
 #include <doppel/eval/pixels.hpp>
 #include <doppel/eval/report.hpp>
 #include <doppel/eval/spectrum.hpp>
