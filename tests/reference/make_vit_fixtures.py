@@ -13,6 +13,10 @@ vit_NET.txt, for each image size HxW that the net is given:
     attention HxW/ROW/HEAD sum v...     last block, from the class token to the patches: sum, first 8 values
     image HxW norm first last           gradient of the images
     parameter HxW/NAME norm first last  gradient of a parameter; parameters in order of registration
+vit_blocks.txt, get_intermediate_layers of a net of 4 blocks, each behind the last norm:
+    token HxW/ROW/BLOCK/TOKEN v...      the first 6 values of a token; BLOCK counts from the last block, 0
+    probe HxW/ROW/N/MEAN v...           DINOv2's input of a linear probe: class tokens of the last N blocks, and with MEAN 1
+                                        the mean of the last block's patches; each fifth value
 vit_sin_cos.txt, MoCo v3's table of positions by numpy, from the formula and not from anybody's code:
     row SIDExDIM/ROW/COLUMN v...        values of a patch, all of 16, each eighth of 384
     sum SIDExDIM sum weighted           over the table, the weights being the noise of stream 7000
@@ -94,6 +98,25 @@ def lines_of(net, sizes):
             yield (key, name, g.norm().item(), g[0].item(), g[-1].item())
 
 
+def block_lines(net, sizes):
+    fill(net)
+    net.eval()
+    for height, width in sizes:
+        at = f"{height}x{width}"
+        images = noise(2 * 3 * height * width, 5000).view(2, 3, height, width)
+        with torch.no_grad():
+            blocks = net.get_intermediate_layers(images, n=4, return_prefix_tokens=True, norm=True)
+        for row in range(2):
+            for back, (patches, classes) in enumerate(reversed(blocks)):
+                tokens = torch.cat([classes, patches], 1)[row]
+                for token in (0, 1, len(tokens) - 1):
+                    yield ("token", f"{at}/{row}/{back}/{token}", *tokens[token, :6].tolist())
+            for n, mean in ((1, 0), (4, 0), (1, 1), (3, 1)):
+                parts = [classes[row, 0] for _, classes in blocks[-n:]]
+                parts += [blocks[-1][0][row].mean(0)] if mean else []
+                yield ("probe", f"{at}/{row}/{n}/{mean}", *torch.cat(parts)[::5].tolist())
+
+
 def sin_cos(side, dim):
     """Frequencies 10000^(-i / (dim / 4)); sines and cosines of the row, then those of the column."""
     table = numpy.zeros((side, side, dim))
@@ -132,6 +155,7 @@ def main():
     write(folder, "token", lines_of(build(**small), [(32, 32), (24, 24), (40, 24), (16, 64)]))
     write(folder, "avg", lines_of(build(**small, global_pool="avg"), [(32, 32), (24, 40)]))
     write(folder, "no_bias", lines_of(build(**small | {"mlp_ratio": 2.5, "qkv_bias": False}), [(32, 32)]))
+    write(folder, "blocks", block_lines(build(**small | {"depth": 4}), [(32, 32), (40, 24)]))
     tiny = timm.create_model("vit_tiny_patch16_224", num_classes=0, dynamic_img_size=True)
     write(folder, "tiny", lines_of(tiny, [(224, 224), (96, 96)]))
     write(folder, "sin_cos", sin_cos_lines())

@@ -39,7 +39,7 @@ concept EncoderSpec = (Factory<S> || Buildable<S>) && requires(const S& s, Tenso
 ///     with_patches(images, mask [B, N] or undefined) → {features [B, F], patches [B, N, F]}
 ///     grid(height, width) → {rows, columns}
 ///
-/// Satisfied by what encoders::Vit and ByName build (a ResNet chosen by name throws when it is asked).
+/// Satisfied by what encoders::Vit and ByName build (a ResNet throws Error for a mask).
 template <class M>
 concept PatchEncoder = requires(M module, const Tensor& x, std::int64_t side) {
     { module->with_patches(x, x).features } -> std::convertible_to<Tensor>;

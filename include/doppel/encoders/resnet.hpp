@@ -116,6 +116,20 @@ public:
         return x;
     }
 
+    /// Returns the size of the last feature map for an image of height and width.
+    Grid grid(std::int64_t height, std::int64_t width) const override {
+        require(height >= 1 && width >= 1, "ResNet: height and width must be at least 1, got ", height, " x ", width);
+        const std::int64_t stride = stem_ == Stem::cifar ? 8 : stem_ == Stem::strided ? 16 : 32;
+        return {(height + stride - 1) / stride, (width + stride - 1) / stride};
+    }
+
+    /// Returns the features of forward() and of the positions of the last feature map. Throws Error for a mask.
+    Patched with_patches(const Tensor& images, const Tensor& mask = {}) override {
+        if (mask.defined()) lacks("patches to mask");
+        const Tensor map = forward_map(images);
+        return {map.mean({2, 3}), map.flatten(2).transpose(1, 2)};
+    }
+
     std::int64_t feature_dim() const override { return feature_dim_; }
 
 private:

@@ -229,6 +229,17 @@ public:
     /// N = H · W / patch². With VitPool::avg the features are not their mean, but the LayerNorm of the mean.
     Tensor tokens(const Tensor& images) { return norm_(through(images, blocks_.size())); }
 
+    /// Returns the tokens after each of the last `blocks` blocks, each after the last LayerNorm, in the blocks' order.
+    std::vector<Tensor> last_tokens(const Tensor& images, std::int64_t blocks) override {
+        require(blocks >= 1 && blocks <= vit_.depth, "ViT: the number of last blocks must be from 1 to ", vit_.depth,
+                ", all that there are, got ", blocks);
+        std::vector<Tensor> tokens;
+        const auto first = static_cast<std::size_t>(vit_.depth - blocks);
+        Tensor x = through(images, first);
+        for (std::size_t i = first; i < blocks_.size(); ++i) tokens.push_back(norm_(x = blocks_[i](x)));
+        return tokens;
+    }
+
     /// Returns the attention of the class token over the patches in the last block: [B, C, H, W] → [B, heads, N].
     /// The sum of a row is 1 minus the attention of the class token to itself.
     Tensor attention(const Tensor& images) {

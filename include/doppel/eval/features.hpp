@@ -5,6 +5,7 @@
 #include <doppel/core/normalized.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/data/loader.hpp>
+#include <doppel/eval/feature.hpp>
 #include <doppel/recipe/any_method.hpp>
 
 #include <concepts>
@@ -18,7 +19,7 @@ namespace doppel::eval {
 
 /// One row per image, in data set order, without damaged images.
 struct Features {
-    Tensor rows;    ///< [N, F] float32
+    Tensor rows;    ///< [N, F] float32; [N, P, F] for patches
     Tensor labels;  ///< [N] int64 on the rows' device; undefined without classes
     Tensor index;   ///< [N] int64 on the CPU: indices of the images in the data set
 };
@@ -46,6 +47,7 @@ struct FeatureOptions {
     int workers = 1;                    ///< decoding threads
     Network network = Network::online;  ///< network of the encoder
     std::shared_ptr<data::DamagedImages> damage{};  ///< records damaged images and skips them; null: they throw
+    Feature feature{};  ///< which output of the encoder
 };
 
 namespace detail {
@@ -78,64 +80,95 @@ void each_batch(const data::Dataset& images, const augment::Pipeline& eval_view,
     }
 }
 
-/// Returns the rows of `forward` for un-augmented images, with `module` in evaluation mode.
-inline Features features_of(torch::nn::Module& module, const std::function<Tensor(const Tensor&)>& forward,
-                            const data::Dataset& images, const augment::Pipeline& eval_view,
-                            const FeatureOptions& options) {
+/// Calls use(features of a batch) for un-augmented images, with `module`, which holds the encoder, in evaluation mode.
+template <class Use>
+void each_feature_batch(torch::nn::Module& module, torch::nn::Module& encoder,
+                        const std::function<Tensor(const Tensor&)>& forward, const data::Dataset& images,
+                        const augment::Pipeline& eval_view, const FeatureOptions& options, Use&& use) {
     const at::NoGradGuard no_grad;
     const EvaluationMode scope(module);
     const auto parameters = module.parameters();
     const at::Device device = parameters.empty() ? at::Device(at::kCPU) : parameters.front().device();
     const Autocast float32(device.type(), Precision::fp32);
-    // Filled in place: many small tensors among large buffers would fragment the heap.
-    Features found;
+    const std::int64_t dims = options.feature.kind == Feature::Kind::patches ? 3 : 2;
     std::int64_t count = 0;
     each_batch(images, eval_view, options, /*prefetch=*/3, device, at::MemoryFormat::ChannelsLast,
                [&](const Tensor& views, const Tensor& label, const Tensor& number) {
-                   const Tensor part = forward(views).to(at::kFloat);
-                   if (count == 0) {
-                       require(part.dim() == 2, "features: the encoder must return [images, features], got ",
-                               part.sizes());
-                       found.rows = at::empty({images.size(), part.size(1)}, part.options());
-                       found.index = at::empty({images.size()}, at::kLong);
-                       if (label.defined()) found.labels = at::empty({images.size()}, at::kLong);
-                   }
-                   found.rows.narrow(0, count, part.size(0)).copy_(part);
-                   found.index.narrow(0, count, part.size(0)).copy_(number);
-                   if (label.defined()) found.labels.narrow(0, count, part.size(0)).copy_(label);
-                   count += part.size(0);
+                   const Tensor rows = feature_of(encoder, forward, views, options.feature).to(at::kFloat);
+                   require(rows.dim() == dims, "features: the encoder must return ",
+                           dims == 2 ? "[images, features]" : "[images, patches, features]", ", got ", rows.sizes());
+                   count += rows.size(0);
+                   use(Features{rows, label, number});
                });
     require(count > 0, "features: none of the ", images.size(), " images can be decoded");
+}
+
+/// Returns the features of each_feature_batch together.
+inline Features features_of(torch::nn::Module& module, torch::nn::Module& encoder,
+                            const std::function<Tensor(const Tensor&)>& forward, const data::Dataset& images,
+                            const augment::Pipeline& eval_view, const FeatureOptions& options) {
+    // Filled in place: many small tensors among large buffers would fragment the heap.
+    Features found;
+    std::int64_t count = 0;
+    each_feature_batch(module, encoder, forward, images, eval_view, options, [&](const Features& part) {
+        if (count == 0) {
+            auto shape = part.rows.sizes().vec();
+            shape[0] = images.size();
+            found.rows = at::empty(shape, part.rows.options());
+            found.index = at::empty({images.size()}, at::kLong);
+            if (part.labels.defined()) found.labels = at::empty({images.size()}, at::kLong);
+        }
+        const std::int64_t size = part.rows.size(0);
+        found.rows.narrow(0, count, size).copy_(part.rows);
+        found.index.narrow(0, count, size).copy_(part.index);
+        if (part.labels.defined()) found.labels.narrow(0, count, size).copy_(part.labels);
+        count += size;
+    });
     return {found.rows.narrow(0, 0, count),
-            found.labels.defined() ? found.labels.narrow(0, 0, count).to(device) : Tensor{},
+            found.labels.defined() ? found.labels.narrow(0, 0, count).to(found.rows.device()) : Tensor{},
             found.index.narrow(0, 0, count)};
 }
 
+/// A module (holder or shared pointer) whose forward(images [B, C, H, W]) returns features.
+template <class Encoder>
+concept FeatureModule = !std::same_as<Encoder, AnyMethod> && requires(Encoder e, const Tensor& x) {
+    { e->forward(x) } -> std::convertible_to<Tensor>;
+    { *e } -> std::convertible_to<torch::nn::Module&>;
+};
+
 }  // namespace detail
 
-/// Returns encoder outputs in evaluation mode for un-augmented images, without gradient and without changing the
-/// method.
+/// Returns features in evaluation mode for un-augmented images, by default the encoder's output, without gradient and
+/// without changing the method. Throws Error if the encoder does not have FeatureOptions::feature.
 ///
 ///     eval::Features bank = eval::features(method, train_images, views.eval, {.network = Network::online});
 inline Features features(const AnyMethod& method, const data::Dataset& images, const augment::Pipeline& eval_view,
                          const FeatureOptions& options = {}) {
     const auto forward = [&](const Tensor& x) { return method.features(x, options.network); };
-    return detail::features_of(method.module(), forward, images, eval_view, options);
+    return detail::features_of(method.module(), *method.encoder(options.network), forward, images, eval_view, options);
 }
 
 /// Overload for any module (holder or shared pointer) whose forward(images [B, C, H, W]) returns features [B, F].
 ///
 ///     auto net = encoders::ResNet{.depth = 18}.build();
 ///     eval::Features rows = eval::features(net, photos, views::simclr_small().eval);
-template <class Encoder>
-    requires(!std::same_as<Encoder, AnyMethod>) && requires(Encoder e, const Tensor& x) {
-        { e->forward(x) } -> std::convertible_to<Tensor>;
-        { *e } -> std::convertible_to<torch::nn::Module&>;
-    }
+template <detail::FeatureModule Encoder>
 Features features(Encoder encoder, const data::Dataset& images, const augment::Pipeline& eval_view,
                   const FeatureOptions& options = {}) {
     const auto forward = [&](const Tensor& x) { return encoder->forward(x); };
-    return detail::features_of(*encoder, forward, images, eval_view, options);
+    return detail::features_of(*encoder, *encoder, forward, images, eval_view, options);
+}
+
+/// Calls use(eval::Features) for each batch, in order, where all rows together would not fit into memory: 50,000 images of
+/// 196 patches and 384 features are 15 GB. `labels` and `index` are on the CPU; `rows` may be kept.
+///
+///     eval::each_feature_batch(net, photos, pipeline, {.feature = {.kind = eval::Feature::Kind::patches}},
+///                              [&](const eval::Features& part) { file.write(part.rows); });
+template <detail::FeatureModule Encoder, class Use>
+void each_feature_batch(Encoder encoder, const data::Dataset& images, const augment::Pipeline& eval_view,
+                        const FeatureOptions& options, Use&& use) {
+    const auto forward = [&](const Tensor& x) { return encoder->forward(x); };
+    detail::each_feature_batch(*encoder, *encoder, forward, images, eval_view, options, use);
 }
 
 }  // namespace doppel::eval
