@@ -67,7 +67,8 @@ struct LogisticProbe {
         require(features.defined() && features.dim() == 2 && features.size(1) == weight.size(1) && features.is_floating_point(),
                 "logistic probe: features must be [rows, ", weight.size(1), "] of a floating type, as those of the fit, got ",
                 features.defined() ? features.sizes() : at::IntArrayRef{});
-        require(features.device() == weight.device(), "logistic probe: features must be on ", weight.device(), ", where the rows of the fit were, got ", features.device());
+        require(features.device() == weight.device(), "logistic probe: features must be on ", weight.device(),
+                ", as the rows of the fit, got ", features.device());
         const Autocast float32(features.device().type(), Precision::fp32);
         const Tensor result = at::addmm(bias, features.to(weight.scalar_type()), weight.t());
         require(at::isfinite(result).all().item<bool>(), "logistic probe: features must be finite");
@@ -89,8 +90,10 @@ namespace detail {
 inline void check_logistic(const LogisticOptions& o) {
     require(!o.strengths.empty(), "logistic probe: needs at least one L2 strength");
     for (const double strength : o.strengths)
-        require(strength > 0 && std::isfinite(strength), "logistic probe: L2 strengths must be above 0 and finite, got ", strength);
-    require(o.held_out > 0 && o.held_out < 1, "logistic probe: the held-out share must be above 0 and below 1, got ", o.held_out);
+        require(strength > 0 && std::isfinite(strength), "logistic probe: L2 strengths must be above 0 and finite, got ",
+                strength);
+    require(o.held_out > 0 && o.held_out < 1, "logistic probe: the held-out share must be above 0 and below 1, got ",
+            o.held_out);
     require(o.tolerance > 0 && std::isfinite(o.tolerance), "logistic probe: tolerance must be above 0, got ", o.tolerance);
     require(o.max_iterations >= 1, "logistic probe: max_iterations must be at least 1, got ", o.max_iterations);
 }
@@ -220,7 +223,8 @@ inline LogisticProbe fit_logistic(const Tensor& rows, const Tensor& labels, std:
         double lowest = std::numeric_limits<double>::infinity();
         int worse = 0;
         for (const double strength : strengths) {
-            const auto result = detail::minimize(loss, tried, strength, variance, classes, 10 * options.tolerance, options.max_iterations);
+            const auto result = detail::minimize(loss, tried, strength, variance, classes, 10 * options.tolerance,
+                                                 options.max_iterations);
             const Tensor logits = held_rows.mm(loss.weights(tried).t());
             const Tensor costs = logits.logsumexp(1) - logits.gather(1, truth.unsqueeze(1)).squeeze(1);
             probe.path.push_back({.strength = strength,
@@ -240,7 +244,8 @@ inline LogisticProbe fit_logistic(const Tensor& rows, const Tensor& labels, std:
     }
 
     detail::SoftmaxLoss loss(principal.rows, known, classes);
-    const auto result = detail::minimize(loss, w, probe.strength, variance, classes, options.tolerance, options.max_iterations);
+    const auto result =
+        detail::minimize(loss, w, probe.strength, variance, classes, options.tolerance, options.max_iterations);
     probe.loss = result.value;
     probe.iterations = result.iterations;
     probe.converged = result.converged;
