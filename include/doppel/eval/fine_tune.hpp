@@ -200,7 +200,7 @@ private:
     }
 
     Accuracy evaluate() {
-        const auto found = features_of(module_, forward_, validation_, eval_view_, {.workers = options_.workers, .damage = options_.validation_damage});
+        const auto found = features_of(module_, module_, forward_, validation_, eval_view_, {.workers = options_.workers, .damage = options_.validation_damage});
         const at::NoGradGuard no_grad;
         return accuracy_of(at::linear(found.rows, weight_, bias_), found.labels);
     }

@@ -105,7 +105,7 @@ inline std::vector<double> rates_in(std::string_view who, const std::string& tex
 inline Features checked_features(std::string_view who, std::string_view what, torch::nn::Module& module,
                                  const std::function<Tensor(const Tensor&)>& forward, const data::Dataset& images,
                                  const augment::Pipeline& eval_view, const FeatureOptions& options) {
-    auto found = features_of(module, forward, images, eval_view, options);
+    auto found = features_of(module, module, forward, images, eval_view, options);
     const Tensor strange = at::isfinite(found.rows).all(1).logical_not();  // [N]
     const auto count = strange.sum().item<std::int64_t>();
     require(count == 0, who, ": the encoder's features of ", count, " ", what, " images are not finite (the first is image ",
