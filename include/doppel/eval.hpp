@@ -15,6 +15,7 @@
 #include <doppel/eval/knn.hpp>
 #include <doppel/eval/lidar.hpp>
 #include <doppel/eval/logistic.hpp>
+#include <doppel/eval/neighbors.hpp>
 #include <doppel/eval/pca.hpp>
 #include <doppel/eval/linear_probe.hpp>
 #include <doppel/eval/pixels.hpp>

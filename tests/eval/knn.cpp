@@ -1,47 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// eval::knn against a brute-force double loop, its edge cases and its errors.
+// eval::knn against a brute-force double loop, lightly and scikit-learn, its edge cases and its errors.
 #include <doppel/eval/knn.hpp>
 
-#include <algorithm>
 #include <cmath>
-#include <numeric>
-#include <random>
+#include <limits>
 
-#include "support/support.hpp"  // after torch, which has a CHECK of its own
+#include "support/features.hpp"
 
 namespace {
 
-using doppel::Tensor;
-using doppel::eval::knn;
-using doppel::eval::KnnOptions;
-using doppel::eval::nearest;
-using doppel::test::mentions;
-using doppel::test::message_of;
-using doppel::test::says;
-
-struct Points {
-    Tensor rows, labels;
-};
-
-/// Rows of all lengths around one center a class.
-Points clouds(std::int64_t count, std::int64_t dim, std::int64_t classes, unsigned seed, double spread = 1) {
-    std::mt19937 random(seed);
-    std::normal_distribution<float> normal;
-    std::vector<float> centers(static_cast<std::size_t>(classes * dim));
-    std::mt19937 shared(7);
-    for (auto& c : centers) c = normal(shared);
-    Points points{at::empty({count, dim}), at::empty({count}, at::kLong)};
-    for (std::int64_t i = 0; i < count; ++i) {
-        const std::int64_t label = static_cast<std::int64_t>(random() % static_cast<unsigned>(classes));
-        points.labels.data_ptr<std::int64_t>()[i] = label;
-        const float length = 0.1f + 10 * std::abs(normal(random));
-        for (std::int64_t d = 0; d < dim; ++d) {
-            const float center = centers[static_cast<std::size_t>(label * dim + d)];
-            points.rows.data_ptr<float>()[i * dim + d] = length * (center + static_cast<float>(spread) * normal(random));
-        }
-    }
-    return points;
-}
+using namespace doppel;
+using namespace doppel::test;
+using eval::knn;
+using eval::knn_sweep;
+using eval::KnnOptions;
+using eval::Metric;
+using eval::Votes;
 
 struct Expected {
     std::vector<std::int64_t> predictions;
@@ -49,44 +23,31 @@ struct Expected {
     double top1 = 0, top5 = 0;
 };
 
-/// The first `count` places of `values`, the largest first, of equal ones the earlier.
-std::vector<std::size_t> largest(const std::vector<double>& values, std::size_t count) {
-    std::vector<std::size_t> order(values.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return values[a] > values[b]; });
-    order.resize(std::min(count, order.size()));
-    return order;
-}
-
 Expected brute_force(const Points& queries, const Points& bank, std::int64_t classes, const KnnOptions& options) {
-    const auto dim = queries.rows.size(1), n = bank.rows.size(0), total = queries.rows.size(0);
-    auto cosine = [&](std::int64_t i, std::int64_t j) {
-        const float *q = queries.rows.data_ptr<float>() + i * dim, *b = bank.rows.data_ptr<float>() + j * dim;
-        double dot = 0, qq = 0, bb = 0;
-        for (std::int64_t d = 0; d < dim; ++d) {
-            const double x = q[d], y = b[d];
-            dot += x * y, qq += x * x, bb += y * y;
-        }
-        return dot / std::sqrt(qq * bb);
-    };
+    const auto q = numbers(queries.rows), b = numbers(bank.rows);
     Expected expected;
-    for (std::int64_t i = 0; i < total; ++i) {
+    for (std::size_t i = 0; i < q.size(); ++i) {
         std::vector<double> similarity, scores(static_cast<std::size_t>(classes));
-        for (std::int64_t j = 0; j < n; ++j) similarity.push_back(cosine(i, j));
+        for (std::size_t j = 0; j < b.size(); ++j)
+            similarity.push_back(options.leave_one_out && i == j ? -std::numeric_limits<double>::infinity()
+                                 : options.metric == Metric::l2  ? nearness_of(q[i], b[j])
+                                                                 : cosine_of(q[i], b[j]));
         auto& voters = expected.neighbors.emplace_back();
-        for (const auto j : largest(similarity, static_cast<std::size_t>(options.k))) {
+        for (const auto j : largest_places(similarity, static_cast<std::size_t>(options.k))) {
             voters.push_back(static_cast<std::int64_t>(j));
             const auto label = static_cast<std::size_t>(bank.labels.data_ptr<std::int64_t>()[j]);
-            scores[label] += std::exp(similarity[j] / options.temperature);
+            scores[label] += options.votes == Votes::plain  ? 1
+                             : options.metric == Metric::l2 ? -1 / similarity[j]
+                                                            : std::exp(similarity[j] / options.temperature);
         }
         const auto label = static_cast<std::size_t>(queries.labels.data_ptr<std::int64_t>()[i]);
-        const auto ranking = largest(scores, 5);
+        const auto ranking = largest_places(scores, 5);
         expected.top1 += ranking[0] == label;
         for (const auto c : ranking) expected.top5 += c == label && scores[c] > 0;
         expected.predictions.push_back(static_cast<std::int64_t>(ranking[0]));
     }
-    expected.top1 /= static_cast<double>(total);
-    expected.top5 /= static_cast<double>(total);
+    expected.top1 /= static_cast<double>(q.size());
+    expected.top5 /= static_cast<double>(q.size());
     return expected;
 }
 
@@ -95,6 +56,9 @@ void equals_brute_force(const Points& queries, const Points& bank, std::int64_t 
     const auto got = knn(queries.rows, bank.rows, bank.labels, queries.labels, classes, options);
     CHECK(got.top1 == Approx(expected.top1).epsilon(1e-12));
     CHECK(got.top5 == Approx(expected.top5).epsilon(1e-12));
+    CHECK(got.accuracy.top1 == got.top1);
+    CHECK(got.accuracy.top5 == got.top5);
+    CHECK(got.accuracy.confusion.diagonal().sum().item<double>() == Approx(got.top1 * static_cast<double>(got.accuracy.count)));
     const std::int64_t total = queries.rows.size(0), k = std::min(options.k, bank.rows.size(0));
     REQUIRE(got.predictions.numel() == total);
     REQUIRE(got.neighbors.indices.sizes() == at::IntArrayRef({total, k}));
@@ -115,6 +79,72 @@ TEST_CASE("knn equals a brute-force double loop") {
     equals_brute_force(queries, bank, 8, {});
     equals_brute_force(queries, bank, 8, {.k = 7, .temperature = 0.5, .chunk = 16});
     equals_brute_force(queries, bank, 8, {.k = 3, .temperature = 0.01});
+    equals_brute_force(queries, bank, 8, {.k = 9, .votes = Votes::plain});
+    equals_brute_force(queries, bank, 8, {.k = 9, .metric = Metric::l2});
+    equals_brute_force(queries, bank, 8, {.k = 9, .votes = Votes::plain, .metric = Metric::l2});
+    equals_brute_force(queries, bank, 8, {.k = 150});
+}
+
+TEST_CASE("with leave_one_out each row is classified by the others, and the only image of a class is wrong") {
+    auto rows = clouds(120, 8, 5, 4);
+    for (const auto metric : {Metric::cosine, Metric::l2})
+        equals_brute_force(rows, rows, 5, {.k = 7, .chunk = 50, .metric = metric, .leave_one_out = true});
+    rows.labels[17] = 5;
+    const auto got = knn(rows.rows, rows.rows, rows.labels, rows.labels, 6, {.k = 7, .leave_one_out = true});
+    CHECK(got.accuracy.per_class.at(5) == 0);
+}
+
+TEST_CASE("knn predicts what lightly and scikit-learn predict") {
+    const auto queries = fixture_points(30, 0.9), bank = fixture_points(700, 0.4);
+    const auto same = [&](const std::string& name, const KnnOptions& options) {
+        INFO(name);
+        const auto got = knn(queries.rows, bank.rows, bank.labels, queries.labels, 12, options);
+        CHECK(at::equal(got.predictions, at::tensor(fixture("knn.txt", name).at("classes")).to(at::kLong)));
+    };
+    same("lightly_1_0.1", {.k = 1});
+    same("lightly_10_0.1", {.k = 10});
+    same("lightly_20_0.07", {.k = 20, .temperature = 0.07});
+    same("lightly_200_0.1", {.k = 200});
+    same("lightly_200_0.5", {.k = 200, .temperature = 0.5});
+    for (const std::int64_t k : {5, 20}) {
+        const auto name = "sklearn_" + std::to_string(k);
+        same(name + "_uniform_cosine", {.k = k, .votes = Votes::plain});
+        same(name + "_uniform_l2", {.k = k, .votes = Votes::plain, .metric = Metric::l2});
+        same(name + "_distance_l2", {.k = k, .metric = Metric::l2});
+    }
+}
+
+TEST_CASE("with L2, neighbors at distance 0 alone vote, if there are some") {
+    const Tensor bank = at::tensor({1.f, 1.f, 1.5f, 1.5f, 1.5f}).view({5, 1}), query = at::ones({1, 1});
+    const Tensor labels = at::tensor({2, 2, 1, 1, 1}, at::kLong), truth = at::zeros({1}, at::kLong);
+    CHECK(knn(query, bank, labels, truth, 3, {.k = 5, .metric = Metric::l2}).predictions.item<std::int64_t>() == 2);
+    CHECK(knn(query, bank, labels, truth, 3, {.k = 5, .votes = Votes::plain, .metric = Metric::l2}).predictions.item<std::int64_t>() == 1);
+}
+
+TEST_CASE("a sweep gives the figures of knn with each k, vote and temperature") {
+    const auto queries = clouds(60, 8, 15, 1, 2), bank = clouds(130, 8, 15, 2, 2);
+    for (const auto metric : {Metric::cosine, Metric::l2}) {
+        const auto rows = knn_sweep(queries.rows, bank.rows, bank.labels, queries.labels, 15,
+                                    {.k = {20, 3, 100, 3}, .temperatures = {0.05, 0.3}, .metric = metric});
+        REQUIRE(rows.size() == (metric == Metric::l2 ? 3 * 2 : 3 * 3));
+        for (std::size_t i = 0; i < rows.size(); ++i) {
+            const auto& row = rows[i];
+            INFO("k " << row.k << ", temperature " << row.temperature);
+            CHECK((row.votes == Votes::plain) == (i % (rows.size() / 3) == 0));
+            CHECK((row.temperature == 0) == (row.votes == Votes::plain || metric == Metric::l2));
+            const auto one = knn(queries.rows, bank.rows, bank.labels, queries.labels, 15,
+                                 {.k = row.k, .temperature = row.temperature > 0 ? row.temperature : 1, .votes = row.votes, .metric = metric});
+            CHECK(row.accuracy.top1 == one.top1);
+            CHECK(row.accuracy.top5 == one.top5);
+            CHECK(at::equal(row.accuracy.confusion, one.accuracy.confusion));
+        }
+        CHECK(rows.front().k == 3);
+        CHECK(rows.back().k == 100);
+    }
+    const auto usual = knn_sweep(bank.rows, bank.rows, bank.labels, bank.labels, 15, {.temperatures = {}, .leave_one_out = true});
+    REQUIRE(usual.size() == 6);  // the bank has fewer than 200 rows
+    CHECK(usual.back().k == 100);
+    CHECK(usual.front().accuracy.top1 == knn(bank.rows, bank.rows, bank.labels, bank.labels, 15, {.k = 1, .leave_one_out = true}).top1);
 }
 
 TEST_CASE("knn's top5 counts only classes that have a vote") {
@@ -150,27 +180,6 @@ TEST_CASE("knn does not depend on the chunk size, on the rows' lengths or on the
     CHECK(scaled.neighbors.similarities.scalar_type() == at::kFloat);
 }
 
-TEST_CASE("knn over a bank of several tiles finds neighbors in each") {
-    const std::int64_t tile = doppel::eval::detail::bank_tile, n = 2 * tile + 5;
-    Tensor bank = at::zeros({n, 2});
-    bank.select(1, 0).fill_(1);
-    bank.select(1, 1).fill_(10);
-    const std::vector<std::int64_t> places = {3, tile, 2 * tile + 4};
-    for (std::size_t i = 0; i < places.size(); ++i) {
-        bank[places[i]][0] = 10;
-        bank[places[i]][1] = static_cast<double>(places.size() - i) * 0.1;  // the last is the nearest
-    }
-    const auto found = nearest(at::tensor({1.0f, 0.0f}).view({1, 2}), bank, {.k = 4});
-    for (std::size_t i = 0; i < places.size(); ++i)
-        CHECK(found.indices[0][static_cast<std::int64_t>(i)].item<std::int64_t>() == places[places.size() - 1 - i]);
-    CHECK(found.similarities[0][3].item<double>() == Approx(1 / std::sqrt(101.0)).epsilon(1e-5));
-}
-
-TEST_CASE("knn takes all of a bank that is smaller than k") {
-    const auto queries = clouds(10, 4, 3, 6), bank = clouds(6, 4, 3, 7);
-    equals_brute_force(queries, bank, 3, {.k = 200});
-}
-
 TEST_CASE("knn gives equal scores to the lower class") {
     const Tensor bank = at::tensor({1.f, 0.f, 1.f, 0.f, 0.f, 1.f}).view({3, 2});
     const Tensor query = at::tensor({2.f, 0.f}).view({1, 2});
@@ -190,17 +199,8 @@ TEST_CASE("knn stays finite at small temperatures and with rows of zeros") {
     CHECK(sharp.predictions[0].item<std::int64_t>() == 2);
     CHECK(sharp.predictions[1].item<std::int64_t>() == 1);
     CHECK(sharp.neighbors.similarities[2].abs().max().item<double>() == 0);
-    const auto zeros = knn(at::zeros({2, 3}), at::zeros({4, 3}), labels, at::zeros({2}, at::kLong), 3);
+    const auto zeros = knn(at::zeros({2, 3}), at::zeros({4, 3}), labels, at::zeros({2}, at::kLong), 3, {.k = 4});
     CHECK(zeros.predictions[0].item<std::int64_t>() == 1);  // every vote weighs the same: class 1 has two
-}
-
-TEST_CASE("knn computes in float32 under autocast, and without gradients") {
-    const auto queries = clouds(20, 8, 4, 8), bank = clouds(60, 8, 4, 9);
-    const auto plain = nearest(queries.rows, bank.rows);
-    const doppel::Autocast half(at::kCPU, doppel::Precision::bf16);
-    const auto under = nearest(queries.rows.clone().set_requires_grad(true), bank.rows);
-    CHECK(at::equal(plain.similarities, under.similarities));
-    CHECK(!under.similarities.requires_grad());
 }
 
 TEST_CASE("knn says what is wrong in one line") {
@@ -221,4 +221,9 @@ TEST_CASE("knn says what is wrong in one line") {
     says([&] { knn(q, b, bl, ql, 2, {.k = 0}); }, {"k must be", "got 0"});
     says([&] { knn(q, b, bl, ql, 2, {.temperature = 0}); }, {"temperature", "got 0"});
     says([&] { knn(q, b, bl, ql, 2, {.chunk = 0}); }, {"chunk", "got 0"});
+    says([&] { knn(q, b, bl, ql, 2); }, {"k must be at most 4", "got 20"});
+    says([&] { knn_sweep(q, b, bl, ql, 2, {.k = {1, 5}}); }, {"k must be at most 4", "got 5"});
+    says([&] { knn_sweep(q, b, bl, ql, 2, {.k = {0}}); }, {"k must be at least 1", "got 0"});
+    says([&] { knn_sweep(q, b, bl, ql, 2, {.temperatures = {0.1, -1}}); }, {"temperature", "got -1"});
+    says([&] { knn_sweep(q, b, bl, ql, 2, {.temperatures = {}, .plain = false}); }, {"temperature", "plain votes"});
 }

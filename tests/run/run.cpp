@@ -106,6 +106,21 @@ TEST_CASE("an evaluation that cannot be made costs no weights: what failed is re
     CHECK(mentions(read_text(folder / "vanishing" / "report.html"), {"not measured", "No such file"}));
 }
 
+TEST_CASE("k above the images to compare with is rejected if it was asked for, and reported if it is the default") {
+    TemporaryFolder folder;
+    auto data = data_of();
+    data.bank = data::Embedded({.size = 16, .count = 9, .first = 500});
+    auto options = options_of(folder / "run");
+    options.k = 10;
+    says([&] { run::run(preset(), data, options); }, {"--k 10", "images to compare with (9)", "at most 9"});
+    CHECK_FALSE(fs::exists(folder / "run"));
+    options.k = run::RunOptions{}.k;
+    const auto result = run::run(preset(), data, options);
+    CHECK(result.failures.empty());
+    CHECK(result.metrics.contains("knn_top1"));
+    CHECK(nlohmann::ordered_json::parse(read_text(folder / "run/config.json"))["run"]["k"] == 9);
+}
+
 TEST_CASE("without labels there is no k-NN and nothing fails") {
     TemporaryFolder folder;
     std::vector<Image> pictures;

@@ -125,9 +125,9 @@ inline Accuracy accuracy_of(const Tensor& scores, const Tensor& labels) {
             scores.defined() ? scores.sizes() : at::IntArrayRef{});
     require(scores.is_floating_point(), "accuracy: scores must be of a floating type, got ", scores.scalar_type());
     const Tensor strange = (scores != scores).any(1);  // [N]
-    require(!strange.any().item<bool>(), "accuracy: scores must be numbers, got NaN in row ",
-            strange.to(at::kInt).argmax().item<std::int64_t>(), " (the first of ", strange.sum().item<std::int64_t>(),
-            "); check the features and the training that they come from");
+    if (strange.any().item<bool>())
+        fail("accuracy: scores must be numbers, got NaN in row ", strange.to(at::kInt).argmax().item<std::int64_t>(),
+             " (the first of ", strange.sum().item<std::int64_t>(), "); check the features and the training that they come from");
     const Tensor truth = detail::checked_labels("accuracy", "labels", labels, scores.size(0), scores.size(1), scores.device());
     return accuracy_of(Predictions{scores.argmax(1), detail::classes_ahead(scores, truth) < 5}, truth, scores.size(1));
 }

@@ -1,35 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weighted k-nearest-neighbor classification, which evaluates features without training.
+// k-nearest-neighbor classification, which evaluates features without training.
 #pragma once
 
 #include <doppel/core/error.hpp>
-#include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
+#include <doppel/eval/accuracy.hpp>
+#include <doppel/eval/neighbors.hpp>
 
-#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/isfinite.h>
+#include <ATen/ops/ones_like.h>
+#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace doppel::eval {
 
-struct KnnOptions {
-    std::int64_t k = 20;        ///< neighbors that vote, ≥ 1; at most the size of the bank
-    double temperature = 0.1;   ///< T > 0: the weight of a vote is exp(similarity / T). InstDisc and DINO: 0.07
-    std::int64_t chunk = 1024;  ///< queries per chunk, ≥ 1; affects memory and speed, not the result
+/// How much the neighbors' votes weigh.
+enum class Votes {
+    weighted,  ///< cosine: exp(similarity / T); L2: 1 / distance, and if some are 0, only these vote
+    plain,     ///< each neighbor has one vote
 };
 
-/// The k most similar bank rows of each query, the most similar first.
-struct Neighbors {
-    Tensor indices;       ///< [Q, k] int64, rows of the bank
-    Tensor similarities;  ///< [Q, k] float32, cosines
+struct KnnOptions {
+    std::int64_t k = 20;             ///< neighbors that vote, from 1 to the size of the bank
+    double temperature = 0.1;        ///< T > 0 of weighted votes by cosine. InstDisc and DINO: 0.07
+    std::int64_t chunk = 512;        ///< queries per tile, ≥ 1; affects memory and speed, not the result
+    Votes votes = Votes::weighted;   ///< how much the neighbors' votes weigh
+    Metric metric = Metric::cosine;  ///< how near two rows are
+    bool leave_one_out = false;      ///< the queries are the bank, and no row votes for itself: k < size of the bank
+
+    NearestOptions nearest() const { return {.k = k, .metric = metric, .leave_one_out = leave_one_out, .chunk = chunk}; }
 };
 
 struct KnnResult {
@@ -37,138 +42,70 @@ struct KnnResult {
     double top5 = 0;      ///< share of queries whose class is among the five highest scores, with at least one vote
     Tensor predictions;   ///< [Q] int64, the class with the highest score
     Neighbors neighbors;  ///< the neighbors that voted
+    Accuracy accuracy{};  ///< top1 and top5 with interval, accuracy per class and confusion matrix
 };
 
 namespace detail {
 
-inline constexpr std::int64_t bank_tile = 32768;  // bank rows per tile
-
-/// Converts [N, F] of any floating type to unit rows in float32; zero rows stay zero.
-inline Tensor knn_rows(std::string_view name, const Tensor& features) {
-    require(features.defined() && features.dim() == 2 && features.numel() > 0, "knn: ", name,
-            " must be [rows, features] and not empty, got ", features.defined() ? features.sizes() : at::IntArrayRef{});
-    require(features.is_floating_point(), "knn: ", name, " must be of a floating type, got ", features.scalar_type());
-    const Tensor rows = features.detach().to(at::kFloat);
-    const Tensor norms = rows.norm(2, 1, true);
-    require(at::isfinite(norms).all().item<bool>(), "knn: ", name, " must be finite and not overflow float32");
-    return rows / norms.clamp_min(1e-12);
+inline void check_votes(Votes votes, double temperature) {
+    require(votes == Votes::plain || (temperature > 0 && std::isfinite(temperature)),
+            "knn: temperature must be positive and finite, got ", temperature);
 }
 
-/// Checks class indices [rows] int64, and returns them on the device of the features.
-inline Tensor knn_labels(std::string_view name, const Tensor& labels, std::int64_t rows, std::int64_t classes,
-                         at::Device device) {
-    require(labels.defined() && labels.dim() == 1 && labels.size(0) == rows, "knn: ", name, " must be [", rows,
-            "], got ", labels.defined() ? labels.sizes() : at::IntArrayRef{});
-    require(labels.scalar_type() == at::kLong, "knn: ", name, " must be int64, got ", labels.scalar_type());
-    const auto least = labels.min().item<std::int64_t>(), most = labels.max().item<std::int64_t>();
-    require(least >= 0 && most < classes, "knn: ", name, " must be from 0 to ", classes - 1, ", got ",
-            least < 0 ? least : most);
-    return labels.to(device);
+/// Weights of votes with similarities [q, k], the largest first; the first weighs 1.
+inline Tensor vote_weights(const Tensor& similarities, const KnnOptions& options) {
+    const Tensor wide = similarities.to(at::kDouble), first = wide.narrow(1, 0, 1);
+    if (options.votes == Votes::plain) return at::ones_like(wide);
+    if (options.metric == Metric::cosine) return ((wide - first) / options.temperature).exp();
+    return at::where(first == 0, (wide == 0).to(at::kDouble), first / wide);
 }
 
-inline void check_knn(const KnnOptions& options) {
-    require(options.k >= 1, "knn: k must be at least 1, got ", options.k);
-    require(options.temperature > 0 && std::isfinite(options.temperature),
-            "knn: temperature must be positive and finite, got ", options.temperature);
-    require(options.chunk >= 1, "knn: chunk must be at least 1, got ", options.chunk);
-}
-
-/// The k best columns of q · bankᵀ for unit rows q [q, F], with the bank added tile by tile.
-class BestOfTiles {
-public:
-    BestOfTiles(Tensor q, std::int64_t k) : q_(std::move(q)), k_(k) {}
-
-    void add(const Tensor& tile, std::int64_t first_row) {
-        auto [similarity, index] = q_.mm(tile.t()).topk(std::min(k_, tile.size(0)), 1);                 // [q, k]
-        index.add_(first_row);
-        if (best_.defined()) {
-            const Tensor both = at::cat({best_, similarity}, 1), places = at::cat({where_, index}, 1);  // [q, ≤ 2k]
-            const auto merged = both.topk(std::min(k_, both.size(1)), 1);
-            similarity = std::get<0>(merged);
-            index = places.gather(1, std::get<1>(merged));
+/// The predictions by the votes of the first k neighbors, for each of the ascending `ks`; labels as checked_labels().
+inline std::vector<Predictions> predictions_of(const Neighbors& neighbors, const Tensor& bank_labels, const Tensor& query_labels,
+                                               std::int64_t classes, const std::vector<std::int64_t>& ks, const KnnOptions& options) {
+    check_votes(options.votes, options.temperature);
+    std::vector<std::vector<Tensor>> predicted(ks.size()), in_top5(ks.size());
+    const std::int64_t count_all = query_labels.size(0);
+    const std::int64_t portion = std::clamp<std::int64_t>((std::int64_t{1} << 22) / classes, 1, 8192);  // ≤ 32 MiB of scores
+    for (std::int64_t from = 0; from < count_all; from += portion) {
+        const std::int64_t count = std::min(portion, count_all - from);
+        const Tensor weights = vote_weights(neighbors.similarities.narrow(0, from, count), options);     // [q, k]
+        const Tensor votes = bank_labels.index({neighbors.indices.narrow(0, from, count)});              // [q, k]
+        const Tensor labels = query_labels.narrow(0, from, count);                                       // [q]
+        Tensor scores = at::zeros({count, classes}, weights.options());                                  // [q, C]
+        std::size_t next = 0;
+        for (std::int64_t j = 0; j < ks.back(); ++j) {  // one vote per row at a time: the same sum on every device
+            scores.scatter_add_(1, votes.narrow(1, j, 1), weights.narrow(1, j, 1));
+            if (ks[next] != j + 1) continue;
+            predicted[next].push_back(scores.argmax(1));
+            const Tensor has_vote = scores.gather(1, labels.unsqueeze(1)).squeeze(1) > 0;
+            in_top5[next].push_back((classes_ahead(scores, labels) < 5) & has_vote);
+            ++next;
         }
-        best_ = similarity;
-        where_ = index;
     }
-    Neighbors found() const { return {where_, best_}; }
-
-private:
-    Tensor q_, best_, where_;
-    std::int64_t k_;
-};
-
-inline Neighbors nearest_of_chunk(const Tensor& q, const Tensor& bank, std::int64_t k) {
-    BestOfTiles best(q, k);
-    for (std::int64_t from = 0; from < bank.size(0); from += bank_tile)
-        best.add(bank.narrow(0, from, std::min(bank_tile, bank.size(0) - from)), from);
-    return best.found();
+    std::vector<Predictions> all;
+    for (std::size_t i = 0; i < ks.size(); ++i) all.push_back({at::cat(predicted[i]), at::cat(in_top5[i])});
+    return all;
 }
 
 }  // namespace detail
 
-/// Finds the nearest neighbors of each query among the rows of a bank, by cosine similarity.
-///
-/// Shapes: queries [Q, F], bank [N, F], any floating type, on one device; computed in float32, also under autocast.
-/// Memory in addition to the inputs: unit copies of both and chunk × min(N, 32,768) similarities.
-/// The order of equally similar bank rows depends on the backend; a zero row has cosine 0 to all others.
-///
-///     auto [rows, cosines] = eval::nearest(features, bank, {.k = 8});
-inline Neighbors nearest(const Tensor& queries, const Tensor& bank, const KnnOptions& options = {}) {
-    const at::NoGradGuard no_grad;
-    detail::check_knn(options);
-    const Tensor unit_queries = detail::knn_rows("queries", queries), unit_bank = detail::knn_rows("bank", bank);
-    require(queries.size(1) == bank.size(1), "knn: queries and bank must have the same number of features, got ",
-            queries.size(1), " and ", bank.size(1));
-    require(queries.device() == bank.device(), "knn: queries and bank must be on one device, got ", queries.device(),
-            " and ", bank.device());
-    const Autocast float32(queries.device().type(), Precision::fp32);
-    std::vector<Tensor> indices, similarities;
-    for (const Tensor& chunk : unit_queries.split(options.chunk)) {
-        auto found = detail::nearest_of_chunk(chunk, unit_bank, std::min(options.k, bank.size(0)));
-        indices.push_back(found.indices);
-        similarities.push_back(found.similarities);
-    }
-    return {at::cat(indices), at::cat(similarities)};
-}
-
 /// Classifies queries by the votes of their neighbors (see knn). Shapes: neighbors of Q queries, bank_labels [N],
-/// query_labels [Q].
+/// query_labels [Q]. All neighbors vote, whatever options.k is.
 inline KnnResult vote(Neighbors neighbors, const Tensor& bank_labels, const Tensor& query_labels,
                       std::int64_t classes, const KnnOptions& options = {}) {
     const at::NoGradGuard no_grad;
-    detail::check_knn(options);
-    require(classes >= 1, "knn: classes must be at least 1, got ", classes);
-    KnnResult result;
-    result.neighbors = std::move(neighbors);
-    const at::Device device = result.neighbors.indices.device();
-    const std::int64_t count_all = result.neighbors.indices.size(0);
+    const at::Device device = neighbors.indices.device();
     const std::int64_t bank_size = bank_labels.defined() && bank_labels.dim() == 1 ? bank_labels.size(0) : 0;
-    const Tensor voters = detail::knn_labels("bank_labels", bank_labels, bank_size, classes, device);
-    const Tensor truth = detail::knn_labels("query_labels", query_labels, count_all, classes, device);
-    const Tensor class_index = at::arange(classes, voters.options());
-
-    std::vector<Tensor> predictions;
-    Tensor hits1 = at::zeros({}, voters.options()), hits5 = hits1.clone();
-    for (std::int64_t from = 0; from < count_all; from += options.chunk) {
-        const std::int64_t count = std::min(options.chunk, count_all - from);
-        const Tensor similarity = result.neighbors.similarities.narrow(0, from, count).to(at::kDouble);
-        const Tensor votes = voters.index({result.neighbors.indices.narrow(0, from, count)});         // [q, k]
-        const Tensor weights = ((similarity - similarity.narrow(1, 0, 1)) / options.temperature).exp();
-        Tensor scores = at::zeros({count, classes}, weights.options());                               // [q, C]
-        for (std::int64_t j = 0; j < votes.size(1); ++j)  // one vote per row at a time: the same sum on every device
-            scores.scatter_add_(1, votes.narrow(1, j, 1), weights.narrow(1, j, 1));
-
-        const Tensor label = truth.narrow(0, from, count).unsqueeze(1);                               // [q, 1]
-        const Tensor own = scores.gather(1, label);
-        const Tensor ahead = ((scores > own) | ((scores == own) & (class_index < label))).sum(1, true);
-        predictions.push_back(scores.argmax(1));
-        hits1 += (predictions.back().unsqueeze(1) == label).sum();
-        hits5 += ((ahead < 5) & (own > 0)).sum();
-    }
-    result.predictions = at::cat(predictions);
-    const auto total = static_cast<double>(count_all);
-    result.top1 = hits1.item<double>() / total;
-    result.top5 = hits5.item<double>() / total;
+    const Tensor voters = detail::checked_labels("knn", "bank_labels", bank_labels, bank_size, classes, device);
+    const Tensor truth = detail::checked_labels("knn", "query_labels", query_labels, neighbors.indices.size(0), classes, device);
+    const auto predictions = detail::predictions_of(neighbors, voters, truth, classes, {neighbors.indices.size(1)}, options);
+    KnnResult result;
+    result.predictions = predictions.front().classes;
+    result.neighbors = std::move(neighbors);
+    result.accuracy = accuracy_of(predictions.front(), truth, classes);
+    result.top1 = result.accuracy.top1;
+    result.top5 = result.accuracy.top5;
     return result;
 }
 
@@ -176,11 +113,12 @@ inline KnnResult vote(Neighbors neighbors, const Tensor& bank_labels, const Tens
 ///
 ///     score_c = Σ_n exp(q̂ · b̂_n / T) · [label_n = c],   q̂ = q / ‖q‖
 ///
-/// Ties go to the lower class. Scores are summed in float64, in the order of the neighbors, with the largest similarity
-/// subtracted, so any T is safe. doppel's knn_top1: encoder output in evaluation mode, bank = un-augmented training
-/// images, k = 20, T = 0.1.
+/// with other weights if the options ask for plain votes or for L2. Ties go to the lower class. Scores are summed in
+/// float64, in the order of the neighbors, relative to the nearest, so any T is safe. doppel's knn_top1: encoder output in
+/// evaluation mode, bank = un-augmented training images, k = 20, T = 0.1.
+/// With leave_one_out, each row of one set is classified by the others; the only image of a class is then always wrong.
 /// Shapes: queries [Q, F], bank [N, F] as for nearest(); labels [N] and [Q] int64, from 0 to classes − 1.
-/// Throws Error for wrong shapes, dtypes, labels or options, and for non-finite features.
+/// Throws Error as nearest(), and for wrong labels or options, before it searches.
 /// Source: Wu, Xiong, Yu, Lin, "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", 2018,
 /// arXiv:1805.01978, section 3.4.
 ///
@@ -188,11 +126,72 @@ inline KnnResult vote(Neighbors neighbors, const Tensor& bank_labels, const Tens
 ///     std::cout << result.top1;
 inline KnnResult knn(const Tensor& queries, const Tensor& bank, const Tensor& bank_labels, const Tensor& query_labels,
                      std::int64_t classes, const KnnOptions& options = {}) {
-    auto neighbors = nearest(queries, bank, options);
-    require(bank_labels.defined() && bank_labels.dim() == 1 && bank_labels.size(0) == bank.size(0),
-            "knn: bank_labels must be [", bank.size(0), "], got ",
-            bank_labels.defined() ? bank_labels.sizes() : at::IntArrayRef{});
-    return vote(std::move(neighbors), bank_labels, query_labels, classes, options);
+    const auto rows_of = [](const Tensor& rows) { return rows.defined() && rows.dim() == 2 ? rows.size(0) : 0; };
+    detail::check_votes(options.votes, options.temperature);
+    if (rows_of(bank) > 0) detail::checked_labels("knn", "bank_labels", bank_labels, bank.size(0), classes, at::kCPU);
+    if (rows_of(queries) > 0) detail::checked_labels("knn", "query_labels", query_labels, queries.size(0), classes, at::kCPU);
+    return vote(nearest(queries, bank, options.nearest()), bank_labels, query_labels, classes, options);
+}
+
+/// What knn_sweep() compares.
+struct KnnSweep {
+    std::vector<std::int64_t> k{};  ///< numbers of neighbors; empty: 1, 5, 10, 20, 50, 100, 200 as far as the bank has so many
+    std::vector<double> temperatures{0.05, 0.07, 0.1, 0.2, 0.5};  ///< of weighted votes by cosine
+    bool plain = true;                                            ///< plain votes too
+    Metric metric = Metric::cosine;                               ///< as KnnOptions::metric
+    bool leave_one_out = false;                                   ///< as KnnOptions::leave_one_out
+    std::int64_t chunk = 512;                                     ///< as KnnOptions::chunk
+};
+
+/// One row of a sweep.
+struct KnnScore {
+    std::int64_t k = 0;
+    Votes votes = Votes::weighted;
+    double temperature = 0;  ///< of weighted votes by cosine; 0: the votes have none
+    Accuracy accuracy{};
+};
+
+/// Runs knn() for every k with plain votes and with every temperature, by one search for the most neighbors: by k
+/// ascending, plain votes first. With Metric::l2, weighted votes have no temperature and one row per k.
+/// The best row of a sweep was chosen on these queries; a figure to report comes from others.
+///
+///     for (const auto& row : eval::knn_sweep(val.rows, train.rows, train.labels, val.labels, 10))
+///         std::cout << row.k << ' ' << row.temperature << ' ' << row.accuracy.top1 << '\n';
+inline std::vector<KnnScore> knn_sweep(const Tensor& queries, const Tensor& bank, const Tensor& bank_labels,
+                                       const Tensor& query_labels, std::int64_t classes, const KnnSweep& sweep = {}) {
+    const at::NoGradGuard no_grad;
+    std::vector<KnnOptions> kinds;
+    if (sweep.plain) kinds.push_back({.votes = Votes::plain});
+    if (sweep.metric == Metric::l2) kinds.push_back({.metric = Metric::l2});
+    for (const double temperature : sweep.temperatures) {
+        detail::check_votes(Votes::weighted, temperature);
+        if (sweep.metric == Metric::cosine) kinds.push_back({.temperature = temperature});
+    }
+    require(!kinds.empty(), "knn_sweep: there must be a temperature, or plain votes");
+    std::vector<std::int64_t> ks = sweep.k;
+    if (ks.empty()) {
+        const std::int64_t others = bank.defined() && bank.dim() == 2 ? bank.size(0) - (sweep.leave_one_out ? 1 : 0) : 0;
+        for (const std::int64_t k : {1, 5, 10, 20, 50, 100, 200})
+            if (k <= std::max<std::int64_t>(1, others)) ks.push_back(k);
+    }
+    std::sort(ks.begin(), ks.end());
+    ks.erase(std::unique(ks.begin(), ks.end()), ks.end());
+    require(ks.front() >= 1, "knn: k must be at least 1, got ", ks.front());
+    auto most = knn(queries, bank, bank_labels, query_labels, classes,
+                    {.k = ks.back(), .chunk = sweep.chunk, .votes = Votes::plain, .metric = sweep.metric, .leave_one_out = sweep.leave_one_out});
+    const at::Device device = most.predictions.device();
+    const Tensor voters = bank_labels.to(device), truth = query_labels.to(device);
+    std::vector<KnnScore> scores(ks.size() * kinds.size());
+    for (std::size_t j = 0; j < kinds.size(); ++j) {
+        const auto predictions = detail::predictions_of(most.neighbors, voters, truth, classes, ks, kinds[j]);
+        const bool tempered = kinds[j].votes == Votes::weighted && sweep.metric == Metric::cosine;
+        for (std::size_t i = 0; i < ks.size(); ++i)
+            scores[i * kinds.size() + j] = {.k = ks[i],
+                                            .votes = kinds[j].votes,
+                                            .temperature = tempered ? kinds[j].temperature : 0,
+                                            .accuracy = accuracy_of(predictions[i], truth, classes)};
+    }
+    return scores;
 }
 
 }  // namespace doppel::eval

@@ -23,12 +23,15 @@ struct PixelOptions {
 /// Runs knn() with the normalized images, flattened to [C·H·W], as features.
 ///
 /// Memory does not grow with the number of images: queries are loaded in portions of `bytes`, and the bank is loaded
-/// once for each portion.
+/// once for each portion. Throws Error for options of another search: it compares by cosine, and leaves no image out.
 ///
 ///     double floor = eval::knn_pixels(train, validation, views.eval).top1;
 inline KnnResult knn_pixels(const data::Dataset& bank, const data::Dataset& queries, const augment::Pipeline& eval_view,
                             const PixelOptions& options = {}) {
     const at::NoGradGuard no_grad;
+    require(options.knn.metric == Metric::cosine && !options.knn.leave_one_out,
+            "knn_pixels: the metric must be cosine, and leave_one_out off; for others, use knn() on flattened images");
+    require(options.knn.k >= 1, "knn_pixels: k must be at least 1, got ", options.knn.k);
     const auto image_bytes = static_cast<std::int64_t>(eval_view.values() * sizeof(float));
     const auto portions = [&](const data::Dataset& images, std::int64_t bytes,
                               const std::shared_ptr<data::DamagedImages>& damage, auto&& use) {
@@ -44,11 +47,11 @@ inline KnnResult knn_pixels(const data::Dataset& bank, const data::Dataset& quer
     };
     std::vector<Tensor> indices, similarities, query_labels, bank_labels;
     portions(queries, options.bytes, options.query_damage, [&](const Tensor& rows, const Tensor& labels) {
-        detail::BestOfTiles best(rows, options.knn.k);
+        detail::LargestOfTiles best(options.knn.k);
         const bool first = bank_labels.empty();
         std::int64_t done = 0;
         portions(bank, options.bytes / 2, options.bank_damage, [&](const Tensor& tile, const Tensor& tile_labels) {
-            best.add(tile, done);
+            best.add(rows.mm(tile.t()), done);
             done += tile.size(0);
             if (first) bank_labels.push_back(tile_labels);
         });

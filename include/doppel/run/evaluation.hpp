@@ -65,9 +65,14 @@ inline Compared compare(const Context& run, const AnyMethod& method) {
     return {of(run.bank(), run.bank_damage()), of(run.data.validation, run.skipped->validation)};
 }
 
+/// How many neighbors to look for: fewer than asked for if damaged images leave a smaller bank.
+inline std::int64_t neighbors_in(const Context& run, const Compared& rows) {
+    return std::min(run.options.k, rows.bank.rows.size(0));
+}
+
 inline eval::KnnResult knn(const Context& run, const Compared& rows) {
     return eval::knn(rows.queries.rows, rows.bank.rows, rows.bank.labels, rows.queries.labels,
-                     static_cast<std::int64_t>(run.bank().classes().size()), {.k = run.options.k});
+                     static_cast<std::int64_t>(run.bank().classes().size()), {.k = neighbors_in(run, rows)});
 }
 
 /// How much of a Vision Transformer's attention falls on the objects of up to 256 validation images, and their share of

@@ -29,6 +29,17 @@
 
 namespace doppel::run::detail {
 
+/// Rejects a k above the number of images to compare with; where it is the default, all of them vote, and a note says so.
+inline void check_k(Context& run) {
+    auto& k = run.options.k;
+    const std::int64_t images = run.bank().size();
+    if (k <= images) return;
+    require(!run.labeled || k == RunOptions{}.k, "--k ", k, " is larger than the number of images to compare with (", images,
+            "); expected at most ", images);
+    if (run.labeled) run.data.notes.push_back(fmt::format("{} images to compare with, so k-NN has k = {} instead of {}", images, images, k));
+    k = images;
+}
+
 inline Context context_of(AnyPreset preset, Data data, RunOptions options) {
     options::validate("run", options);
     require(data.train.size() >= 2, "run: ", data.name, " has ", data.train.size(), " training image",
@@ -46,6 +57,7 @@ inline Context context_of(AnyPreset preset, Data data, RunOptions options) {
     run.skipped->add_files(run.data.skipped);
     run.options.train.damaged = run.skipped->train;
     run.labeled = run.bank().labeled() && run.data.validation.labeled();
+    check_k(run);
     if (run.options.train.accumulate == 0) train::fit_to_memory(run.preset, run.data.train, run.options.train);
     return run;
 }
@@ -185,7 +197,7 @@ private:
                 nearest = std::move(found.neighbors);
             });
         if (rows && !nearest)
-            attempt(result, "nearest neighbors", [&] { nearest = eval::nearest(rows->queries.rows, rows->bank.rows, {.k = context.options.k}); });
+            attempt(result, "nearest neighbors", [&] { nearest = eval::nearest(rows->queries.rows, rows->bank.rows, {.k = neighbors_in(context, *rows)}); });
         if (rows && rows->queries.rows.size(0) >= 2) {
             attempt(result, "feature_std", [&] { metrics["feature_std"] = eval::feature_std(rows->queries.rows).item<double>(); });
             attempt(result, "effective_rank", [&] { metrics["effective_rank"] = eval::effective_rank(rows->queries.rows).item<double>(); });
