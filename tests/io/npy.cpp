@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doppel/io/npy.hpp>
+
+#include "support/torch_support.hpp"
+
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+using namespace doppel;
+using namespace doppel::test;
+
+namespace {
+
+std::string bytes_of(const std::filesystem::path& path) {
+    std::ifstream in(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+}
+
+}  // namespace
+
+// NumPy's own reader is the oracle where Python has it: numpy.load of these bytes gives the same array (checked by hand, NumPy 2.4).
+TEST_CASE("a tensor has NumPy's header, aligned to 64 bytes, and its values in order") {
+    const TemporaryFolder folder;
+    const Tensor rows = at::arange(6, at::kFloat).view({3, 2}).t();  // [2, 3], not contiguous
+    io::save_npy(folder / "rows.npy", rows);
+    const auto bytes = bytes_of(folder / "rows.npy");
+    REQUIRE(bytes.size() == 128 + 24);
+    CHECK(bytes.substr(0, 8) == std::string("\x93NUMPY\x01\x00", 8));
+    CHECK(static_cast<unsigned char>(bytes[8]) == 118);
+    CHECK(mentions(bytes.substr(10, 118), {"{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3, ), }"}));
+    CHECK(bytes[127] == '\n');
+    float values[6];
+    std::memcpy(values, bytes.data() + 128, sizeof values);
+    CHECK((values[0] == 0 && values[1] == 2 && values[2] == 4 && values[3] == 1));
+}
+
+TEST_CASE("one dimension is a tuple of one, and other types are an error") {
+    const TemporaryFolder folder;
+    io::save_npy(folder / "labels.npy", at::arange(3, at::kLong));
+    CHECK(mentions(bytes_of(folder / "labels.npy"), {"'<i8'", "'shape': (3,)"}));
+    CHECK(mentions(message_of([&] { io::save_npy(folder / "half.npy", at::zeros({2}, at::kHalf)); }), {"half.npy", "float32 or int64", "Half"}));
+    CHECK(!std::filesystem::exists(folder / "half.npy"));
+}
