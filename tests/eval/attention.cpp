@@ -21,7 +21,7 @@ augment::Pipeline plain() { return augment::Pipeline({.size = 32, .operations = 
 TEST_CASE("attention maps are the softmax of the last block, without the class token's share of itself") {
     const data::Dataset images = data::Embedded({.count = 5});
     Method method{Recipe{.encoder = vit, .loss = losses::NtXent{}}, {.seed = 1}};
-    const Tensor maps = eval::attention(method, images, plain(), {0, 3, 4});
+    const Tensor maps = eval::attention(*method->encoder(), images, plain(), {0, 3, 4});
     REQUIRE(maps.sizes() == at::IntArrayRef({3, 3, 4, 4}));
     CHECK(largest_difference(maps.sum({2, 3}), at::ones({3, 3})) < 1e-6);
     CHECK(maps.min().item<float>() > 0);
@@ -55,15 +55,15 @@ TEST_CASE("attention maps are the softmax of the last block, without the class t
 TEST_CASE("asking for attention changes nothing, and other encoders say that they have none") {
     const data::Dataset images = data::Embedded({.count = 2});
     Method method{Recipe{.encoder = vit, .loss = losses::NtXent{}}, {.seed = 1}};
-    eval::attention(method, images, plain(), {0, 1});
+    eval::attention(*method->encoder(), images, plain(), {0, 1});
     CHECK(method->encoder()->is_training());
     const Method tiny_method{Recipe{.encoder = tiny(), .loss = losses::NtXent{}}, {.seed = 1}};
     const Method resnet{Recipe{.encoder = encoders::from_name("resnet18x0.125", 32), .loss = losses::NtXent{}}};
-    CHECK(eval::has_attention(method));
-    CHECK(!eval::has_attention(tiny_method));
-    CHECK(!eval::has_attention(resnet));
-    CHECK(mentions(message_of([&] { eval::attention(resnet, images, plain(), {0}); }), {"attention", "Vision Transformer"}));
-    CHECK(mentions(message_of([&] { eval::attention(method, images, plain(), {}); }), {"at least one image"}));
+    CHECK(eval::has_attention(*method->encoder()));
+    CHECK(!eval::has_attention(*tiny_method->encoder()));
+    CHECK(!eval::has_attention(*resnet->encoder()));
+    CHECK(mentions(message_of([&] { eval::attention(*resnet->encoder(), images, plain(), {0}); }), {"attention", "Vision Transformer"}));
+    CHECK(mentions(message_of([&] { eval::attention(*method->encoder(), images, plain(), {}); }), {"at least one image"}));
 }
 
 TEST_CASE("masks of the embedded images are the objects' share of each patch") {

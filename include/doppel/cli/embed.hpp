@@ -83,7 +83,7 @@ inline void show_nearest(const EmbedOptions& o, const eval::Features& query, con
     eval::NeighborSheet::Row row{.query = {image::read(o.nearest), o.nearest}};
     for (std::int64_t j = 0; j < places.size(0); ++j) {
         const auto i = rows.index[places[j].item<std::int64_t>()].item<std::int64_t>();
-        const auto name = class_label(classes, images.label(i));
+        const auto name = run::class_name(classes, images.label(i));
         std::printf("%lld\t%.4f\t%s%s%s\n", static_cast<long long>(j + 1), cosines[j].item<double>(), run::image_name(images, i).c_str(),
                     name.empty() ? "" : "\t", name.c_str());
         const auto file = images.path(i).filename().string();

@@ -9,32 +9,28 @@
 #include <doppel/encoders/vit.hpp>
 #include <doppel/eval/features.hpp>
 #include <doppel/image/image.hpp>
-#include <doppel/recipe/any_method.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
 namespace doppel::eval {
 
 /// Returns whether the encoder is a Vision Transformer, so that attention() may be called.
-inline bool has_attention(const AnyMethod& method, Network network = Network::online) {
-    return std::dynamic_pointer_cast<encoders::VitModuleImpl>(method.encoder(network)) != nullptr;
-}
+inline bool has_attention(const torch::nn::Module& encoder) { return dynamic_cast<const encoders::VitModuleImpl*>(&encoder) != nullptr; }
 
 /// Returns the attention of the class token over the patches in the last block, for the un-augmented images at `which`:
 /// [n, heads, rows, columns], float32 on the CPU, each map divided by its sum. Evaluation mode, no gradient, no change
-/// to the method.
+/// to the encoder.
 /// Throws Error if the encoder is not a Vision Transformer.
 /// Source: Caron et al., DINO, 2021, arXiv:2104.14294, section 4.2.2.
 ///
-///     Tensor maps = eval::attention(method, images, views.eval, {0, 1, 2}, Network::target);
-inline Tensor attention(const AnyMethod& method, const data::Dataset& images, const augment::Pipeline& eval_view,
-                        const std::vector<std::int64_t>& which, Network network = Network::online) {
-    const auto vit = std::dynamic_pointer_cast<encoders::VitModuleImpl>(method.encoder(network));
+///     Tensor maps = eval::attention(*method.encoder(Network::target), images, views.eval, {0, 1, 2});
+inline Tensor attention(torch::nn::Module& encoder, const data::Dataset& images, const augment::Pipeline& eval_view,
+                        const std::vector<std::int64_t>& which) {
+    auto* vit = dynamic_cast<encoders::VitModuleImpl*>(&encoder);
     require(vit != nullptr, "attention: the encoder is not a Vision Transformer, which attention maps need");
     require(!which.empty(), "attention: needs at least one image");
     const at::NoGradGuard no_grad;

@@ -79,10 +79,10 @@ inline eval::KnnResult knn(const Context& run, const Compared& rows) {
 /// the images; nothing for other encoders and for images without masks.
 inline train::Metrics attention_metrics(const Context& run, const AnyMethod& method) {
     const auto& images = run.data.validation;
-    if (!images.has_masks() || !eval::has_attention(method, run.preset.export_encoder)) return {};
+    if (!images.has_masks() || !eval::has_attention(*method.encoder(run.preset.export_encoder))) return {};
     std::vector<std::int64_t> which(static_cast<std::size_t>(std::min<std::int64_t>(256, images.size())));
     std::iota(which.begin(), which.end(), 0);
-    const Tensor maps = eval::attention(method, images, run.pipeline(), which, run.preset.export_encoder);
+    const Tensor maps = eval::attention(*method.encoder(run.preset.export_encoder), images, run.pipeline(), which);
     const Tensor masks = eval::patch_masks(images, run.pipeline(), which, maps.size(2), maps.size(3));
     return {{"attention_on_objects", eval::attention_on_objects(maps, masks)}, {"objects_share", masks.mean().item<double>()}};
 }

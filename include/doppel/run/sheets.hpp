@@ -111,12 +111,12 @@ struct AttentionSheet {
 
 /// Nothing for an encoder that is no Vision Transformer.
 inline std::optional<AttentionSheet> attention_sheet(const Context& run, const AnyMethod& method, const eval::Features& queries) {
-    if (!eval::has_attention(method, run.preset.export_encoder)) return std::nullopt;
+    if (!eval::has_attention(*method.encoder(run.preset.export_encoder))) return std::nullopt;
     const auto& validation = run.data.validation;
     std::vector<std::int64_t> which;
     for (const auto row : detail::examples_of(validation, queries.index, 8))
         which.push_back(queries.index[row].item<std::int64_t>());
-    const Tensor maps = eval::attention(method, validation, run.pipeline(), which, run.preset.export_encoder);
+    const Tensor maps = eval::attention(*method.encoder(run.preset.export_encoder), validation, run.pipeline(), which);
     AttentionSheet made{.sheet = {.title = "Where the network looks",
                                   .note = "Left: a validation image. Right: how much attention the class token of the last "
                                           "block pays to each patch (brighter: more): the mean of all heads, then each head.",
