@@ -57,8 +57,8 @@ TEST_CASE("asking for attention changes nothing, and other encoders say that the
     Method method{Recipe{.encoder = vit, .loss = losses::NtXent{}}, {.seed = 1}};
     eval::attention(*method->encoder(), images, plain(), {0, 1});
     CHECK(method->encoder()->is_training());
-    const Method tiny_method{Recipe{.encoder = tiny(), .loss = losses::NtXent{}}, {.seed = 1}};
-    const Method resnet{Recipe{.encoder = encoders::from_name("resnet18x0.125", 32), .loss = losses::NtXent{}}};
+    Method tiny_method{Recipe{.encoder = tiny(), .loss = losses::NtXent{}}, {.seed = 1}};
+    Method resnet{Recipe{.encoder = encoders::from_name("resnet18x0.125", 32), .loss = losses::NtXent{}}};
     CHECK(eval::has_attention(*method->encoder()));
     CHECK(!eval::has_attention(*tiny_method->encoder()));
     CHECK(!eval::has_attention(*resnet->encoder()));

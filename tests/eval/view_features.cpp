@@ -20,7 +20,7 @@ augment::Pipeline plain() { return augment::Pipeline({.size = 16, .operations = 
 TEST_CASE("every image has its own draws, whatever the batch and the threads are") {
     const data::Dataset images = data::Embedded({.count = 5});
     const auto view = eval::crop_and_flip(plain());
-    const auto net = small.build();
+    auto net = small.build();
     const Tensor rows = eval::view_features(net, images, view, 3, {.batch_size = 256}, 7);
     REQUIRE(rows.sizes() == at::IntArrayRef({5, 3, 64}));
     CHECK(largest_difference(rows, eval::view_features(net, images, view, 3, {.batch_size = 4, .workers = 2}, 7)) < 1e-5);

@@ -120,12 +120,12 @@ inline int embed(std::vector<std::string> words, const std::string& program) {
     std::optional<eval::Features> query;
     if (!o.nearest.empty()) query = eval::features(opened.module, data::Dataset(OneImage{o.nearest}), opened.pipeline, {});  // first: it may be no image
     run::say("{}: {} images, {}", o.data, found.images.size(), found.format);
-    if (o.patches) how.feature = eval::Feature::patches;
+    if (o.patches) how.feature = {.kind = eval::Feature::Kind::patches};
     const auto features = eval::features(opened.module, found.images, opened.pipeline, how);
     if (!o.out.empty()) {
         auto metadata = opened.metadata;
         metadata["encoder"] = path.string();
-        metadata["feature"] = eval::name_of(how.feature);
+        metadata["feature"] = how.feature.name();
         for (const auto& file : run::save_features(o.out, features, found.images, metadata)) run::say("{}", file.string());
     }
     if (query) show_nearest(o, *query, features, found.images);

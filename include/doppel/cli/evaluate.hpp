@@ -27,8 +27,7 @@ namespace doppel::cli {
 
 /// What is measured, and where it is written.
 struct EvaluateOptions {
-    std::string k = "20,1,5,200", temperature = "0.1", labels = "1", out{};
-    eval::Feature feature = eval::Feature::output;
+    std::string feature = "output", k = "20,1,5,200", temperature = "0.1", labels = "1", out{};
     bool linear = true, baselines = true, strict = false;
     std::int64_t augmented = 256, seed = 1;
 
@@ -36,7 +35,7 @@ struct EvaluateOptions {
         using O = EvaluateOptions;
         using options::field;
         return std::tuple(
-            field(&O::feature, "feature", "which feature of the encoder is judged"),
+            field(&O::feature, "feature", "which feature of the encoder is judged: output; of a ViT the class tokens of the last blocks, cls1, cls4 or cls4+mean"),
             field(&O::k, "k", "neighbors that vote in k-NN, a list; the first is the headline"),
             field(&O::temperature, "temperature", "of the votes, exp(cosine / temperature), a list"),
             field(&O::linear, "linear", "fit a linear probe: logistic regression to convergence on the features"),
@@ -101,12 +100,14 @@ inline int evaluate(std::vector<std::string> words, const std::string& program) 
     set_given(arguments, data_rows);
     require(of_run || arguments.given.contains("data"), "--data is missing: images to judge ", path.string(),
             " by, a folder of class folders, a list of files …, or 'embedded'");
+    const auto feature = eval::Feature::named(o.feature);
+    require(feature.kind != eval::Feature::Kind::patches, "--feature patches is not one row an image; ./run embed --patches writes them");
     const auto how = measured_by(o, arguments.given.contains("k"));
     if (data.threads > 0) at::set_num_threads(static_cast<int>(data.threads));
 
     auto [opened, features] = open_for_features(path, encoder);
     if (const auto normalize = normalize_of(data, opened.pipeline.channels())) opened.pipeline = opened.pipeline.with_normalize(*normalize);
-    features.feature = o.feature;
+    features.feature = feature;
     data.size = opened.pipeline.size();
     const auto samples = samples_of(data, opened.pipeline.channels());
     const bool own_data = of_run && !arguments.given.contains("data");
@@ -122,10 +123,10 @@ inline int evaluate(std::vector<std::string> words, const std::string& program) 
         run::say("the images have no labels: only what needs none is measured; --data or --val with labeled images, in folders by class, enables the rest");
 
     const auto out = evaluation_folder(path, o.out);
-    const auto found = run::evaluate(opened, images, features, how, skipped);
+    auto found = run::evaluate(opened, images, features, how, skipped);
     io::create_folders(out);
     std::fputs(run::evaluation_table(found).c_str(), stdout);
-    run::write_evaluation(out, {.file = path, .opened = opened, .images = images, .feature = features.feature, .how = how, .skipped = skipped}, found);
+    run::write_evaluation(out, {.file = path, .opened = opened, .images = images, .feature = feature, .how = how, .skipped = skipped}, found);
     run::say("{}", (out / "report.html").string());
     return 0;
 }

@@ -6,9 +6,11 @@
 #include <doppel/eval/accuracy.hpp>
 #include <doppel/eval/collapse.hpp>
 #include <doppel/eval/features.hpp>
+#include <doppel/eval/few_labels.hpp>
 #include <doppel/eval/knn.hpp>
 #include <doppel/eval/logistic.hpp>
 #include <doppel/eval/spectrum.hpp>
+#include <doppel/eval/uniformity.hpp>
 #include <doppel/run/result.hpp>
 #include <doppel/train/error_text.hpp>
 
@@ -92,7 +94,7 @@ inline void measure_knn(Measures& found, const Compared& rows, std::int64_t clas
 inline void measure_linear(Measures& found, const Compared& rows, std::int64_t classes, const MeasureOptions& o) {
     for (const double share : o.label_shares) {
         const bool all = share >= 1;
-        const auto part = all ? Tensor{} : eval::few_labels(rows.bank.labels, classes, share, o.seed);
+        const auto part = all ? Tensor{} : eval::few_labels(rows.bank.labels, share, o.seed);
         const auto chosen = [&](const Tensor& of) { return all ? of : of.index_select(0, part.to(of.device())); };
         auto probe = eval::fit_logistic(chosen(rows.bank.rows), chosen(rows.bank.labels), classes, {.seed = o.seed});
         found.add({all ? "linear" : fmt::format("linear_{}", share),
@@ -116,7 +118,7 @@ inline Measures measure(const Compared& rows, std::int64_t classes, const Measur
     found.attempt("feature_std", [&] { found.figures["feature_std"] = eval::feature_std(features).item<double>(); });
     found.attempt("spectrum", [&] {
         found.spectrum = eval::spectrum_of(features);
-        found.figures["rank_me"] = found.spectrum->rank_me;
+        found.figures["effective_rank"] = found.spectrum->effective_rank;
         found.figures["spectrum_decay"] = found.spectrum->decay;
     });
     found.attempt("uniformity", [&] { found.figures["uniformity"] = eval::uniformity(features); });
