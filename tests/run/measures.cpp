@@ -30,7 +30,7 @@ std::vector<std::string> keys_of(const run::Measures& found) {
 TEST_CASE("k-NN and the linear probe score separable features, and every figure has its name") {
     const auto found = run::measure(two_sides(80, 40), 2, {.k = {5, 1}, .temperatures = {0.1, 0.07}, .label_shares = {1, 0.1}});
     CHECK(found.failures.empty());
-    CHECK(keys_of(found) == std::vector<std::string>{"knn", "knn_k5_t0.07", "knn_k1_t0.1", "knn_k1_t0.07", "linear", "linear_0.1"});
+    CHECK(keys_of(found) == std::vector<std::string>{"knn", "knn_k1_t0.1", "knn_k1_t0.07", "knn_k5_t0.07", "linear", "linear_0.1"});
     CHECK(found.figures.at("knn_top1") > 0.9);
     CHECK(found.figures.at("linear_top1") > 0.95);
     CHECK(found.probe->rows == 80);

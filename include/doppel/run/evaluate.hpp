@@ -71,7 +71,7 @@ inline Evaluation evaluate(weights::OpenedEncoder& encoder, const Data& data, ev
         rows.bank = eval::features(net, bank, encoder.pipeline, how);
         how.damage = damage_of(true);
         rows.queries = eval::features(net, data.validation, encoder.pipeline, how);
-        if (!bank.labeled() || !data.validation.labeled()) rows.bank.labels = rows.queries.labels = {};
+        if (!bank.labeled() || !data.validation.labeled()) rows.bank.labels = rows.queries.labels = Tensor{};
         return rows;
     };
     Evaluation found;

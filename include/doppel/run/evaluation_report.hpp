@@ -8,6 +8,7 @@
 #include <doppel/run/feature_sections.hpp>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <torch/version.h>
 
 #include <algorithm>

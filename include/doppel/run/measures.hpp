@@ -79,16 +79,21 @@ inline void measure_knn(Measures& found, const Compared& rows, std::int64_t clas
         require(!o.strict_k || k <= bank, "--k ", k, " is more than the ", bank, " labeled images to compare with");
         if (ks.empty() || k <= bank) ks.push_back(std::min(k, bank));
     }
-    found.nearest = eval::nearest(rows.queries.rows, rows.bank.rows, {.k = *std::max_element(ks.begin(), ks.end())});
-    if (!rows.bank.labels.defined() || !rows.queries.labels.defined()) return;
-    for (const auto k : ks)
-        for (const auto temperature : o.temperatures) {
-            auto result = eval::vote(*found.nearest, rows.bank.labels, rows.queries.labels, classes, {.k = k, .temperature = temperature});
-            const bool headline = !found.knn;
-            found.add({headline ? "knn" : fmt::format("knn_k{}_t{}", k, temperature), fmt::format("k-NN, k = {}, T = {}", k, temperature),
-                       result.accuracy});
-            if (headline) found.knn = std::move(result);
-        }
+    const auto &queries = rows.queries, &known = rows.bank;
+    if (!known.labels.defined() || !queries.labels.defined()) {
+        found.nearest = eval::nearest(queries.rows, known.rows, {.k = ks.front()});
+        return;
+    }
+    const double temperature = o.temperatures.front();
+    const auto text = [](std::int64_t k, double t) { return fmt::format("k-NN, k = {}, T = {}", k, t); };
+    found.knn = eval::knn(queries.rows, known.rows, known.labels, queries.labels, classes, {.k = ks.front(), .temperature = temperature});
+    found.nearest = found.knn->neighbors;
+    found.add({"knn", text(ks.front(), temperature), found.knn->accuracy});
+    if (ks.size() == 1 && o.temperatures.size() == 1) return;
+    for (auto& row : eval::knn_sweep(queries.rows, known.rows, known.labels, queries.labels, classes,
+                                     {.k = ks, .temperatures = o.temperatures, .plain = false}))
+        if (row.k != ks.front() || row.temperature != temperature)
+            found.add({fmt::format("knn_k{}_t{}", row.k, row.temperature), text(row.k, row.temperature), std::move(row.accuracy)});
 }
 
 inline void measure_linear(Measures& found, const Compared& rows, std::int64_t classes, const MeasureOptions& o) {
