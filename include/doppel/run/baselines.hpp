@@ -59,7 +59,9 @@ inline train::Metrics baselines(const Context& run) {
                                    .top1;
     const AnyMethod untrained = run.preset.recipe.build({.seed = static_cast<std::uint64_t>(run.options.train.seed)});
     untrained.module().to(run.device);
-    found["knn_top1_random"] = knn(run, compare(run, untrained)).top1;
+    const auto without_training = measure(compare(run, untrained), static_cast<std::int64_t>(run.bank().classes().size()), measured_by(run));
+    for (const char* name : {"knn_top1", "linear_top1"})
+        if (const auto value = without_training.figures.find(name); value != without_training.figures.end()) found[name + std::string("_random")] = value->second;
     if (const auto looks = attention_metrics(run, untrained); !looks.empty())
         found["attention_on_objects_random"] = looks.at("attention_on_objects");
     nlohmann::ordered_json line{{"step", 0}, {"epoch", 0}};

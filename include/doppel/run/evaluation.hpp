@@ -8,6 +8,7 @@
 #include <doppel/eval/knn.hpp>
 #include <doppel/io/json_lines.hpp>
 #include <doppel/run/context.hpp>
+#include <doppel/run/measures.hpp>
 #include <doppel/train/result.hpp>
 
 #include <algorithm>
@@ -52,17 +53,19 @@ inline std::vector<std::string> not_measurable(const Context& run) {
     return lines;
 }
 
-/// Features of the bank, which is the training images unless there is another one, and of the validation images (the queries).
-struct Compared {
-    eval::Features bank, queries;
-};
-
 inline Compared compare(const Context& run, const AnyMethod& method) {
     const auto of = [&](const data::Dataset& images, const std::shared_ptr<data::DamagedImages>& damage) {
         return eval::features(method, images, run.pipeline(),
                               {.workers = train::loader_threads(run.options.train), .network = run.preset.export_encoder, .damage = damage});
     };
-    return {of(run.bank(), run.bank_damage()), of(run.data.validation, run.skipped->validation)};
+    Compared rows{of(run.bank(), run.bank_damage()), of(run.data.validation, run.skipped->validation)};
+    if (!run.labeled) rows.bank.labels = rows.queries.labels = Tensor{};
+    return rows;
+}
+
+/// What a run measures of its features.
+inline MeasureOptions measured_by(const Context& run) {
+    return {.k = {run.options.k}, .linear = run.options.linear, .seed = static_cast<std::uint64_t>(run.options.train.seed)};
 }
 
 /// How many neighbors to look for: fewer than asked for if damaged images leave a smaller bank.

@@ -39,20 +39,6 @@ inline std::string percent_text(const eval::Accuracy& a) {
     return fmt::format("{:.1f} % ({:.1f} to {:.1f})", 100 * a.top1, 100 * a.interval.low, 100 * a.interval.high);
 }
 
-inline eval::Table score_table(const Evaluation& found) {
-    eval::Table table{.title = "All scores",
-                      .note = "Accuracy on the validation images with its 95 % interval; by class: the mean of the classes' accuracies.",
-                      .columns = {"protocol", "top-1", "95 % interval", "top-5", "by class"}};
-    for (const auto* list : {&found.measures.scores, &found.baselines})
-        for (const auto& score : *list) {
-            const auto& a = score.accuracy;
-            table.rows.push_back({score.protocol, fmt::format("{:.2f} %", 100 * a.top1),
-                                  fmt::format("{:.1f} to {:.1f} %", 100 * a.interval.low, 100 * a.interval.high), fmt::format("{:.2f} %", 100 * a.top5),
-                                  fmt::format("{:.2f} %", 100 * a.mean_per_class)});
-        }
-    return table;
-}
-
 /// The headline scores as bars.
 inline std::vector<eval::Measure> score_bars(const Evaluation& found, std::int64_t classes) {
     std::vector<eval::Measure> bars;
@@ -69,21 +55,6 @@ inline std::vector<eval::Measure> score_bars(const Evaluation& found, std::int64
 }
 
 }  // namespace detail
-
-/// What the figures without labels mean, for the report's table.
-inline std::vector<eval::Figure> figure_rows(const train::Metrics& figures, std::int64_t dim) {
-    std::vector<eval::Figure> list;
-    const auto add = [&](const char* key, int digits, std::string text) {
-        if (const auto found = figures.find(key); found != figures.end()) list.push_back({key, fmt::format("{:.{}f}", found->second, digits), std::move(text)});
-    };
-    add("feature_std", 4, fmt::format("spread of the unit-norm features: about {:.3f} is healthy, 0 is collapse", 1 / std::sqrt(static_cast<double>(dim))));
-    add("effective_rank", 1, fmt::format("how many of the {} feature directions are in use (RankMe)", dim));
-    add("spectrum_decay", 2, "exponent α by which the variances of the principal components fall; near 1 generalizes best in the paper's tests (α-ReQ)");
-    add("uniformity", 3, "log of the mean Gaussian potential between features: −4 is even over the sphere, 0 is collapse");
-    add("alignment", 3, "mean squared distance of two views of an image: 0 if they are the same, 2 if they have nothing in common");
-    add("lidar", 1, "effective rank of what separates images from the views of one image (LiDAR)");
-    return list;
-}
 
 /// Returns the whole report.
 inline eval::Report evaluation_report(const Judged& judged, Evaluation& found) {
@@ -114,7 +85,7 @@ inline eval::Report evaluation_report(const Judged& judged, Evaluation& found) {
     if (!opened.left_aside.empty()) more.facts.emplace_back("tensors left aside", fmt::format("{}", fmt::join(opened.left_aside, ", ")));
     more.facts.emplace_back("version", fmt::format("doppel {}, torch {}", version, TORCH_VERSION));
     report.details.push_back(std::move(more));
-    if (!found.measures.scores.empty()) report.tables.push_back(detail::score_table(found));
+    if (!found.measures.scores.empty()) report.tables.push_back(score_table(found.measures.scores, found.baselines));
     report.figures = figure_rows(found.measures.figures, found.rows.queries.rows.size(1));
 
     auto& measures = found.measures;

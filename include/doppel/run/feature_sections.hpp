@@ -15,11 +15,13 @@
 #include <doppel/image/channels.hpp>
 #include <doppel/image/resize.hpp>
 #include <doppel/run/feature_file.hpp>
+#include <doppel/run/measures.hpp>
 #include <doppel/run/options.hpp>
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -74,6 +76,36 @@ inline std::vector<eval::FeatureMap> feature_maps(const eval::Features& features
     const double share = pca.total_variance > 0 ? pca.variances.sum().item<double>() / pca.total_variance : 0;
     return {placed("t-SNE", "Distances between groups mean little.", eval::tsne(rows, {.seed = 1})),
             placed("PCA", fmt::format("The two directions hold {:.0f} % of the variance.", 100 * share), pca.project(rows))};
+}
+
+/// Returns all scores with their intervals.
+inline eval::Table score_table(const std::vector<Score>& scores, const std::vector<Score>& baselines = {}) {
+    eval::Table table{.title = "All scores",
+                      .note = "Accuracy on the validation images with its 95 % interval; by class: the mean of the classes' accuracies.",
+                      .columns = {"protocol", "top-1", "95 % interval", "top-5", "by class"}};
+    for (const auto* list : {&scores, &baselines})
+        for (const auto& score : *list) {
+            const auto& a = score.accuracy;
+            table.rows.push_back({score.protocol, fmt::format("{:.2f} %", 100 * a.top1),
+                                  fmt::format("{:.1f} to {:.1f} %", 100 * a.interval.low, 100 * a.interval.high), fmt::format("{:.2f} %", 100 * a.top5),
+                                  fmt::format("{:.2f} %", 100 * a.mean_per_class)});
+        }
+    return table;
+}
+
+/// What the figures without labels mean, for the report's table.
+inline std::vector<eval::Figure> figure_rows(const train::Metrics& figures, std::int64_t dim) {
+    std::vector<eval::Figure> list;
+    const auto add = [&](const char* key, int digits, std::string text) {
+        if (const auto found = figures.find(key); found != figures.end()) list.push_back({key, fmt::format("{:.{}f}", found->second, digits), std::move(text)});
+    };
+    add("feature_std", 4, fmt::format("spread of the unit-norm features: about {:.3f} is healthy, 0 is collapse", 1 / std::sqrt(static_cast<double>(dim))));
+    add("effective_rank", 1, fmt::format("how many of the {} feature directions are in use (RankMe)", dim));
+    add("spectrum_decay", 2, "exponent α by which the variances of the principal components fall; near 1 generalizes best in the paper's tests (α-ReQ)");
+    add("uniformity", 3, "log of the mean Gaussian potential between features: −4 is even over the sphere, 0 is collapse");
+    add("alignment", 3, "mean squared distance of two views of an image: 0 if they are the same, 2 if they have nothing in common");
+    add("lidar", 1, "effective rank of what separates images from the views of one image (LiDAR)");
+    return list;
 }
 
 /// Returns which classes were taken for which.

@@ -51,7 +51,7 @@ inline Data data_from(data::Splits splits, std::string name) {
 struct RunOptions {
     train::TrainOptions train{};  ///< `out` empty: runs/NAME-DATE-TIME
     std::int64_t knn_every = 0, k = 20;
-    bool strict = false;
+    bool linear = true, strict = false;
     std::string title{};                ///< of the method, for people; empty: the preset's name
     weights::EncoderInfo encoder{};              ///< where the recipe does not tell (AnyPreset): see weights::encoder_info()
     nlohmann::ordered_json record = nlohmann::ordered_json::object();  ///< more for config.json: the command line, …
@@ -64,6 +64,7 @@ struct RunOptions {
             field(&O::knn_every, "knn-every", "epochs between k-NN evaluations while training; 0: at the end only",
                   options::at_least(0)),
             field(&O::k, "k", "neighbors that vote in k-NN", options::between(1, 1e6)),
+            field(&O::linear, "linear", "fit a linear probe at the end: logistic regression on the features of the training images"),
             field(&O::strict, "strict", "end with an error at a damaged image, instead of skipping it"),
             options::hidden(&O::title), options::hidden(&O::encoder),
             options::hidden(&O::record));

@@ -11,6 +11,8 @@
 #include <doppel/run/config.hpp>
 #include <doppel/run/context.hpp>
 #include <doppel/run/evaluation.hpp>
+#include <doppel/run/feature_sections.hpp>
+#include <doppel/run/measures.hpp>
 #include <doppel/run/folder.hpp>
 #include <doppel/run/messages.hpp>
 #include <doppel/run/report_of.hpp>
@@ -185,10 +187,9 @@ private:
             attempt(result, "report", [&] { eval::write_report(context.out / "report.html", report_of(context, trainer, result)); });
             return;
         }
-        auto& metrics = result.metrics;
         const AnyMethod& method = trainer.method();
         std::optional<Compared> rows;
-        std::optional<eval::Neighbors> nearest;
+        Measures measures;
         attempt(result, "features", [&] { rows = compare(context, method); });
         if (rows && context.labeled)
             attempt(result, "k-NN", [&] {
@@ -204,21 +205,25 @@ private:
         }
         if (baselines_.contains("attention_on_objects_random"))
             attempt(result, "attention", [&] {
-                for (const auto& [name, value] : attention_metrics(context, method)) metrics[name] = value;
+                for (const auto& [name, value] : attention_metrics(context, method)) result.metrics[name] = value;
             });
-        write_report(result, rows, nearest);
+        write_report(result, rows, measures);
     }
 
-    void write_report(RunResult& result, const std::optional<Compared>& rows, const std::optional<eval::Neighbors>& nearest) {
+    void write_report(RunResult& result, const std::optional<Compared>& rows, const Measures& measures) {
         std::vector<eval::ContactSheet> sheets;
         std::vector<eval::NeighborSheet> neighbors;
         if (rows) attempt(result, "picture of the views", [&] { sheets.push_back(view_sheet(context)); });
-        if (rows && nearest)
-            attempt(result, "picture of the neighbors",
-                    [&] { neighbors.push_back(neighbor_sheet(context, rows->bank, rows->queries, *nearest)); });
+        if (rows && measures.nearest)
+            attempt(result, "picture of the neighbors", [&] {
+                neighbors.push_back(neighbor_sheet(context.bank(), context.data.validation, context.labeled, rows->bank, rows->queries, *measures.nearest,
+                                                   context.data.bank.empty() ? "training images" : "labeled images"));
+            });
+        std::vector<eval::FeatureMap> maps;
+        if (rows) attempt(result, "maps of the features", [&] { maps = feature_maps(rows->queries, context.data.validation); });
         if (rows)
             attempt(result, "picture of the attention", [&] {
-                auto made = attention_sheet(context, trainer.method(), rows->queries);
+                auto made = attention_sheet(*trainer.method().encoder(context.preset.export_encoder), context.data.validation, context.pipeline(), rows->queries);
                 if (!made) return;
                 image::write_png(context.out / "attention.png", image::sheet(made->pictures));
                 sheets.push_back(std::move(made->sheet));
@@ -227,6 +232,10 @@ private:
             auto report = report_of(context, trainer, result);
             report.sheets = std::move(sheets);
             report.neighbors = std::move(neighbors);
+            report.maps = std::move(maps);
+            if (measures.spectrum) report.spectra = {spectrum_curve(*measures.spectrum)};
+            if (!measures.scores.empty()) report.tables.insert(report.tables.begin(), score_table(measures.scores));
+            for (const auto& score : measures.scores) report.confusion.push_back(confusion_of(score.protocol, score.accuracy, context.bank().classes()));
             eval::write_report(context.out / "report.html", report);
         });
     }
