@@ -44,6 +44,10 @@ TEST_CASE("the images of all splits count, training images first; a split alone 
     CHECK(found.images.size() == 8);
     CHECK(found.images.path(0) == folder / "train" / "cat" / "0.png");
     CHECK(found.images.path(7) == folder / "test" / "dog" / "0.png");
+    put(folder / "val" / "dog", 2);
+    const auto all = data::whole(folder.path());
+    CHECK(all.images.size() == 10);
+    CHECK(all.images.path(9) == folder / "test" / "dog" / "0.png");  // the last split
     CHECK(found.images.classes() == std::vector<std::string>{"cat", "dog"});
 }
 

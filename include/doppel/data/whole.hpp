@@ -46,8 +46,9 @@ inline Whole whole(const std::filesystem::path& path, const WholeOptions& option
         found.format = loaded.format;
         found.images = found.images.empty() ? std::move(loaded.data) : Dataset(Joined(std::move(found.images), std::move(loaded.data)));
     };
-    for (auto* part : {&layout.train, &layout.validation})
+    for (auto* part : {&layout.train, &layout.validation, &layout.test})
         if (*part) take(**part);
+    if (!layout.unused.empty() && !layout.test) found.notes.push_back("not used: " + layout.unused);
     require(!found.images.empty(), "data: ", path.string(), " has no images");
     return found;
 }

@@ -49,7 +49,7 @@ inline std::vector<std::int64_t> examples_of(const data::Dataset& images, const 
 inline std::vector<eval::FeatureMap> feature_maps(const eval::Features& features, const data::Dataset& images, std::int64_t count = 800) {
     const std::int64_t all = features.rows.size(0), used = std::min(all, count);
     if (used < 4) return {};
-    const Tensor which = at::arange(used, at::kLong) * all / used;  // spread over the data set
+    const Tensor which = (at::arange(used, at::kLong) * all).div(used, "floor").to(at::kLong);  // spread over the data set
     const Tensor rows = features.rows.cpu().index_select(0, which), numbers = features.index.index_select(0, which);
     eval::FeatureMap map{.note = fmt::format("{} validation images; near each other: alike to the encoder.", used), .classes = images.classes()};
     for (const auto i : detail::numbers_of(numbers)) {

@@ -122,8 +122,9 @@ inline void take_splits(Layout& layout, Tree tree, const Folded& found) {
     const auto loose = static_cast<std::int64_t>(tree.images.size());
     const auto test_name = found.has(Role::test) ? found.splits.at(Role::test).front()->name() : "";
     layout.validation = part(found.has(Role::validation) ? Role::validation : Role::test, Split::test);
-    if (found.has(Role::validation) && found.has(Role::test))
-        layout.unused = "folder " + test_name + ", " + counted(found.splits.at(Role::test).front()->total) +
+    if (found.has(Role::validation) && found.has(Role::test)) layout.test = part(Role::test, Split::test);
+    if (layout.test)
+        layout.unused = "folder " + test_name + ", " + counted(layout.test->tree.total) +
                         ", kept for a final test (--val evaluates on it)";
     if (found.has(Role::train)) {
         layout.train = part(Role::train, Split::train);
@@ -195,8 +196,10 @@ inline void arrange(Layout& layout, Tree tree, const Reading& how) {
     require(sum == tree.total, "data: ", tree.path.string(), ": ", counted(tree.total - sum),
             " of the class folders in no split, expected all in class/train, class/val or class/test");
     const auto validation = splits.contains(Role::validation) ? Role::validation : Role::test;
-    if (splits.size() == 3)
+    if (splits.size() == 3) {
         layout.unused = "the folders named test, " + counted(splits.at(Role::test).total);
+        layout.test = Part{tree.path, Split::test, "the folders named test", std::move(splits.at(Role::test))};
+    }
     layout.train = Part{tree.path, Split::train, "the folders named train", std::move(splits.at(Role::train))};
     layout.validation = Part{tree.path, Split::test, "the other folders of each class", std::move(splits.at(validation))};
 }

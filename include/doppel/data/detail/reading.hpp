@@ -45,6 +45,7 @@ struct Part {
 
 struct Layout {
     std::optional<Part> train, validation;
+    std::optional<Part> test{};  // where it is neither of them, of a folder of images
     std::string unused{};  // what is there beside the splits
     Survey survey{};
 };
