@@ -2,6 +2,7 @@
 #include <doppel/augment/center_crop.hpp>
 #include <doppel/data/embedded.hpp>
 #include <doppel/encoders/resnet.hpp>
+#include <doppel/eval/labeled_images.hpp>
 #include <doppel/eval/view_features.hpp>
 #include <doppel/image/resize.hpp>
 
@@ -19,7 +20,7 @@ augment::Pipeline plain() { return augment::Pipeline({.size = 16, .operations = 
 
 TEST_CASE("every image has its own draws, whatever the batch and the threads are") {
     const data::Dataset images = data::Embedded({.count = 5});
-    const auto view = eval::crop_and_flip(plain());
+    const auto view = eval::training_view(plain());
     auto net = small.build();
     const Tensor rows = eval::view_features(net, images, view, 3, {.batch_size = 256}, 7);
     REQUIRE(rows.sizes() == at::IntArrayRef({5, 3, 64}));
@@ -34,10 +35,4 @@ TEST_CASE("every image has its own draws, whatever the batch and the threads are
     view(images.image(3), random::Stream({.seed = 7, .index = 3, .view = 2}), std::span<float>(one.data_ptr<float>(), 3 * 16 * 16));
     net->eval();
     CHECK(largest_difference(net->forward(one)[0], rows[3][2]) < 1e-4);
-}
-
-TEST_CASE("crop and flip keeps size, filter and normalization of the evaluation view") {
-    const auto view = eval::crop_and_flip(plain().with_normalize({.mean = {0.1, 0.2, 0.3}, .std = {1, 2, 3}}));
-    CHECK(view.size() == 16);
-    CHECK(mentions(view.describe(), {"random_resized_crop", "bicubic", "horizontal_flip", "0.1"}));
 }

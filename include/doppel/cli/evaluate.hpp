@@ -2,143 +2,15 @@
 // The command line of the program that judges an encoder: a run's, or any file of weights.
 #pragma once
 
-#include <doppel/cli/arguments.hpp>
-#include <doppel/cli/config_file.hpp>
-#include <doppel/cli/data_options.hpp>
-#include <doppel/cli/exit_status.hpp>
-#include <doppel/cli/number_list.hpp>
-#include <doppel/cli/opened_encoder.hpp>
-#include <doppel/run/evaluate.hpp>
-#include <doppel/run/evaluation_files.hpp>
-
-#include <ATen/Parallel.h>
-
-#include <algorithm>
-#include <cstdio>
-#include <filesystem>
-#include <memory>
-#include <optional>
-#include <string>
-#include <tuple>
-#include <utility>
-#include <vector>
-
 namespace doppel::cli {
-
-/// What is measured, and where it is written.
-struct EvaluateOptions {
-    std::string feature = "output", k = "20,1,5,200", temperature = "0.1", labels = "1", out{};
-    bool linear = true, baselines = true, strict = false;
-    std::int64_t augmented = 256, seed = 1;
-
-    static constexpr auto fields() {
-        using O = EvaluateOptions;
-        using options::field;
-        return std::tuple(
-            field(&O::feature, "feature", "which feature of the encoder is judged: output; of a ViT the class tokens of the last blocks, cls1, cls4 or cls4+mean"),
-            field(&O::k, "k", "neighbors that vote in k-NN, a list; the first is the headline"),
-            field(&O::temperature, "temperature", "of the votes, exp(cosine / temperature), a list"),
-            field(&O::linear, "linear", "fit a linear probe: logistic regression to convergence on the features"),
-            field(&O::labels, "labels", "parts of the labels that the probe learns from, a list, as in 0.01,0.1,1"),
-            field(&O::baselines, "baselines", "measure the untrained network and raw pixels too"),
-            field(&O::augmented, "augmented", "validation images whose augmented views alignment and LiDAR look at; 0: neither",
-                  options::between(0, 1e6)),
-            field(&O::strict, "strict", "end with an error at a damaged image, instead of skipping it"),
-            field(&O::seed, "seed", "of the untrained network, of what the probe holds out and of held-out images", options::between(0, 9e18)),
-            field(&O::out, "out", "folder for evaluation.json and report.html; empty: evaluation/ in the run folder, or evaluation-NAME/"));
-    }
-};
-static_assert(options::described<EvaluateOptions>);
-
-namespace detail {
-
-inline run::EvaluateOptions measured_by(const EvaluateOptions& o, bool typed_k) {
-    return {.measures = {.k = number_list<std::int64_t>("k", o.k, 1, 1'000'000),
-                         .temperatures = number_list<double>("temperature", o.temperature, 1e-4, 100),
-                         .linear = o.linear,
-                         .label_shares = number_list<double>("labels", o.labels, 1e-6, 1),
-                         .seed = static_cast<std::uint64_t>(o.seed),
-                         .strict_k = typed_k},
-            .baselines = o.baselines,
-            .augmented = o.augmented};
-}
-
-inline std::filesystem::path evaluation_folder(const std::filesystem::path& encoder, const std::string& out) {
-    if (!out.empty()) return out;
-    if (std::filesystem::is_directory(encoder)) return encoder / "evaluation";
-    return "evaluation-" + encoder.stem().string();
-}
-
-inline int evaluate(std::vector<std::string> words, const std::string& program) {
-    EvaluateOptions o;
-    OpenedOptions encoder;
-    DataOptions data;
-    const auto rows = options::rows_of(o), encoder_rows = options::rows_of(encoder), all_data_rows = options::rows_of(data);
-    std::vector<options::Row> data_rows;
-    for (const auto& row : all_data_rows)
-        if (row.name != "size") data_rows.push_back(row);  // the encoder's
-    const auto path = first_word(words);
-    const auto arguments =
-        parse(words, program + " ENCODER",
-              "Judges an encoder: that of a run folder or a checkpoint, or a file of weights, also one trained elsewhere. Nothing is trained but probes.",
-              {{"What is measured", rows}, {"Data (default: the run's own)", data_rows}, {"Encoder", encoder_rows}},
-              "Examples: " + program + " runs/photos\n          " + program + " resnet50.safetensors --data photos --labels 0.01,0.1,1");
-    if (!arguments.answer.empty()) return std::fputs(arguments.answer.c_str(), stdout) < 0 ? 1 : 0;
-    require(!path.empty(), "expected a run folder, a checkpoint or a file of weights before the options (--help lists them)");
-    require(std::filesystem::exists(path), path.string(), ": no such file or folder; expected a run folder, a checkpoint or a file of weights");
-    set_given(arguments, rows);
-    set_given(arguments, encoder_rows);
-    const auto folder = std::filesystem::is_directory(path) ? path : path.parent_path().parent_path();  // of a checkpoint: its run's
-    const bool of_run = std::filesystem::exists(folder / "config.json");
-    run::RunOptions run_options{.train = {.seed = o.seed}};
-    if (of_run) {
-        const ConfigFile config((folder / "config.json").string());
-        config.apply("data", all_data_rows);
-        config.apply("run", options::rows_of(run_options));
-        data.size = 0;
-    }
-    set_given(arguments, data_rows);
-    require(of_run || arguments.given.contains("data"), "--data is missing: images to judge ", path.string(),
-            " by, a folder of class folders, a list of files …, or 'embedded'");
-    const auto feature = eval::Feature::named(o.feature);
-    require(feature.kind != eval::Feature::Kind::patches, "--feature patches is not one row an image; ./run embed --patches writes them");
-    const auto how = measured_by(o, arguments.given.contains("k"));
-    if (data.threads > 0) at::set_num_threads(static_cast<int>(data.threads));
-
-    auto [opened, features] = open_for_features(path, encoder);
-    if (const auto normalize = normalize_of(data, opened.pipeline.channels())) opened.pipeline = opened.pipeline.with_normalize(*normalize);
-    features.feature = feature;
-    data.size = opened.pipeline.size();
-    const auto samples = samples_of(data, opened.pipeline.channels());
-    const bool own_data = of_run && !arguments.given.contains("data");
-    auto splits = open_data(data, static_cast<std::uint64_t>(own_data ? run_options.train.seed : o.seed),
-                            own_data ? folder / "images.tsv" : std::filesystem::path(), {}, samples);
-    if (samples) read_samples(splits, data, *samples, false);
-    auto images = run::data_from(std::move(splits), data_name(data));
-    const auto skipped = std::make_shared<run::Skipped>(o.strict);
-    skipped->add_files(images.skipped);
-    const auto& bank = images.bank.empty() ? images.train : images.bank;
-    run::say("{}: {} images to compare with, {} to judge by ({})", images.name, bank.size(), images.validation.size(), images.split_rule);
-    if (!bank.labeled() || !images.validation.labeled())
-        run::say("the images have no labels: only what needs none is measured; --data or --val with labeled images, in folders by class, enables the rest");
-
-    const auto out = evaluation_folder(path, o.out);
-    auto found = run::evaluate(opened, images, features, how, skipped);
-    io::create_folders(out);
-    std::fputs(run::evaluation_table(found).c_str(), stdout);
-    run::write_evaluation(out, {.file = path, .opened = opened, .images = images, .feature = feature, .how = how, .skipped = skipped}, found);
-    run::say("{}", (out / "report.html").string());
-    return 0;
-}
-
-}  // namespace detail
 
 /// Judges an encoder as the arguments say: `evaluate ENCODER [--data DATA] [options]`. Returns the exit status.
 ///
 ///     int main(int argc, char** argv) { return cli::evaluate(argc, argv); }
-inline int evaluate(int argc, char** argv) {
-    const std::string program = argc > 0 ? std::filesystem::path(argv[0]).filename().string() : "evaluate";
-    return exit_status_of(program, [&] { return detail::evaluate({argv + std::min(argc, 1), argv + argc}, program); });
-}
+int evaluate(int argc, char** argv);
 
 }  // namespace doppel::cli
+
+#ifndef DOPPEL_COMPILED
+#include <doppel/cli/detail/evaluate.hpp>
+#endif

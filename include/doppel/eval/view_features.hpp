@@ -2,10 +2,7 @@
 // Features of several augmented views of each image.
 #pragma once
 
-#include <doppel/augment/horizontal_flip.hpp>
 #include <doppel/augment/pipeline.hpp>
-#include <doppel/augment/random_resized_crop.hpp>
-#include <doppel/augment/resize.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/normalized.hpp>
 #include <doppel/core/precision.hpp>
@@ -25,22 +22,10 @@
 
 namespace doppel::eval {
 
-/// Returns the pipeline of the papers' linear probes, for images prepared as `eval_view` prepares them: a random crop of 8 to
-/// 100 % of the area, and a flip of every second image.
-inline augment::Pipeline crop_and_flip(const augment::Pipeline& eval_view) {
-    augment::RandomResizedCrop crop{.size = eval_view.size()};
-    for (const auto& operation : eval_view.operations())
-        if (const auto* resize = operation.as<augment::Resize>()) crop.filter = resize->filter;
-    return augment::Pipeline({.size = eval_view.size(),
-                              .operations = {crop, augment::HorizontalFlip{}},
-                              .normalize = eval_view.normalize(),
-                              .channels = eval_view.channels()});
-}
-
 /// Returns the features of `views` draws of `view` for each image: [N, views, F] float32, in the order of the images, without
 /// damaged ones; evaluation mode, no gradient. A pure function of encoder, images and seed.
 ///
-///     Tensor rows = eval::view_features(net, photos, eval::crop_and_flip(opened.pipeline), 8, {}, /*seed=*/1);
+///     Tensor rows = eval::view_features(net, photos, eval::training_view(opened.pipeline), 8, {}, /*seed=*/1);
 template <class Encoder>
 Tensor view_features(Encoder encoder, const data::Dataset& images, const augment::Pipeline& view, std::int64_t views,
                      const FeatureOptions& options = {}, std::uint64_t seed = 0) {

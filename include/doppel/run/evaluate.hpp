@@ -3,7 +3,10 @@
 #pragma once
 
 #include <doppel/core/seed.hpp>
+#include <doppel/eval/fine_tune.hpp>
+#include <doppel/eval/labeled_images.hpp>
 #include <doppel/eval/lidar.hpp>
+#include <doppel/eval/linear_probe.hpp>
 #include <doppel/eval/pixels.hpp>
 #include <doppel/eval/uniformity.hpp>
 #include <doppel/eval/view_features.hpp>
@@ -14,7 +17,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +32,9 @@ struct EvaluateOptions {
     bool baselines = true;           ///< also measure the same network untrained, and raw pixels
     std::int64_t augmented = 256;    ///< validation images whose augmented views alignment and LiDAR look at; 0: neither
     std::int64_t views = 8;          ///< views of each, ≥ 2
+    std::optional<eval::LinearProbeOptions> sgd_probe{};  ///< also train the papers' probe, with augmentation
+    std::optional<eval::FineTuneOptions> fine_tune{};     ///< also fine-tune a copy, on each of MeasureOptions::label_shares
+    std::function<void(const std::string&)> say{};        ///< gets a line about each part that takes long
 };
 
 /// What evaluate() found.
@@ -43,10 +52,57 @@ inline void measure_views(Evaluation& found, weights::OpenedEncoder& encoder, co
     std::iota(first.begin(), first.end(), 0);
     auto quiet = how;
     quiet.damage = std::make_shared<data::DamagedImages>();  // told where all images were read
-    const Tensor rows = eval::view_features(encoder.module, data::Subset{images, first}, eval::crop_and_flip(encoder.pipeline), o.views, quiet,
+    const Tensor rows = eval::view_features(encoder.module, data::Subset{images, first}, eval::training_view(encoder.pipeline), o.views, quiet,
                                             o.measures.seed);  // [n, v, F]
     found.measures.figures["alignment"] = eval::alignment(rows.select(1, 0), rows.select(1, 1));
     found.measures.figures["lidar"] = eval::lidar(rows.flatten(0, 1), o.views);
+}
+
+}  // namespace detail
+
+namespace detail {
+
+/// The protocols that train with augmentation: the probe by SGD on the frozen encoder, and fine-tuning of a copy.
+inline void measure_training(Evaluation& found, weights::OpenedEncoder& encoder, const data::Dataset& train, const data::Dataset& validation,
+                             const EvaluateOptions& o) {
+    const auto forward = [&](const Tensor& x) { return encoder.module->forward(x); };
+    const auto say = [&](const std::string& line) {
+        if (o.say) o.say(line);
+    };
+    if (o.sgd_probe)
+        found.measures.attempt("linear probe by SGD", [&] {
+            auto made = eval::linear_probe(*encoder.module, forward, train, validation, encoder.pipeline, *o.sgd_probe, [&](const auto& epoch) {
+                if (epoch.epoch % std::max<std::int64_t>(1, o.sgd_probe->epochs / 10) == 0) say(fmt::format("linear probe by SGD: epoch {} of {}", epoch.epoch, o.sgd_probe->epochs));
+            });
+            found.measures.add({"linear_sgd", made.protocol, std::move(made.last)});
+            found.measures.add({"linear_sgd_best", fmt::format("the same, best epoch ({}), chosen on these images", made.best_epoch), std::move(made.best)});
+        });
+    if (!o.fine_tune) return;
+    for (const double share : o.measures.label_shares)
+        found.measures.attempt(fmt::format("fine-tuning, {:g} % of the labels", 100 * share), [&] {
+            auto options = *o.fine_tune;
+            options.labels = share;
+            auto made = eval::fine_tune(*encoder.module, forward, train, validation, encoder.pipeline, options, [&](const auto& epoch) {
+                say(fmt::format("fine-tuning, {:g} % of the labels: epoch {} of {}, {:.1f} %", 100 * share, epoch.epoch, options.epochs, 100 * epoch.validation));
+            });
+            const std::string key = share >= 1 ? "fine_tuned" : fmt::format("fine_tuned_{}", share);
+            found.measures.add({key, made.protocol, std::move(made.last)});
+            found.measures.add({key + "_best", fmt::format("the same, best epoch ({}), chosen on these images", made.best_epoch), std::move(made.best)});
+        });
+}
+
+/// The options with what the loaders share.
+inline EvaluateOptions with_damage(EvaluateOptions o, const std::shared_ptr<data::DamagedImages>& train,
+                                   const std::shared_ptr<data::DamagedImages>& validation, int workers) {
+    const auto set = [&](auto& options) {
+        if (!options) return;
+        options->workers = workers;
+        options->train_damage = train;
+        options->validation_damage = validation;
+    };
+    set(o.sgd_probe);
+    set(o.fine_tune);
+    return o;
 }
 
 }  // namespace detail
@@ -79,7 +135,9 @@ inline Evaluation evaluate(weights::OpenedEncoder& encoder, const Data& data, ev
     found.measures = measure(found.rows, classes, o.measures);
     if (o.augmented >= 2 && data.validation.size() >= 2)
         found.measures.attempt("alignment and LiDAR", [&] { detail::measure_views(found, encoder, data.validation, how, o); });
-    if (!o.baselines || !found.rows.bank.labels.defined()) return found;
+    if (!found.rows.bank.labels.defined()) return found;
+    detail::measure_training(found, encoder, bank, data.validation, detail::with_damage(o, damage_of(false), damage_of(true), how.workers));
+    if (!o.baselines) return found;
     auto only = o.measures;
     only.k.resize(1);
     only.temperatures.resize(1);

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+// A part of doppel::compiled (include/doppel/core/compiled.hpp).
+#include <doppel/cli/detail/embed.hpp>
+#include <doppel/cli/detail/evaluate.hpp>
