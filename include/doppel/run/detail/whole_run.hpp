@@ -12,8 +12,8 @@
 #include <doppel/run/context.hpp>
 #include <doppel/run/evaluation.hpp>
 #include <doppel/run/feature_sections.hpp>
-#include <doppel/run/measures.hpp>
 #include <doppel/run/folder.hpp>
+#include <doppel/run/measures.hpp>
 #include <doppel/run/messages.hpp>
 #include <doppel/run/report_of.hpp>
 #include <doppel/run/sheets.hpp>
@@ -191,17 +191,13 @@ private:
         std::optional<Compared> rows;
         Measures measures;
         attempt(result, "features", [&] { rows = compare(context, method); });
-        if (rows && context.labeled)
-            attempt(result, "k-NN", [&] {
-                auto found = knn(context, *rows);
-                metrics["knn_top1"] = found.top1;
-                nearest = std::move(found.neighbors);
-            });
-        if (rows && !nearest)
-            attempt(result, "nearest neighbors", [&] { nearest = eval::nearest(rows->queries.rows, rows->bank.rows, {.k = neighbors_in(context, *rows)}); });
-        if (rows && rows->queries.rows.size(0) >= 2) {
-            attempt(result, "feature_std", [&] { metrics["feature_std"] = eval::feature_std(rows->queries.rows).item<double>(); });
-            attempt(result, "effective_rank", [&] { metrics["effective_rank"] = eval::effective_rank(rows->queries.rows).item<double>(); });
+        if (rows) {
+            measures = measure(*rows, static_cast<std::int64_t>(context.bank().classes().size()), measured_by(context));
+            for (const auto& failure : measures.failures) {
+                result.failures.push_back(failure);
+                say("{} failed: {}", failure.what, failure.reason);
+            }
+            for (const auto& [name, value] : measures.figures) result.metrics[name] = value;
         }
         if (baselines_.contains("attention_on_objects_random"))
             attempt(result, "attention", [&] {
@@ -274,6 +270,9 @@ private:
         if (end.contains("knn_top1") && end.contains("knn_top1_random"))
             say("k-NN (k = {}): {:.1f} %   untrained encoder {:.1f} %   raw pixels {:.1f} %", context.options.k,
                 100 * end.at("knn_top1"), 100 * end.at("knn_top1_random"), 100 * end.at("knn_top1_pixels"));
+        if (end.contains("linear_top1"))
+            say("linear probe: {:.1f} %{}", 100 * end.at("linear_top1"),
+                end.contains("linear_top1_random") ? fmt::format("   untrained encoder {:.1f} %", 100 * end.at("linear_top1_random")) : "");
         if (end.contains("attention_on_objects"))
             say("attention on the objects: {:.1f} %   untrained encoder {:.1f} %   even {:.1f} %",
                 100 * end.at("attention_on_objects"), 100 * end.at("attention_on_objects_random"), 100 * end.at("objects_share"));
