@@ -91,7 +91,7 @@ TEST_CASE("patches of a transformer are [N, P, F]") {
 
 TEST_CASE("wrong input is one line, before anything is computed") {
     const Place place;
-    const auto wrong = [](std::vector<std::string> words, std::initializer_list<std::string> parts) {
+    const auto wrong = [](std::vector<std::string> words, std::initializer_list<std::string_view> parts) {
         const auto done = embed(std::move(words));
         CHECK(done.status == 2);
         CHECK(mentions(done.err, parts));

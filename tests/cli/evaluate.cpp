@@ -105,7 +105,7 @@ TEST_CASE("wrong input is one line, before anything is computed") {
     const TemporaryFolder folder;
     put_encoder(folder / "net.safetensors");
     const auto file = (folder / "net.safetensors").string();
-    const auto wrong = [](std::vector<std::string> words, std::initializer_list<std::string> parts) {
+    const auto wrong = [](std::vector<std::string> words, std::initializer_list<std::string_view> parts) {
         const auto done = evaluate(std::move(words));
         CHECK(done.status == 2);
         CHECK(mentions(done.err, parts));

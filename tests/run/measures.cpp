@@ -51,7 +51,7 @@ TEST_CASE("a k above the bank is left out of the defaults, and an error where it
 
 TEST_CASE("without labels only what needs none is measured") {
     auto rows = two_sides(12, 6);
-    rows.bank.labels = rows.queries.labels = {};
+    rows.bank.labels = rows.queries.labels = Tensor{};
     const auto found = run::measure(rows, 0);
     CHECK(found.failures.empty());
     CHECK(found.scores.empty());

@@ -102,6 +102,9 @@ inline eval::Report evaluation_report(const Judged& judged, Evaluation& found) {
     measures.attempt("picture of the attention", [&] {
         if (auto made = attention_sheet(*opened.module, validation, opened.pipeline, found.rows.queries)) report.sheets.push_back(std::move(made->sheet));
     });
+    measures.attempt("picture of the patches", [&] {
+        if (auto made = patch_sheet(*opened.module, validation, opened.pipeline, found.rows.queries)) report.sheets.push_back(*std::move(made));
+    });
     return report;
 }
 

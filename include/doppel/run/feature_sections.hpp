@@ -2,10 +2,13 @@
 // Sections of a report about features: maps, confusion matrix, spectrum, nearest neighbors, attention.
 #pragma once
 
+#include <doppel/core/precision.hpp>
 #include <doppel/core/random.hpp>
+#include <doppel/encoders/module.hpp>
 #include <doppel/eval/accuracy.hpp>
 #include <doppel/eval/attention.hpp>
 #include <doppel/eval/attention_pictures.hpp>
+#include <doppel/eval/feature_pictures.hpp>
 #include <doppel/eval/features.hpp>
 #include <doppel/eval/knn.hpp>
 #include <doppel/eval/pca.hpp>
@@ -26,6 +29,7 @@
 #include <cstdint>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -104,6 +108,7 @@ inline std::vector<eval::Figure> figure_rows(const train::Metrics& figures, std:
     add("spectrum_decay", 2, "exponent α by which the variances of the principal components fall; near 1 generalizes best in the paper's tests (α-ReQ)");
     add("uniformity", 3, "log of the mean Gaussian potential between features: −4 is even over the sphere, 0 is collapse");
     add("alignment", 3, "mean squared distance of two views of an image: 0 if they are the same, 2 if they have nothing in common");
+    add("cka", 3, "linear CKA with the other encoder (--against), debiased: 1 if both see the images alike, 0 if they have nothing in common");
     add("lidar", 1, "effective rank of what separates images from the views of one image (LiDAR)");
     return list;
 }
@@ -182,6 +187,36 @@ inline std::optional<AttentionSheet> attention_sheet(torch::nn::Module& encoder,
         made.sheet.rows.push_back(std::move(row));
     }
     return made;
+}
+
+/// Returns pictures of the patch features of some validation images, of which a color means the same in each; nothing for an
+/// encoder that is none of ours, and for maps of fewer than 3 × 3 patches.
+inline std::optional<eval::ContactSheet> patch_sheet(torch::nn::Module& encoder, const data::Dataset& validation, const augment::Pipeline& pipeline,
+                                                     const eval::Features& queries) {
+    auto* shipped = dynamic_cast<encoders::Module*>(&encoder);
+    if (!shipped) return std::nullopt;
+    std::vector<std::int64_t> which;
+    for (const auto row : examples_of(validation, queries.index, 8)) which.push_back(queries.index[row].item<std::int64_t>());
+    const Tensor views = at::empty({static_cast<std::int64_t>(which.size()), pipeline.channels(), pipeline.size(), pipeline.size()});
+    for (std::size_t i = 0; i < which.size(); ++i)
+        pipeline(validation.image(which[i]), random::Stream({}), std::span<float>(views.mutable_data_ptr<float>() + i * pipeline.values(), pipeline.values()));
+    const at::NoGradGuard no_grad;
+    const eval::EvaluationMode scope(encoder);
+    const at::Device device = encoder.parameters().front().device();
+    const Autocast float32(device.type(), Precision::fp32);
+    const Tensor patches = shipped->with_patches(views.to(device), {}).patches;  // [n, P, F]
+    const auto side = static_cast<std::int64_t>(std::llround(std::sqrt(static_cast<double>(patches.size(1)))));
+    if (side < 3 || side * side != patches.size(1)) return std::nullopt;
+    const int size = std::max(96, pipeline.size());
+    const auto pictures = eval::feature_pictures(patches.unflatten(1, {side, side}), size, size);
+    eval::ContactSheet sheet{.title = "What patches have in common",
+                             .note = fmt::format("Under each validation image the features of its {0} x {0} patches: their first three principal components "
+                                                 "({1:.0f} % of the variance) as red, green and blue, the same in all pictures.", side, 100 * pictures.share)};
+    const auto classes = validation.classes();
+    for (std::size_t i = 0; i < which.size(); ++i)
+        sheet.rows.push_back({.source = {pipeline.render(validation.image(which[i]), random::Stream({})), class_name(classes, validation.label(which[i]))},
+                              .views = {{pictures.images[i], "patches"}}});
+    return sheet;
 }
 
 }  // namespace doppel::run

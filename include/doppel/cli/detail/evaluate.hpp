@@ -11,6 +11,7 @@
 #include <doppel/cli/opened_encoder.hpp>
 #include <doppel/core/compiled.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/eval/cka.hpp>
 #include <doppel/run/evaluate.hpp>
 #include <doppel/run/evaluation_files.hpp>
 
@@ -30,7 +31,7 @@ namespace doppel::cli {
 
 /// What is measured, and where it is written.
 struct EvaluateOptions {
-    std::string feature = "output", k = "20,1,5,200", temperature = "0.1", labels = "1", out{};
+    std::string feature = "output", k = "20,1,5,200", temperature = "0.1", labels = "1", against{}, out{};
     bool linear = true, sgd_probe = false, fine_tune = false, baselines = true, strict = false;
     std::int64_t augmented = 256, seed = 1;
 
@@ -48,6 +49,7 @@ struct EvaluateOptions {
             field(&O::baselines, "baselines", "measure the untrained network and raw pixels too"),
             field(&O::augmented, "augmented", "validation images whose augmented views alignment and LiDAR look at; 0: neither",
                   options::between(0, 1e6)),
+            field(&O::against, "against", "another encoder: linear CKA tells how alike both see the validation images, 0 to 1"),
             field(&O::strict, "strict", "end with an error at a damaged image, instead of skipping it"),
             field(&O::seed, "seed", "of the untrained network, of what the probe holds out and of held-out images", options::between(0, 9e18)),
             field(&O::out, "out", "folder for evaluation.json and report.html; empty: evaluation/ in the run folder, or evaluation-NAME/"));
@@ -143,8 +145,18 @@ inline int evaluate(std::vector<std::string> words, const std::string& program) 
     if (!bank.labeled() || !images.validation.labeled())
         run::say("the images have no labels: only what needs none is measured; --data or --val with labeled images, in folders by class, enables the rest");
 
+    std::optional<weights::OpenedEncoder> other;
+    if (!o.against.empty()) other = open_for_features(o.against, encoder).first;
+
     const auto out = evaluation_folder(path, o.out);
     auto found = run::evaluate(opened, images, features, how, skipped);
+    if (other)
+        found.measures.attempt("CKA with " + o.against, [&] {
+            features.feature = {};
+            features.damage = skipped->validation;
+            const auto theirs = eval::features(other->module, images.validation, other->pipeline, features);
+            found.measures.figures["cka"] = eval::linear_cka(found.rows.queries.rows, theirs.rows, {.debiased = true});
+        });
     io::create_folders(out);
     std::fputs(run::evaluation_table(found).c_str(), stdout);
     run::write_evaluation(out, {.file = path, .opened = opened, .images = images, .feature = feature, .how = how, .skipped = skipped}, found);

@@ -224,6 +224,11 @@ private:
                 image::write_png(context.out / "attention.png", image::sheet(made->pictures));
                 sheets.push_back(std::move(made->sheet));
             });
+        if (rows)
+            attempt(result, "picture of the patches", [&] {
+                if (auto made = patch_sheet(*trainer.method().encoder(context.preset.export_encoder), context.data.validation, context.pipeline(), rows->queries))
+                    sheets.push_back(*std::move(made));
+            });
         attempt(result, "report", [&] {
             auto report = report_of(context, trainer, result);
             report.sheets = std::move(sheets);
