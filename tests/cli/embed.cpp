@@ -89,7 +89,7 @@ TEST_CASE("patches of a transformer are [N, P, F]") {
     CHECK(mentions(start, {"(11, 4, 192, )"}));
 }
 
-TEST_CASE("wrong input is one line, before anything is computed") {
+TEST_CASE("wrong arguments of embed are one line, before anything is computed") {
     const Place place;
     const auto wrong = [](std::vector<std::string> words, std::initializer_list<std::string_view> parts) {
         const auto done = embed(std::move(words));

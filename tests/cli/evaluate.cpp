@@ -101,7 +101,7 @@ TEST_CASE("a run is judged on its own images, and gives the k-NN figure that the
     CHECK(!json["baselines"].contains("knn_random"));
 }
 
-TEST_CASE("wrong input is one line, before anything is computed") {
+TEST_CASE("wrong arguments of evaluate are one line, before anything is computed") {
     const TemporaryFolder folder;
     put_encoder(folder / "net.safetensors");
     const auto file = (folder / "net.safetensors").string();
