@@ -75,7 +75,7 @@ inline void measure_training(Evaluation& found, weights::OpenedEncoder& encoder,
                 if (epoch.epoch % std::max<std::int64_t>(1, o.sgd_probe->epochs / 10) == 0) say(fmt::format("linear probe by SGD: epoch {} of {}", epoch.epoch, o.sgd_probe->epochs));
             });
             found.measures.add({"linear_sgd", made.protocol, std::move(made.last)});
-            found.measures.add({"linear_sgd_best", fmt::format("the same, best epoch ({}), chosen on these images", made.best_epoch), std::move(made.best)});
+            found.measures.add({"linear_sgd_best", fmt::format("linear probe by SGD, best epoch ({}), chosen on these images", made.best_epoch), std::move(made.best)});
         });
     if (!o.fine_tune) return;
     for (const double share : o.measures.label_shares)
@@ -87,7 +87,7 @@ inline void measure_training(Evaluation& found, weights::OpenedEncoder& encoder,
             });
             const std::string key = share >= 1 ? "fine_tuned" : fmt::format("fine_tuned_{}", share);
             found.measures.add({key, made.protocol, std::move(made.last)});
-            found.measures.add({key + "_best", fmt::format("the same, best epoch ({}), chosen on these images", made.best_epoch), std::move(made.best)});
+            found.measures.add({key + "_best", fmt::format("fine-tuning with {:g} % of the labels, best epoch ({}), chosen on these images", 100 * share, made.best_epoch), std::move(made.best)});
         });
 }
 

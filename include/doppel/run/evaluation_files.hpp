@@ -23,17 +23,19 @@ namespace doppel::run {
 inline std::string evaluation_table(const Evaluation& found) {
     std::size_t wide = 8;
     for (const auto* list : {&found.measures.scores, &found.baselines})
-        for (const auto& score : *list) wide = std::max(wide, score.protocol.size());
+        for (const auto& score : *list) wide = std::max(wide, score.name().size());
     std::string text;
     const auto add = [&](const Score& score) {
         const auto& a = score.accuracy;
-        text += fmt::format("{:<{}}  {:6.2f} %  {:6.2f} to {:5.2f}  {:6.2f} %  {:6.2f} %\n", score.protocol, wide, 100 * a.top1, 100 * a.interval.low,
+        text += fmt::format("{:<{}}  {:6.2f} %  {:6.2f} to {:5.2f}  {:6.2f} %  {:6.2f} %\n", score.name(), wide, 100 * a.top1, 100 * a.interval.low,
                             100 * a.interval.high, 100 * a.top5, 100 * a.mean_per_class);
     };
     if (!found.measures.scores.empty())
         text += fmt::format("{:<{}}  {:>8}  {:>15}  {:>8}  {:>8}\n", "protocol", wide, "top-1", "95 % interval", "top-5", "by class");
     for (const auto& score : found.measures.scores) add(score);
     for (const auto& score : found.baselines) add(score);
+    for (const auto& score : found.measures.scores)
+        if (score.name() != score.protocol) text += score.protocol + "\n";
     if (found.measures.probe && found.measures.probe->strength > 0)
         text += fmt::format("linear probe: logistic regression, L2 strength {:g} chosen on held-out training features\n", found.measures.probe->strength);
     for (const auto& [name, value] : found.measures.figures)

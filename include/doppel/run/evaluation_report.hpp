@@ -43,7 +43,7 @@ inline std::string percent_text(const eval::Accuracy& a) {
 inline std::vector<eval::Measure> score_bars(const Evaluation& found, std::int64_t classes) {
     std::vector<eval::Measure> bars;
     const auto add = [&](const Score& score, bool highlight) {
-        bars.push_back({.name = score.protocol, .share = score.accuracy.top1, .explanation = "95 % interval: " + percent_text(score.accuracy), .highlight = highlight});
+        bars.push_back({.name = score.name(), .share = score.accuracy.top1, .explanation = "95 % interval: " + percent_text(score.accuracy), .highlight = highlight});
     };
     for (const char* key : {"linear", "knn"})
         for (const auto& score : found.measures.scores)

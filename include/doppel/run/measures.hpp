@@ -43,8 +43,10 @@ struct MeasureOptions {
 /// The accuracy that a protocol reached.
 struct Score {
     std::string key{};       ///< in metrics.jsonl and evaluation.json: "knn_top1" without "_top1"
-    std::string protocol{};  ///< in words: "k-NN, k = 20, T = 0.1"
+    std::string protocol{};  ///< in words: "k-NN, k = 20, T = 0.1"; of a training with its options after a colon
     eval::Accuracy accuracy{};
+
+    std::string name() const { return protocol.substr(0, protocol.find(": ")); }
 };
 
 /// Everything that was measured of one set of features.
