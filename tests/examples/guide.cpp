@@ -63,5 +63,5 @@ TEST_CASE("lessons are short, and examples/README.md lists each of them") {
         CHECK(length <= 60);
         ++lessons;
     }
-    CHECK(lessons == 14);
+    CHECK(lessons >= 15);
 }

@@ -267,6 +267,24 @@ TEST_CASE("every method steps, and resumes bit for bit with another number of wo
     }
 }
 
+TEST_CASE("every method's metadata name the filter that its views resize with, for small and for large images") {
+    for (const auto& entry : methods::all())
+        for (const int size : {32, 224}) {
+            INFO(entry.about.name << " " << size);
+            auto values = entry.values(methods::scale_of(size), entry.about.arch.starts_with("vit"));
+            for (auto& row : values.rows)
+                if (row.name == "size") REQUIRE(row.set(std::to_string(size)));
+            const auto preset = entry.preset(encoders::from_name(entry.about.arch, size), values, {.images = 1000});
+            const auto* crop = preset.views.pipelines.front().operations().front().as<augment::RandomResizedCrop>();
+            REQUIRE(crop);
+            const auto metadata = weights::preprocessing_metadata(preset.views.eval);
+            CHECK(metadata.at("interpolation") == name_of(crop->filter));
+            CHECK(metadata.at("crop") == std::to_string(size));
+            CHECK(metadata.at("resize") == (size == 32 ? "32" : "256"));
+            CHECK(metadata.at("preprocessing") == preset.views.eval.describe());
+        }
+}
+
 TEST_CASE("every method exports the encoder that its preset names") {
     TemporaryFolder folder;
     for (const auto& entry : methods::all()) {

@@ -4,6 +4,7 @@
 #include <doppel/image/write_png.hpp>
 #include <doppel/losses/supcon.hpp>
 #include <doppel/run/run.hpp>
+#include <doppel/weights/open.hpp>
 
 #include "support/run_support.hpp"
 
@@ -214,4 +215,8 @@ TEST_CASE("the weights are the exported network's, and their metadata say how im
     CHECK(metadata.at("resize") == "12");
     CHECK(metadata.at("crop") == "12");
     CHECK(metadata.at("step") == "5");
+    // A checkpoint says the same: it opens as the exported network.
+    const auto opened = weights::open_encoder(result.training.checkpoint);
+    CHECK(opened.pipeline.describe() == described.views.eval.describe());
+    for (const auto& item : opened.module->named_parameters()) CHECK(at::equal(item.value(), file.tensors.at(item.key())));
 }

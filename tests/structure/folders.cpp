@@ -21,6 +21,7 @@ const std::vector<Exception> exceptions{
     {"image", "io/detail/file.hpp", "a descriptor that closes itself: used by two folders, of no use to users"},
     {"data", "io/detail/file.hpp", "the same descriptor, for places of a file"},
     {"data", "io/detail/crc.hpp", "checksums of what is no safetensors file: used by two folders, of no use to users"},
+    {"weights", "io/detail/crc.hpp", "the checksum that tells which weights a run started from"},
     {"data", "image/detail/file.hpp", "reads a file, or its start: used by two folders, of no use to users"},
 };
 

@@ -53,7 +53,7 @@ TEST_CASE("differences are told tensor by tensor; `partial` takes what fits") {
     io::save_safetensors(folder / "a.safetensors", {.tensors = tensors});
     const Tensor before = other->parameters()[0].detach().clone();
     const auto message = message_of([&] { weights::load_into(folder / "a.safetensors", *other); });
-    CHECK(mentions(message, {"a.safetensors (torchvision's names) does not fit the encoder: missing: layer3.1.bn2.bias; without a place in the encoder: layer1.0.se.weight; ",
+    CHECK(mentions(message, {"a.safetensors (torchvision's names, resnet18x0.125) does not fit the encoder: missing: layer3.1.bn2.bias; without a place in the encoder: layer1.0.se.weight; ",
                              "of another shape: conv1.weight is [8, 3, 7, 7] in the file and [8, 3, 3, 3] in the encoder"}));
     const auto report = weights::load_into(folder / "a.safetensors", *other, {.partial = true});
     CHECK_FALSE(report.complete());

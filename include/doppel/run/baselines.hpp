@@ -7,6 +7,7 @@
 #include <doppel/run/context.hpp>
 #include <doppel/run/evaluation.hpp>
 #include <doppel/run/folder.hpp>
+#include <doppel/run/start.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -23,12 +24,14 @@ inline nlohmann::ordered_json measured_with(const Context& run) {
         const auto print = images.fingerprint();
         return std::to_string(images.size()) + (print.empty() ? "" : " " + print);
     };
-    return {{"k", run.options.k},
+    nlohmann::ordered_json with{{"k", run.options.k},
             {"training_images", list(run.bank())},
             {"validation_images", list(run.data.validation)},
             {"pipeline", run.pipeline().describe()},
             {"encoder", run.encoder.text},
             {"seed", run.options.train.seed}};
+    if (!run.options.init.empty()) with["started_from"] = run.started_from;
+    return with;
 }
 
 /// The baselines that the run's metrics hold, where they were measured with the same images and options.
@@ -46,7 +49,7 @@ inline std::optional<train::Metrics> known_baselines(const Context& run) {
     return std::nullopt;
 }
 
-/// Measures the baselines, with a fresh network of the run's seed, unless the run's metrics hold them; writes them there.
+/// Measures the baselines, with a fresh network of the run's seed, and the weights of --init where a run starts from them, unless the run's metrics hold them; writes them there.
 inline train::Metrics baselines(const Context& run) {
     if (auto known = known_baselines(run)) return *std::move(known);
     const Stopwatch watch;
@@ -64,6 +67,10 @@ inline train::Metrics baselines(const Context& run) {
         if (const auto value = without_training.figures.find(name); value != without_training.figures.end()) found[name + std::string("_random")] = value->second;
     if (const auto looks = attention_metrics(run, untrained); !looks.empty())
         found["attention_on_objects_random"] = looks.at("attention_on_objects");
+    if (!run.options.init.empty()) {
+        start_from(run, untrained);
+        found["knn_top1_init"] = knn(run, compare(run, untrained)).top1;
+    }
     nlohmann::ordered_json line{{"step", 0}, {"epoch", 0}};
     for (const auto& [name, value] : found) line[name] = value;
     line["evaluation_seconds"] = watch.seconds();

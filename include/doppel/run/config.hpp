@@ -62,6 +62,7 @@ inline nlohmann::ordered_json config_of(const Context& run, const train::Trainer
     for (const auto& freeze : preset.frozen) training["frozen"].push_back(freeze.describe());
     config["resolved"] = {{"size", run.pipeline().size()},
                           {"encoder", run.encoder.text},
+                          {"started_from", run.started_from},
                           {"device", run.device.str()},
                           {"precision", std::string(name_of(run.precision))},
                           {"augment", trainer.augmented()},

@@ -17,6 +17,7 @@ struct Context {
     Data data;
     RunOptions options;
     weights::EncoderInfo encoder{};
+    std::string started_from = "random weights";  ///< for people: of a run with --init the file and its origin
     std::filesystem::path out{};
     std::shared_ptr<Skipped> skipped{};
     at::Device device = at::kCPU;

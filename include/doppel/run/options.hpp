@@ -50,6 +50,7 @@ inline Data data_from(data::Splits splits, std::string name) {
 ///     run::run(preset, {.train = photos, .validation = held_out}, {.train = {.seed = 1, .out = "runs/mine"}, .knn_every = 10});
 struct RunOptions {
     train::TrainOptions train{};  ///< `out` empty: runs/NAME-DATE-TIME
+    std::string init{};
     std::int64_t knn_every = 0, k = 20;
     bool linear = true, strict = false;
     std::string title{};                ///< of the method, for people; empty: the preset's name
@@ -61,6 +62,9 @@ struct RunOptions {
         using options::field;
         return std::tuple(
             options::group(&O::train),
+            field(&O::init, "init",
+                  "weights that a new run's encoder starts from: a safetensors file of doppel, torchvision, timm, lightly or a method's authors, "
+                  "a checkpoint or a run folder; --resume goes on with a run instead"),
             field(&O::knn_every, "knn-every", "epochs between k-NN evaluations while training; 0: at the end only",
                   options::at_least(0)),
             field(&O::k, "k", "neighbors that vote in k-NN", options::between(1, 1e6)),

@@ -49,6 +49,7 @@ inline std::vector<std::pair<std::string, std::string>> facts(const Context& run
     std::vector<std::pair<std::string, std::string>> list{
         {"method", run.title()},
         {"encoder", fmt::format("{}, {} features", run.encoder.text, trainer.method().feature_dim())},
+        {"started from", run.started_from},
         {"images", fmt::format("{} for training, {} for evaluation{}{}", run.data.train.size(), run.data.validation.size(),
                                run.data.bank.empty() ? "" : fmt::format(", {} to compare with", run.data.bank.size()),
                                run.data.format.empty() ? "" : " (" + run.data.format + ")")}};

@@ -43,6 +43,7 @@ struct TrainOptions {
     ProgressMode progress = ProgressMode::automatic;
     std::shared_ptr<data::DamagedImages> damaged{};  ///< where damaged images are noted and skipped; none: one ends the run
     std::map<std::string, std::string> identity{};   ///< further settings that must agree when the run resumes
+    std::map<std::string, std::string> about{};      ///< more metadata of checkpoints, which need not agree
 
     static constexpr auto fields() {
         using O = TrainOptions;
@@ -74,7 +75,7 @@ struct TrainOptions {
             field(&O::log_every, "log-every", "steps between lines of metrics.jsonl", at_least(1)),
             field(&O::give_up_after, "give-up-after", "skipped steps in a row that end the run", at_least(1)),
             field(&O::progress, "progress", "how progress is shown on stderr"),
-            options::hidden(&O::damaged), options::hidden(&O::identity));
+            options::hidden(&O::damaged), options::hidden(&O::identity), options::hidden(&O::about));
     }
 };
 static_assert(options::described<TrainOptions>);

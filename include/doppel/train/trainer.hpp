@@ -116,7 +116,9 @@ public:
     io::TensorFile snapshot() {
         settle();
         require(!half_updated_, "Trainer: the optimizer step failed half-way; its weights are no checkpoint");
-        return train::snapshot(method_, optimizer_, identity_);
+        auto file = train::snapshot(method_, optimizer_, identity_);
+        file.metadata.insert(options_.about.begin(), options_.about.end());
+        return file;
     }
     /// Continues from a checkpoint of the same run. Only `epochs` may differ: it may be raised, and warnings() says what
     /// that does to the learning rate. Throws Error with all that differs; the run is then unchanged.

@@ -5,6 +5,7 @@
 #include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
 #include <doppel/core/tensor.hpp>
+#include <doppel/io/detail/crc.hpp>
 #include <doppel/io/safetensors.hpp>
 #include <doppel/recipe/any_method.hpp>
 #include <doppel/weights/architecture.hpp>
@@ -16,9 +17,11 @@
 #include <ATen/ops/upsample_bicubic2d.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <iomanip>
 #include <map>
 #include <optional>
 #include <sstream>
@@ -34,6 +37,7 @@ namespace doppel::weights {
 struct Report {
     std::filesystem::path file{};             ///< the file that was read
     std::string origin{};                     ///< "MoCo (authors), module.encoder_q"
+    std::string architecture{};               ///< of the file's encoder, "resnet50"; empty for one that doppel does not have
     std::int64_t loaded = 0;                  ///< tensors of the encoder that have the file's values
     std::vector<std::string> missing{};       ///< names of the encoder that the file lacks
     std::vector<std::string> extra{};         ///< names of the file's encoder that have no place in this one
@@ -75,14 +79,16 @@ inline std::filesystem::path newest_checkpoint(const std::filesystem::path& fold
     return newest;
 }
 
+}  // namespace detail
+
 /// The file of weights that a path means; of a run folder its checkpoint if `both_networks` are asked for. Throws Error for a path without one, and for PyTorch's own format.
 inline std::filesystem::path file_of(const std::filesystem::path& path, bool both_networks = false) {
     std::error_code none;
     require(std::filesystem::exists(path, none), "weights: ", path.string(), ": No such file; expected a safetensors file, a checkpoint or a run folder");
     std::filesystem::path file = path;
     if (std::filesystem::is_directory(path)) {
-        for (const auto& candidate : {both_networks ? newest_checkpoint(path) : std::filesystem::path(), path / "encoder.safetensors",
-                                      newest_checkpoint(path), path / "model.safetensors"})
+        for (const auto& candidate : {both_networks ? detail::newest_checkpoint(path) : std::filesystem::path(), path / "encoder.safetensors",
+                                      detail::newest_checkpoint(path), path / "model.safetensors"})
             if (!candidate.empty() && std::filesystem::exists(candidate)) {
                 file = candidate;
                 break;
@@ -96,6 +102,20 @@ inline std::filesystem::path file_of(const std::filesystem::path& path, bool bot
             std::filesystem::path(file).replace_extension(".safetensors").string(), " makes a safetensors file of it");
     return file;
 }
+
+/// The CRC-32 of a file's bytes, as hexadecimal digits. Throws Error for a file that cannot be read.
+inline std::string checksum_of(const std::filesystem::path& file) {
+    std::ifstream in(file, std::ios::binary);
+    io::detail::Crc32 crc;
+    std::vector<char> part(1 << 20);
+    while (in.read(part.data(), static_cast<std::streamsize>(part.size())) || in.gcount() > 0) crc.update(part.data(), static_cast<std::size_t>(in.gcount()));
+    require(in.eof(), "weights: ", file.string(), ": cannot be read");
+    std::ostringstream text;
+    text << std::hex << std::setw(8) << std::setfill('0') << crc.value();
+    return text.str();
+}
+
+namespace detail {
 
 inline bool is_checkpoint(const io::TensorFile& file) {
     const auto format = file.metadata.find("format");
@@ -162,8 +182,9 @@ inline void copy_into(Own& own, Tensors from, Report& report, const std::string&
     }
     for (const auto& [name, value] : from)
         if (!own.contains(name)) (name == "mask_token" ? report.left_aside : report.extra).push_back(name);
-    require(partial || report.complete(), who, report.origin.empty() ? "" : " (" + report.origin + ")", " does not fit the encoder: ", report.differences());
-    require(!copies.empty(), who, report.origin.empty() ? "" : " (" + report.origin + ")", " has no tensor that fits the encoder: ", report.differences());
+    const std::string what = report.origin + (report.architecture.empty() ? "" : ", " + report.architecture);
+    require(partial || report.complete(), who, what.empty() ? "" : " (" + what + ")", " does not fit the encoder: ", report.differences());
+    require(!copies.empty(), who, what.empty() ? "" : " (" + what + ")", " has no tensor that fits the encoder: ", report.differences());
     const at::NoGradGuard no_grad;
     for (auto& [to, value] : copies) to.copy_(value);
     report.loaded = static_cast<std::int64_t>(copies.size());
@@ -197,6 +218,9 @@ inline Tensors tensors_for(const Own& own, const io::TensorFile& file, Report& r
     if (!is_shipped(own) && has_all("")) return file.tensors;
     if (!encoders_in(file).empty()) {
         auto found = named_encoder(file, who, network);
+        try {
+            report.architecture = architecture_of(found, report.metadata, who).name();
+        } catch (const Error&) {}  // another network: its tensors do not fit
         report.origin = std::move(found.origin);
         report.left_aside = std::move(found.left_aside);
         report.notes = std::move(found.notes);
@@ -217,7 +241,7 @@ inline Tensors tensors_for(const Own& own, const io::TensorFile& file, Report& r
 ///     auto encoder = encoders::ResNet{.depth = 50}.build();
 ///     weights::Report report = weights::load_into("moco_v2_800ep.safetensors", *encoder);   // report.left_aside: the heads
 inline Report load_into(const std::filesystem::path& path, const torch::nn::Module& encoder, const LoadOptions& options = {}) {
-    Report report{.file = detail::file_of(path, options.network.has_value())};
+    Report report{.file = file_of(path, options.network.has_value())};
     const std::string who = "weights: " + report.file.string();
     const io::TensorFile file = io::load_safetensors(report.file);
     auto own = detail::tensors_in(encoder);

@@ -103,7 +103,7 @@ inline encoders::ByName named_architecture(const OpenOptions& options, const enc
 ///     auto opened = weights::open_encoder("dino_deitsmall16_pretrain.safetensors");
 ///     auto rows = eval::features(opened.module, photos, opened.pipeline);
 inline OpenedEncoder open_encoder(const std::filesystem::path& path, const OpenOptions& options = {}) {
-    OpenedEncoder opened{.file = detail::file_of(path, options.network.has_value())};
+    OpenedEncoder opened{.file = file_of(path, options.network.has_value())};
     const std::string who = "weights: " + opened.file.string();
     const io::TensorFile file = io::load_safetensors(opened.file);
     opened.metadata = detail::metadata_of(file);

@@ -17,6 +17,7 @@
 #include <doppel/run/messages.hpp>
 #include <doppel/run/report_of.hpp>
 #include <doppel/run/sheets.hpp>
+#include <doppel/run/start.hpp>
 #include <doppel/train/callbacks/evaluate_every.hpp>
 #include <doppel/train/error_text.hpp>
 #include <doppel/train/fit_to_memory.hpp>
@@ -55,6 +56,7 @@ inline Context context_of(AnyPreset preset, Data data, RunOptions options) {
     run.encoder = run.options.encoder;
     run.out = folder_of(run.options.train, run.preset.name);
     run.options.train.out = run.out.string();
+    prepare_start(run);
     run.skipped = std::make_shared<Skipped>(run.options.strict);
     run.skipped->add_files(run.data.skipped);
     run.options.train.damaged = run.skipped->train;
@@ -81,6 +83,11 @@ public:
           trainer(context.preset, context.data.train, context.options.train) {
         context.device = trainer.device();
         context.precision = trainer.precision();
+        if (!context.options.init.empty()) {
+            const auto report = start_from(context, trainer.method());
+            if (!report.origin.empty()) context.started_from += " (" + report.origin + ")";
+            start_notes_ = report.notes;
+        }
         trainer.rehearse();
         const auto from = train::resume_point(trainer.options());
         folder_.emplace(context.out, !context.options.train.resume.empty());
@@ -142,10 +149,11 @@ private:
     void say_plan() {
         const auto& data = context.data;
         const auto classes = context.bank().classes().size();
-        say("{}: {} images per step of {} px with {} ({:.1f} M parameters), {}, {}", context.title(), trainer.images_per_step(),
+        say("{}: {} images per step of {} px with {} ({:.1f} M parameters{}), {}, {}", context.title(), trainer.images_per_step(),
             context.pipeline().size(), context.encoder.text,
-            static_cast<double>(parameter_count(*trainer.method().encoder(Network::online))) / 1e6, context.device.str(),
-            name_of(context.precision));
+            static_cast<double>(parameter_count(*trainer.method().encoder(Network::online))) / 1e6,
+            context.options.init.empty() ? "" : ", starting from " + context.started_from, context.device.str(), name_of(context.precision));
+        for (const auto& line : start_notes_) say("--init: {}", line);
         say("data: {} training and {} validation images{}{}{}", data.train.size(), data.validation.size(),
             data.bank.empty() ? "" : fmt::format(", {} images to compare with", data.bank.size()),
             classes > 0 ? fmt::format(", {} class{}", classes, classes == 1 ? "" : "es") : "",
@@ -169,6 +177,7 @@ private:
         if (baselines_.empty()) return;
         say("before training: k-NN {:.1f} % on raw pixels, {:.1f} % with the untrained encoder",
             100 * baselines_.at("knn_top1_pixels"), 100 * baselines_.at("knn_top1_random"));
+        if (baselines_.contains("knn_top1_init")) say("before training: k-NN {:.1f} % with the weights of --init", 100 * baselines_.at("knn_top1_init"));
         write_board(baselines_, 0);
     }
 
@@ -178,6 +187,7 @@ private:
         metadata["method"] = context.preset.name;
         metadata["step"] = std::to_string(result.training.steps);
         metadata["network"] = context.preset.export_encoder == Network::online ? "online" : "target";
+        metadata["started_from"] = context.started_from;
         result.encoder = context.out / "encoder.safetensors";
         weights::save_encoder(result.encoder, *trainer.method().encoder(context.preset.export_encoder), context.pipeline(), metadata);
     }
@@ -284,13 +294,14 @@ private:
         if (std::filesystem::exists(folder / "report.html")) say("report:  {}", (folder / "report.html").string());
         say("encoder: {}", encoder.string());
         if (const auto found = context.encoder.metadata.find("python"); found != context.encoder.metadata.end() && !encoder.empty())
-            say("in Python:\n\n{}{}", found->second, weights::python_load(encoder.string()));
+            say("in Python:\n\n{}{}{}", found->second, weights::python_load(encoder.string()), weights::python_prepare(context.pipeline()));
     }
 
     std::optional<Folder> folder_;
     train::Metrics baselines_;
     double evaluation_seconds_ = 0;  ///< of the one at the end
     std::vector<Failure> failures_;
+    std::vector<std::string> start_notes_;  ///< of --init
 };
 
 DOPPEL_BODY RunResult whole_run(AnyPreset preset, Data data, RunOptions options, std::vector<train::CallbackRef> callbacks) {
