@@ -28,8 +28,9 @@ inline std::pair<int, std::string> run_python(const std::string& python, const s
 inline std::optional<std::string> python_with(std::initializer_list<const char*> modules) {
     const char* chosen = std::getenv("PYTHON");
     std::string python = chosen ? chosen : "python3", list;
-    for (const char* module : modules) list += std::string(list.empty() ? "" : ", ") + module;
-    if (run_python(python, "-c 'import " + list + "'").first != 0) return std::nullopt;
+    for (const char* module : modules) list += std::string(" ") + module;
+    const std::string found = "-c 'import importlib.util, sys; sys.exit(not all(map(importlib.util.find_spec, sys.argv[1:])))'";  // quick
+    if (run_python(python, found + list).first != 0) return std::nullopt;
     return python;
 }
 

@@ -18,6 +18,7 @@
 #include <torch/nn/modules/linear.h>
 
 #include <cstddef>
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <ostream>
@@ -135,9 +136,10 @@ private:
 inline torch::jit::Module script_of(const encoders::ByName& spec, const torch::nn::Module& encoder) {
     try {
         return detail::Scripted(spec)(encoder);
-    } catch (const c10::Error& problem) {
-        const std::string text = problem.what_without_backtrace();
-        fail("script_of: ", spec.name(), " cannot be scripted: ", text.substr(0, text.find('\n')));
+    } catch (const std::exception& problem) {  // torch::jit::ErrorReport begins with an empty line
+        std::string text = problem.what();
+        text.erase(0, text.find_first_not_of('\n'));
+        fail("script_of: the module is no ", spec.name(), ": ", text.substr(0, text.find('\n')));
     }
 }
 
