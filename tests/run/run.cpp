@@ -45,7 +45,8 @@ TEST_CASE("one call does a whole run for any data and method") {
     CHECK(config["run"]["keep"] == 100);
     CHECK(config["training"]["batch_size"] == 8);
     const auto report = read_text(out / "report.html");
-    CHECK(mentions(report, {"tiny on drawn images", "was trained without labels", "Nearest neighbors", "What the network saw"}));
+    CHECK(mentions(report, {"tiny on drawn images", "was trained without labels", "self-supervised", "Nearest neighbors", "What the network saw: view",
+                            "Images of each class", "Options of the method", "evaluation view", "95\u00a0% confidence"}));
     int knn = 0;
     for (const auto& line : io::read_json_lines(out / "metrics.jsonl")) knn += line.contains("knn_top1");
     CHECK(knn == 2);  // after epoch 2 and at the end
@@ -69,7 +70,8 @@ TEST_CASE("the report of a method that uses labels says so") {
     options.title = "Tiny & Co";
     run::run(preset().with_loss("tiny", losses::Supcon{}), data_of(), options);
     const auto report = read_text(folder / "run" / "report.html");
-    CHECK(mentions(report, {"was trained with labels", "Tiny &amp; Co on drawn images"}));
+    CHECK(mentions(report, {"Tiny &amp; Co is a supervised method", "was trained with labels", "supervised: trained with labels", "Tiny &amp; Co on drawn images"}));
+    CHECK(report.find("self-supervised<") == report.npos);
     CHECK(report.find("without labels") == report.npos);
 }
 
@@ -219,4 +221,13 @@ TEST_CASE("the weights are the exported network's, and their metadata say how im
     const auto opened = weights::open_encoder(result.training.checkpoint);
     CHECK(opened.pipeline.describe() == described.views.eval.describe());
     for (const auto& item : opened.module->named_parameters()) CHECK(at::equal(item.value(), file.tensors.at(item.key())));
+}
+
+TEST_CASE("the command of a report is that of the program, as a shell reads it") {
+    run::Context context{.preset = erase(preset()), .data = {}, .options = {}};
+    CHECK(run::command(context).empty());
+    context.options.record = {{"program", "train simclr"}, {"command", {"--data", "my photos"}}};
+    CHECK(run::command(context) == "./run train simclr --data 'my photos'");
+    context.options.record = {{"program", "mine"}, {"command", nlohmann::ordered_json::array()}};
+    CHECK(run::command(context) == "mine");
 }

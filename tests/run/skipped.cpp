@@ -64,3 +64,12 @@ TEST_CASE("images whose file lacks its end are listed as used, and not counted a
     CHECK(lines[0]["used"] == true);
     CHECK(run::Skipped(true).count_noted() == 0);
 }
+
+TEST_CASE("the reasons for a report are those of files first, then of images, up to a number") {
+    run::Skipped skipped(false);
+    skipped.add_files({"a.txt: unsupported", "b.txt: unsupported"});
+    skipped.validation->record(3, "decode: 3.jpg: damaged");
+    CHECK(skipped.reasons(20) == std::vector<std::string>{"a.txt: unsupported", "b.txt: unsupported", "decode: 3.jpg: damaged"});
+    CHECK(skipped.reasons(1) == std::vector<std::string>{"a.txt: unsupported"});
+    CHECK(run::Skipped(true).reasons(5).empty());
+}

@@ -34,8 +34,8 @@ public:
         } catch (const std::exception& problem) { fail("--config: ", path_, " is not valid JSON: ", problem.what()); }
         require(content_.is_object(), "--config: ", path_, " must hold a JSON object");
         static constexpr std::array<std::string_view, 5> settings{"method", "data", "encoder", "options", "run"};
-        static constexpr std::array<std::string_view, 10> records{"doppel",   "torch",    "started", "host", "git", "command",
-                                                                 "training", "resolved", "views",   "view_eval"};
+        static constexpr std::array<std::string_view, 11> records{"doppel",  "torch",    "started",  "host",  "git",      "program",
+                                                                 "command", "training", "resolved", "views", "view_eval"};
         std::vector<std::string> names(settings.begin(), settings.end());
         for (const auto& [key, value] : content_.items()) {
             if (std::find(settings.begin(), settings.end(), key) != settings.end()) continue;

@@ -80,8 +80,10 @@ inline std::string series_color(std::size_t series) {
 
 /// Returns how a series is drawn: color, and dashes that differ where colors repeat.
 inline std::string series_stroke(const Series& series, std::size_t number) {
-    if (series.reference) return "stroke:var(--soft,#5d6675);stroke-dasharray:" + std::string(number % 2 == 0 ? "6 4" : "2 4");
-    static constexpr const char* dashes[] = {"", ";stroke-dasharray:7 4", ";stroke-dasharray:2 4", ";stroke-dasharray:9 3 2 3"};
+    if (series.reference)
+        return "stroke:var(--soft,#5d6675);stroke-dasharray:" + std::string(number % 2 == 0 ? "6 4" : "2 4");
+    static constexpr const char* dashes[] = {"", ";stroke-dasharray:7 4", ";stroke-dasharray:2 4",
+                                             ";stroke-dasharray:9 3 2 3"};
     return "stroke:" + series_color(number) + dashes[number / 6 % 4];
 }
 
@@ -104,8 +106,8 @@ inline std::string legend_tags(const std::vector<Series>& series, double left, d
     for (std::size_t i = 0; i < series.size(); ++i) {
         const double wide = 36 + 6.8 * static_cast<double>(series[i].name.size());
         if (x > left && x + wide > right) x = left, top += 18;
-        svg += "<path d=\"M" + fixed(x, 1) + " " + fixed(top - 8, 1) + "h15\" fill=\"none\" stroke-width=\"3\" style=\"" +
-               series_stroke(series[i], i) + "\"/>" +
+        svg += "<path d=\"M" + fixed(x, 1) + " " + fixed(top - 8, 1) +
+               "h15\" fill=\"none\" stroke-width=\"3\" style=\"" + series_stroke(series[i], i) + "\"/>" +
                text_tag(x + 19, top - 4, "start", series[i].name);
         x += wide;
     }
@@ -152,10 +154,11 @@ inline std::string series_tags(const Series& series, std::size_t number, const F
         }
         pen = shown;
     }
-    return std::string("<g class=\"series\"") + (series.reference ? " data-reference=\"\"" : "") + " data-name=\"" + escaped(series.name) + "\" data-points=\"" + values + "\"><path d=\"" + path +
+    return std::string("<g class=\"series\"") + (series.reference ? " data-reference=\"\"" : "") + " data-name=\"" +
+           escaped(series.name) + "\" data-points=\"" + values + "\"><path d=\"" + path +
            "\" fill=\"none\" stroke-width=\"" + (points.size() > 300 ? "1.2" : "2") +
-           "\" stroke-linejoin=\"round\" stroke-linecap=\"round\" style=\"" + series_stroke(series, number) + "\"/><g>" + marks +
-           "</g></g>";
+           "\" stroke-linejoin=\"round\" stroke-linecap=\"round\" style=\"" + series_stroke(series, number) +
+           "\"/><g>" + marks + "</g></g>";
 }
 
 /// The range of an axis for the page's script: its ends, decimal logarithms if the third number is 1.
@@ -187,16 +190,16 @@ inline std::string line_chart(const Curve& curve) {
     frame.bottom = frame.top + 210;
     const double wide = frame.right - frame.left, high = frame.bottom - frame.top;
     auto svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 440 " + fixed(frame.bottom + 46, 0) +
-               "\" role=\"img\" font-family=\"system-ui,sans-serif\" font-size=\"12.5\" data-frame=\"" + fixed(frame.left, 0) +
-               " " + fixed(frame.right, 0) + " " + fixed(frame.top, 0) + " " + fixed(frame.bottom, 0) + "\" data-x=\"" +
-               range_text(frame.x) + "\" data-y=\"" + range_text(frame.y) + "\" data-label=\"" + escaped(curve.x_label) +
-               "\"><title>" + escaped(curve.name) + "</title>" +
+               "\" role=\"img\" font-family=\"system-ui,sans-serif\" font-size=\"12.5\" data-frame=\"" +
+               fixed(frame.left, 0) + " " + fixed(frame.right, 0) + " " + fixed(frame.top, 0) + " " +
+               fixed(frame.bottom, 0) + "\" data-x=\"" + range_text(frame.x) + "\" data-y=\"" + range_text(frame.y) +
+               "\" data-label=\"" + escaped(curve.x_label) + "\"><title>" + escaped(curve.name) + "</title>" +
                text_tag(frame.left, 20, "start", curve.name, "font-size=\"15\" font-weight=\"600\"") + legend +
                axis_tags(curve, frame);
     if (empty) svg += text_tag((frame.left + frame.right) / 2, (frame.top + frame.bottom) / 2, "middle", "no values");
     svg += "<svg class=\"inside\" overflow=\"visible\" x=\"" + fixed(frame.left, 0) + "\" y=\"" + fixed(frame.top, 0) +
-           "\" width=\"" + fixed(wide, 0) + "\" height=\"" + fixed(high, 0) + "\" viewBox=\"" + fixed(frame.left, 0) + " " +
-           fixed(frame.top, 0) + " " + fixed(wide, 0) + " " + fixed(high, 0) + "\">";
+           "\" width=\"" + fixed(wide, 0) + "\" height=\"" + fixed(high, 0) + "\" viewBox=\"" + fixed(frame.left, 0) +
+           " " + fixed(frame.top, 0) + " " + fixed(wide, 0) + " " + fixed(high, 0) + "\">";
     for (std::size_t i = 0; i < curve.series.size(); ++i) svg += series_tags(curve.series[i], i, frame);
     return svg + "</svg></svg>";
 }

@@ -92,8 +92,8 @@ inline Table facts_table(const Comparison& comparison) {
     Table table{.title = "What differs", .columns = {"option"}};
     for (const auto& run : comparison.runs) table.columns.push_back(run.name);
     for (const auto& fact : comparison.facts) {
-        require(fact.values.size() == comparison.runs.size(), "write_comparison: fact \"", fact.name, "\" has ", fact.values.size(),
-                " values, expected ", comparison.runs.size(), ", one for each run");
+        require(fact.values.size() == comparison.runs.size(), "write_comparison: fact \"", fact.name, "\" has ",
+                fact.values.size(), " values, expected ", comparison.runs.size(), ", one for each run");
         table.rows.push_back({fact.name});
         table.rows.back().insert(table.rows.back().end(), fact.values.begin(), fact.values.end());
     }
@@ -102,9 +102,11 @@ inline Table facts_table(const Comparison& comparison) {
 
 inline std::vector<Section> sections_of(const Comparison& comparison) {
     std::vector<Section> sections;
-    if (!comparison.measures.empty()) sections.push_back({"Results", heading("What was learned", "") + measures_html(comparison.measures)});
+    if (!comparison.measures.empty())
+        sections.push_back({"Results", heading("What was learned", "") + measures_html(comparison.measures)});
     if (!comparison.figures.empty()) {
-        auto html = heading("Figures", "\u2605 marks the best; a click on a column's name sorts by it.") + table_tag(figures_table(comparison));
+        auto html = heading("Figures", "\u2605 marks the best; a click on a column's name sorts by it.") +
+                    table_tag(figures_table(comparison));
         std::vector<std::pair<std::string, std::string>> meanings;
         for (const auto& figure : comparison.figures)
             if (!figure.explanation.empty()) meanings.emplace_back(figure.name, figure.explanation);
@@ -112,12 +114,15 @@ inline std::vector<Section> sections_of(const Comparison& comparison) {
         sections.push_back({"Figures", std::move(html)});
     }
     if (!comparison.facts.empty())
-        sections.push_back({"Differences", heading("What differs", "Options that are equal in all runs are left out.") + table_tag(facts_table(comparison))});
-    if (!comparison.curves.empty()) sections.push_back({"Curves", heading("How they went", "") + charts_html(comparison.curves)});
-    for (const auto& table : comparison.tables) sections.push_back({table.title, heading(table.title, table.note) + table_tag(table)});
+        sections.push_back({"Differences", heading("What differs", "Options that are equal in all runs are left out.") +
+                                               table_tag(facts_table(comparison))});
+    if (!comparison.curves.empty())
+        sections.push_back({"Curves", heading("How they went", "") + charts_html(comparison.curves)});
+    for (const auto& table : comparison.tables)
+        sections.push_back({table.title, heading(table.title, table.note) + table_tag(table)});
     std::string commands;
     for (const auto& run : comparison.runs)
-        if (!run.command.empty()) commands += "<h3>" + escaped(run.name) + "</h3><pre class=\"command\"><code>" + escaped(run.command) + "</code></pre>\n";
+        if (!run.command.empty()) commands += "<h3>" + escaped(run.name) + "</h3>" + command_html(run.command);
     if (!commands.empty()) sections.push_back({"Commands", heading("To repeat them", "") + commands});
     return sections;
 }
@@ -134,7 +139,8 @@ inline std::vector<Section> sections_of(const Comparison& comparison) {
 ///                                                .figures = {{.name = "k-NN", .values = {0.71, 0.69}, .digits = 1, .percent = true}}});
 inline void write_comparison(const std::filesystem::path& path, const Comparison& comparison) {
     const auto sections = detail::sections_of(comparison);
-    const auto lead = comparison.summary.empty() ? "" : "<p class=\"lead\">" + detail::escaped(comparison.summary) + "</p>\n";
+    const auto lead =
+        comparison.summary.empty() ? "" : "<p class=\"lead\">" + detail::escaped(comparison.summary) + "</p>\n";
     io::write_atomically(path, [&](std::ostream& out) { detail::write_page(out, comparison.title, lead, sections); });
 }
 

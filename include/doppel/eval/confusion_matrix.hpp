@@ -32,10 +32,11 @@ namespace detail {
 
 inline void check_confusion(const ConfusionMatrix& matrix) {
     const auto classes = matrix.classes.size();
-    require(matrix.counts.size() == classes * classes, "write_report: confusion matrix \"", matrix.title, "\" of ", classes,
-            " classes has ", matrix.counts.size(), " counts, expected ", classes * classes);
+    require(matrix.counts.size() == classes * classes, "write_report: confusion matrix \"", matrix.title, "\" of ",
+            classes, " classes has ", matrix.counts.size(), " counts, expected ", classes * classes);
     for (const auto count : matrix.counts)
-        require(count >= 0, "write_report: confusion matrix \"", matrix.title, "\" has the count ", count, ", expected none below 0");
+        require(count >= 0, "write_report: confusion matrix \"", matrix.title, "\" has the count ", count,
+                ", expected none below 0");
 }
 
 inline std::int64_t images_of(const ConfusionMatrix& matrix, std::size_t row) {
@@ -47,7 +48,8 @@ inline std::string percent(double share) { return fixed(100 * share, 1) + "\u00a
 
 /// The accuracy of each class with the most frequent mistake.
 inline Table per_class_table(const ConfusionMatrix& matrix) {
-    Table table{.title = "Accuracy of each class", .columns = {"class", "images", "right", "most often taken for", "share"}};
+    Table table{.title = "Accuracy of each class",
+                .columns = {"class", "images", "right", "most often taken for", "share"}};
     const auto classes = matrix.classes.size();
     for (std::size_t r = 0; r < classes; ++r) {
         const auto all = images_of(matrix, r);
@@ -60,7 +62,8 @@ inline Table per_class_table(const ConfusionMatrix& matrix) {
             return percent(static_cast<double>(matrix.counts[r * classes + c]) / static_cast<double>(all));
         };
         table.rows.push_back({matrix.classes[r], std::to_string(all), all == 0 ? "\u2013" : share(r),
-                              most == classes ? "\u2013" : matrix.classes[most], most == classes ? "\u2013" : share(most)});
+                              most == classes ? "\u2013" : matrix.classes[most],
+                              most == classes ? "\u2013" : share(most)});
     }
     return table;
 }
@@ -89,7 +92,8 @@ inline std::string confusion_tag(const ConfusionMatrix& matrix) {
     std::size_t longest = 4;
     for (const auto& name : matrix.classes) longest = std::max(longest, std::min<std::size_t>(name.size(), 16));
     const double text = labels ? 10 + 6.4 * static_cast<double>(longest) : 6, left = 22 + text, top = 24 + text * 0.75;
-    const double side = cell * static_cast<double>(classes), width = left + side + (labels ? text * 0.7 : 8), height = top + side + 6;
+    const double side = cell * static_cast<double>(classes), width = left + side + (labels ? text * 0.7 : 8),
+                 height = top + side + 6;
 
     std::array<std::array<std::string, 11>, 2> cells;  // wrong and right, by strength
     std::string texts, counts;
@@ -102,26 +106,24 @@ inline std::string confusion_tag(const ConfusionMatrix& matrix) {
             const double share = static_cast<double>(count) / all, x = left + cell * static_cast<double>(c),
                          y = top + cell * static_cast<double>(r);
             const auto level = static_cast<std::size_t>(std::ceil(10 * std::sqrt(share)));
-            cells[r == c][std::min<std::size_t>(level, 10)] +=
-                "M" + fixed(x + 0.5, 1) + " " + fixed(y + 0.5, 1) + "h" + fixed(cell - 1, 0) + "v" + fixed(cell - 1, 0) + "h-" +
-                fixed(cell - 1, 0) + "z";
+            cells[r == c][std::min<std::size_t>(level, 10)] += "M" + fixed(x + 0.5, 1) + " " + fixed(y + 0.5, 1) + "h" +
+                                                               fixed(cell - 1, 0) + "v" + fixed(cell - 1, 0) + "h-" +
+                                                               fixed(cell - 1, 0) + "z";
             if (numbers)
                 texts += "<text x=\"" + fixed(x + cell / 2, 1) + "\" y=\"" + fixed(y + cell / 2 + 4, 1) +
-                         "\" text-anchor=\"middle\" class=\"" + (level > 6 ? "over" : "plain") + "\">" + std::to_string(count) + "</text>";
+                         "\" text-anchor=\"middle\" class=\"" + (level > 6 ? "over" : "plain") + "\">" +
+                         std::to_string(count) + "</text>";
         }
     }
-    std::string names;
-    for (const auto& name : matrix.classes) {
-        auto line = name;
-        std::replace(line.begin(), line.end(), '\n', ' ');
-        names += (&name == matrix.classes.data() ? "" : "\n") + line;
-    }
-    auto svg = "<svg class=\"confusion\" viewBox=\"0 0 " + fixed(width, 0) + " " + fixed(height, 0) + "\" style=\"min-width:" +
-               fixed(std::min(width * 0.8, 720.0), 0) + "px;max-width:" + fixed(std::max(width * 1.25, 420.0), 0) +
-               "px\" role=\"img\" font-family=\"system-ui,sans-serif\" font-size=\"12\" fill=\"currentColor\" data-grid=\"" + fixed(left, 1) + " " + fixed(top, 1) + " " +
-               fixed(cell, 1) + "\" data-counts=\"" + counts + "\" data-classes=\"" + escaped(names) + "\"><title>" +
-               escaped(matrix.title) + "</title><rect x=\"" + fixed(left, 1) + "\" y=\"" + fixed(top, 1) + "\" width=\"" + fixed(side, 1) +
-               "\" height=\"" + fixed(side, 1) + "\" fill=\"none\" stroke=\"currentColor\" stroke-opacity=\"0.25\"/>";
+    auto svg =
+        "<svg class=\"confusion\" viewBox=\"0 0 " + fixed(width, 0) + " " + fixed(height, 0) +
+        "\" style=\"min-width:" + fixed(std::min(width * 0.8, 720.0), 0) +
+        "px;max-width:" + fixed(std::max(width * 1.25, 420.0), 0) +
+        "px\" role=\"img\" font-family=\"system-ui,sans-serif\" font-size=\"12\" fill=\"currentColor\" data-grid=\"" +
+        fixed(left, 1) + " " + fixed(top, 1) + " " + fixed(cell, 1) + "\" data-counts=\"" + counts +
+        "\" data-classes=\"" + escaped(joined_lines(matrix.classes)) + "\"><title>" + escaped(matrix.title) +
+        "</title><rect x=\"" + fixed(left, 1) + "\" y=\"" + fixed(top, 1) + "\" width=\"" + fixed(side, 1) +
+        "\" height=\"" + fixed(side, 1) + "\" fill=\"none\" stroke=\"currentColor\" stroke-opacity=\"0.25\"/>";
     for (const std::size_t right : {0u, 1u})
         for (std::size_t level = 1; level <= 10; ++level)
             if (!cells[right][level].empty())
@@ -132,12 +134,13 @@ inline std::string confusion_tag(const ConfusionMatrix& matrix) {
         for (std::size_t i = 0; i < classes; ++i) {
             const double at = cell * (static_cast<double>(i) + 0.5);
             const auto name = escaped(shortened(matrix.classes[i], 16));
-            svg += "<text x=\"" + fixed(left - 6, 1) + "\" y=\"" + fixed(top + at + 4, 1) + "\" text-anchor=\"end\">" + name +
-                   "</text><text transform=\"translate(" + fixed(left + at, 1) + " " + fixed(top - 6, 1) + ") rotate(-45)\">" + name +
-                   "</text>";
+            svg += "<text x=\"" + fixed(left - 6, 1) + "\" y=\"" + fixed(top + at + 4, 1) + "\" text-anchor=\"end\">" +
+                   name + "</text><text transform=\"translate(" + fixed(left + at, 1) + " " + fixed(top - 6, 1) +
+                   ") rotate(-45)\">" + name + "</text>";
         }
     return svg + "<text transform=\"translate(12 " + fixed(top + side / 2, 1) +
-           ") rotate(-90)\" text-anchor=\"middle\" fill-opacity=\"0.75\">true class</text><text x=\"" + fixed(left + side / 2, 1) +
+           ") rotate(-90)\" text-anchor=\"middle\" fill-opacity=\"0.75\">true class</text><text x=\"" +
+           fixed(left + side / 2, 1) +
            "\" y=\"12\" text-anchor=\"middle\" fill-opacity=\"0.75\">predicted class</text></svg>";
 }
 
@@ -149,7 +152,8 @@ inline std::string confusion_html(const ConfusionMatrix& matrix) {
     if (classes <= 100)
         html += "<div class=\"plot\"><div class=\"scroll\">" + confusion_tag(matrix) + "</div></div>";
     else
-        html += "<p class=\"soft\">" + std::to_string(classes) + " classes are too many to draw; the tables have them.</p>";
+        html +=
+            "<p class=\"soft\">" + std::to_string(classes) + " classes are too many to draw; the tables have them.</p>";
     if (classes > 12) html += folded("Most frequent mistakes", table_tag(mistakes_table(matrix, 30)));
     return html + folded("Accuracy of each class", table_tag(per_class_table(matrix)));
 }

@@ -58,9 +58,9 @@ inline std::string map_tag(const FeatureMap& map, std::size_t sprite) {
         const auto& point = map.points[i];
         require(std::isfinite(point.x) && std::isfinite(point.y), "write_report: point ", i, " of map \"", map.title,
                 "\" is at (", point.x, ", ", point.y, "), expected finite numbers");
-        require(point.label >= -1 && point.label < static_cast<std::int64_t>(map.classes.size()), "write_report: point ", i,
-                " of map \"", map.title, "\" has label ", point.label, ", expected -1 or an index into ", map.classes.size(),
-                " classes");
+        require(point.label >= -1 && point.label < static_cast<std::int64_t>(map.classes.size()),
+                "write_report: point ", i, " of map \"", map.title, "\" has label ", point.label,
+                ", expected -1 or an index into ", map.classes.size(), " classes");
         left = std::min(left, point.x), right = std::max(right, point.x);
         bottom = std::min(bottom, point.y), top = std::max(top, point.y);
     }
@@ -69,23 +69,18 @@ inline std::string map_tag(const FeatureMap& map, std::size_t sprite) {
     const double middle_x = left / 2 + right / 2, middle_y = bottom / 2 + top / 2;
 
     std::vector<std::string> paths(map.classes.size() + 1);  // unlabeled first
-    std::string places, captions;
+    std::string places;
+    std::vector<std::string> captions;
     for (const auto& point : map.points) {
-        const auto x = fixed(width / 2 + (point.x - middle_x) * scale, 1), y = fixed(height / 2 - (point.y - middle_y) * scale, 1);
+        const auto x = fixed(width / 2 + (point.x - middle_x) * scale, 1),
+                   y = fixed(height / 2 - (point.y - middle_y) * scale, 1);
         paths[static_cast<std::size_t>(point.label + 1)] += "M" + x + " " + y + "h0";
         places += (places.empty() ? "" : " ") + x + "," + y + "," + std::to_string(point.label);
-        std::string line = point.caption;
-        std::replace(line.begin(), line.end(), '\n', ' ');
-        captions += (&point == map.points.data() ? "" : "\n") + line;
+        captions.push_back(point.caption);
     }
-    std::string names;
-    for (const auto& name : map.classes) {
-        auto line = name;
-        std::replace(line.begin(), line.end(), '\n', ' ');
-        names += (&name == map.classes.data() ? "" : "\n") + line;
-    }
-    auto svg = "<svg class=\"dots\" viewBox=\"0 0 640 480\" role=\"img\" aria-label=\"" + escaped(map.title) + "\" data-map=\"" +
-               places + "\" data-captions=\"" + escaped(captions) + "\" data-classes=\"" + escaped(names) + "\" data-sprite=\"" +
+    auto svg = "<svg class=\"dots\" viewBox=\"0 0 640 480\" role=\"img\" aria-label=\"" + escaped(map.title) +
+               "\" data-map=\"" + places + "\" data-captions=\"" + escaped(joined_lines(captions)) +
+               "\" data-classes=\"" + escaped(joined_lines(map.classes)) + "\" data-sprite=\"" +
                std::to_string(sprite) + "\">";
     for (std::size_t i = 0; i < paths.size(); ++i)
         if (!paths[i].empty())
@@ -105,8 +100,9 @@ inline std::string map_legend(const FeatureMap& map) {
         if (!used[i]) continue;
         const auto label = static_cast<std::int64_t>(i) - 1;
         html += "<button type=\"button\" class=\"key\" aria-pressed=\"false\" data-class=\"" + std::to_string(label) +
-                "\"><svg viewBox=\"0 0 14 14\" width=\"14\" height=\"14\" aria-hidden=\"true\">" + dots_tag("M7 7h0", label, 9) +
-                "</svg> " + escaped(label < 0 ? "no label" : map.classes[i - 1]) + "</button>";
+                "\"><svg viewBox=\"0 0 14 14\" width=\"14\" height=\"14\" aria-hidden=\"true\">" +
+                dots_tag("M7 7h0", label, 9) + "</svg> " + escaped(label < 0 ? "no label" : map.classes[i - 1]) +
+                "</button>";
     }
     return html + "</div>";
 }
@@ -119,20 +115,21 @@ inline std::string maps_html(const std::vector<FeatureMap>& maps) {
         std::vector<const Image*> thumbnails;
         for (const auto& point : maps[m].points) thumbnails.push_back(&point.thumbnail);
         auto sprite = sprite_of(thumbnails);
-        const auto same = std::find_if(sprites.begin(), sprites.end(), [&](const Sprite& old) { return old.sheet == sprite.sheet; });
+        const auto same =
+            std::find_if(sprites.begin(), sprites.end(), [&](const Sprite& old) { return old.sheet == sprite.sheet; });
         const auto number = static_cast<std::size_t>(same - sprites.begin());
         if (same == sprites.end()) {
             if (sprite.side > 0)
                 images += "<img class=\"sprite\" id=\"sprite-" + std::to_string(number) + "\" data-side=\"" +
-                          std::to_string(sprite.side) + "\" data-columns=\"" + std::to_string(sprite.columns) + "\" alt=\"\" src=\"" +
-                          data_uri(sprite.sheet, 78) + "\">\n";
+                          std::to_string(sprite.side) + "\" data-columns=\"" + std::to_string(sprite.columns) +
+                          "\" alt=\"\" src=\"" + data_uri(sprite.sheet, 78) + "\">\n";
             sprites.push_back(std::move(sprite));
         }
-        tabs += "<button type=\"button\" class=\"tab\" aria-pressed=\"" + std::string(m == 0 ? "true" : "false") + "\">" +
-                escaped(maps[m].title) + "</button>";
+        tabs += "<button type=\"button\" class=\"tab\" aria-pressed=\"" + std::string(m == 0 ? "true" : "false") +
+                "\">" + escaped(maps[m].title) + "</button>";
         body += "<div class=\"map\"><h3>" + escaped(maps[m].title) + "</h3>" +
-                (maps[m].note.empty() ? "" : "<p class=\"soft\">" + escaped(maps[m].note) + "</p>") + map_legend(maps[m]) +
-                "<div class=\"plot\">" + map_tag(maps[m], number) + "</div></div>\n";
+                (maps[m].note.empty() ? "" : "<p class=\"soft\">" + escaped(maps[m].note) + "</p>") +
+                map_legend(maps[m]) + "<div class=\"plot\">" + map_tag(maps[m], number) + "</div></div>\n";
     }
     return (maps.size() > 1 ? "<div class=\"tabs\">" + tabs + "</div>\n" : "") + body + images;
 }

@@ -21,11 +21,11 @@ struct Measure {
 
 /// The accuracies that knn_headline() compares, each from 0 to 1.
 struct KnnScores {
-    double trained = 0;        ///< the trained encoder
-    double untrained = 0;      ///< the same encoder as initialized
-    double pixels = 0;         ///< the normalized images themselves
-    std::int64_t k = 20;       ///< neighbors that vote
-    std::int64_t classes = 0;  ///< number of classes; 0: no bar for guessing
+    double trained = 0;                                   ///< the trained encoder
+    double untrained = 0;                                 ///< the same encoder as initialized
+    double pixels = 0;                                    ///< the normalized images themselves
+    std::int64_t k = 20;                                  ///< neighbors that vote
+    std::int64_t classes = 0;                             ///< number of classes; 0: no bar for guessing
     std::optional<std::pair<double, double>> interval{};  ///< of the trained encoder
 };
 
@@ -42,14 +42,13 @@ inline std::vector<Measure> knn_headline(const KnnScores& scores) {
          .interval = scores.interval},
         {.name = "Raw pixels",
          .share = scores.pixels,
-         .explanation =
-             "The same vote with distances between pixels: a baseline without learning."},
+         .explanation = "The same vote with distances between pixels: a baseline without learning."},
         {.name = "Untrained encoder",
          .share = scores.untrained,
-         .explanation =
-             "The same vote with the network before training: the contribution of the architecture alone."}};
+         .explanation = "The same vote with the network before training: the contribution of the architecture alone."}};
     if (scores.classes > 0)
-        measures.push_back({.name = "Guessing", .share = 1.0 / static_cast<double>(scores.classes),
+        measures.push_back({.name = "Guessing",
+                            .share = 1.0 / static_cast<double>(scores.classes),
                             .explanation = "One of " + std::to_string(scores.classes) + " classes, picked at random."});
     return measures;
 }

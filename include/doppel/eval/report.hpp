@@ -79,21 +79,21 @@ struct NeighborSheet {
 /// The contents of a report; empty sections are omitted.
 struct Report {
     std::string title{};
-    std::string summary{};                                     ///< one or two sentences under the title
-    std::vector<std::string> tags{};                           ///< a few words each: "self-supervised", "20 epochs"
+    std::string summary{};            ///< one or two sentences under the title
+    std::vector<std::string> tags{};  ///< a few words each: "self-supervised", "20 epochs"
     Verdict verdict{};
     std::vector<Measure> measures{};                           ///< the main results
     std::vector<std::pair<std::string, std::string>> facts{};  ///< the run: name, value
     std::vector<FactGroup> details{};                          ///< more of the run, folded: views, environment, …
     std::string command{};                                     ///< what repeats the run in a shell
     std::vector<Curve> curves{};
-    std::vector<Curve> more_curves{};                          ///< folded
+    std::vector<Curve> more_curves{};  ///< folded
     std::vector<ContactSheet> sheets{};
     std::vector<NeighborSheet> neighbors{};
-    std::vector<FeatureMap> maps{};                            ///< of the same images or of others; one is shown at a time
+    std::vector<FeatureMap> maps{};  ///< of the same images or of others; one is shown at a time
     std::vector<Curve> spectra{};
     std::vector<ConfusionMatrix> confusion{};
-    std::vector<Table> tables{};                               ///< data summary, …
+    std::vector<Table> tables{};  ///< data summary, …
     std::vector<Figure> figures{};
 };
 
@@ -124,7 +124,10 @@ inline std::string neighbors_html(const NeighborSheet& neighbors) {
             const auto mark = !each.right   ? ""
                               : *each.right ? " <span class=\"mark\" title=\"right class\">\u2713</span>"
                                             : " <span class=\"mark\" title=\"wrong class\">\u2717</span>";
-            html += figure_tag(each.image, each.label, !each.right ? "" : *each.right ? "right" : "wrong",
+            html += figure_tag(each.image, each.label,
+                               !each.right   ? ""
+                               : *each.right ? "right"
+                                             : "wrong",
                                mark + std::string("<br><span class=\"soft\">") + fixed(each.similarity, 3) + "</span>");
         }
         html += "</div>\n";
@@ -157,24 +160,29 @@ inline std::string lead_html(const Report& report) {
         static constexpr const char* styles[] = {"good", "unsure", "bad"};
         static constexpr const char* signs[] = {"\u2713", "?", "!"};
         const auto tone = static_cast<std::size_t>(verdict.tone);
-        html += std::string("<div class=\"verdict ") + styles[tone] + "\"><span class=\"sign\" role=\"img\" aria-label=\"" + styles[tone] +
-                "\">" + signs[tone] + "</span><div><p>" + escaped(verdict.sentence) + "</p>" +
-                (verdict.advice.empty() ? "" : "<p class=\"soft\">" + escaped(verdict.advice) + "</p>") + "</div></div>\n";
+        html +=
+            std::string("<div class=\"verdict ") + styles[tone] + "\"><span class=\"sign\" role=\"img\" aria-label=\"" +
+            styles[tone] + "\">" + signs[tone] + "</span><div><p>" + escaped(verdict.sentence) + "</p>" +
+            (verdict.advice.empty() ? "" : "<p class=\"soft\">" + escaped(verdict.advice) + "</p>") + "</div></div>\n";
     }
     return html;
+}
+
+inline std::string command_html(const std::string& command) {
+    return "<pre class=\"command\"><code>" + escaped(command) + "</code></pre>\n";
 }
 
 inline std::string run_html(const Report& report) {
     auto html = heading("What was run", "");
     if (!report.facts.empty()) html += facts_html(report.facts, "");
     for (const auto& group : report.details) html += folded(group.title, facts_html(group.facts, "wide"));
-    if (!report.command.empty())
-        html += "<h3>To repeat it</h3><pre class=\"command\"><code>" + escaped(report.command) + "</code></pre>\n";
+    if (!report.command.empty()) html += "<h3>To repeat it</h3>" + command_html(report.command);
     return html;
 }
 
 inline std::string figures_html(const std::vector<Figure>& figures) {
-    std::string html = heading("Figures", "") + "<table class=\"figures\"><tr><th>name</th><th>value</th><th>what it means</th></tr>\n";
+    std::string html = heading("Figures", "") +
+                       "<table class=\"figures\"><tr><th>name</th><th>value</th><th>what it means</th></tr>\n";
     for (const auto& figure : figures)
         html += "<tr><td>" + escaped(figure.name) + "</td><td>" + escaped(figure.value) + "</td><td class=\"soft\">" +
                 escaped(figure.explanation) + "</td></tr>\n";
@@ -183,20 +191,26 @@ inline std::string figures_html(const std::vector<Figure>& figures) {
 
 inline std::vector<Section> sections_of(const Report& report) {
     std::vector<Section> sections;
-    if (!report.measures.empty()) sections.push_back({"Results", heading("What was learned", "") + measures_html(report.measures)});
-    if (!report.facts.empty() || !report.details.empty() || !report.command.empty()) sections.push_back({"Run", run_html(report)});
+    if (!report.measures.empty())
+        sections.push_back({"Results", heading("What was learned", "") + measures_html(report.measures)});
+    if (!report.facts.empty() || !report.details.empty() || !report.command.empty())
+        sections.push_back({"Run", run_html(report)});
     if (!report.curves.empty() || !report.more_curves.empty())
-        sections.push_back({"Curves", heading("How it went", "") + (report.curves.empty() ? "" : charts_html(report.curves)) +
-                                          (report.more_curves.empty() ? "" : folded("More curves", charts_html(report.more_curves)))});
+        sections.push_back(
+            {"Curves", heading("How it went", "") + (report.curves.empty() ? "" : charts_html(report.curves)) +
+                           (report.more_curves.empty() ? "" : folded("More curves", charts_html(report.more_curves)))});
     for (const auto& sheet : report.sheets) sections.push_back({sheet.title, sheet_html(sheet)});
     for (const auto& neighbors : report.neighbors) sections.push_back({neighbors.title, neighbors_html(neighbors)});
     if (!report.maps.empty())
-        sections.push_back({"Map", heading("Map of the features", "A dot is an image; near dots have features alike.") + maps_html(report.maps)});
-    if (!report.spectra.empty()) sections.push_back({"Spectrum", heading("Spectrum of the features", "") + charts_html(report.spectra)});
+        sections.push_back({"Map", heading("Map of the features", "A dot is an image; near dots have features alike.") +
+                                       maps_html(report.maps)});
+    if (!report.spectra.empty())
+        sections.push_back({"Spectrum", heading("Spectrum of the features", "") + charts_html(report.spectra)});
     for (const auto& matrix : report.confusion)
-        sections.push_back({"Confusion", heading("Confusion: " + matrix.title, matrix.note) + confusion_html(matrix)});
+        sections.push_back({"Confusion: " + matrix.title,
+                            heading("Confusion: " + matrix.title, matrix.note) + confusion_html(matrix)});
     for (const auto& table : report.tables)
-        sections.push_back({table.title, table.folded ? folded(table.title, (table.note.empty() ? "" : "<p class=\"soft\">" + escaped(table.note) + "</p>") + table_tag(table))
+        sections.push_back({table.title, table.folded ? folded(table.title, note_html(table.note) + table_tag(table))
                                                       : heading(table.title, table.note) + table_tag(table)});
     if (!report.figures.empty()) sections.push_back({"Figures", figures_html(report.figures)});
     return sections;
@@ -204,7 +218,7 @@ inline std::vector<Section> sections_of(const Report& report) {
 
 }  // namespace detail
 
-/// Writes `report` as one HTML file, atomically. It loads nothing when it is opened: images are data URIs (those above 224
+/// Writes `report` as one HTML file, atomically. It loads nothing when it is opened: images are data URIs (those above 160
 /// pixels are shrunk), charts inline SVG, and a script of its own lets a reader point at lines and dots, zoom, and sort
 /// tables; without it everything but the images of maps is there. All text is escaped.
 ///

@@ -21,9 +21,10 @@ namespace doppel::eval {
 struct Table {
     std::string title{}, note{};
     std::vector<std::string> columns{};
-    std::vector<std::vector<std::string>> rows{};             ///< one cell for each column
-    std::vector<std::pair<std::size_t, std::size_t>> best{};  ///< (row, column) of the cells that are marked as the best
-    bool folded = false;                                      ///< shown after a click on the title
+    std::vector<std::vector<std::string>> rows{};  ///< one cell for each column
+    std::vector<std::pair<std::size_t, std::size_t>>
+        best{};           ///< (row, column) of the cells that are marked as the best
+    bool folded = false;  ///< shown after a click on the title
 };
 
 namespace detail {
@@ -41,8 +42,8 @@ inline bool is_number(const std::string& cell) {
 inline std::string table_tag(const Table& table) {
     std::vector<const char*> kinds(table.columns.size(), " class=\"number\"");
     for (const auto& row : table.rows) {
-        require(row.size() == table.columns.size(), "write_report: a row of table \"", table.title, "\" has ", row.size(),
-                " cells, expected ", table.columns.size(), ", one for each column");
+        require(row.size() == table.columns.size(), "write_report: a row of table \"", table.title, "\" has ",
+                row.size(), " cells, expected ", table.columns.size(), ", one for each column");
         for (std::size_t c = 0; c < row.size(); ++c)
             if (!is_number(row[c])) kinds[c] = "";
     }
@@ -55,7 +56,8 @@ inline std::string table_tag(const Table& table) {
         for (std::size_t c = 0; c < table.columns.size(); ++c) {
             const bool best = std::find(table.best.begin(), table.best.end(), std::pair(r, c)) != table.best.end();
             html += "<td" + std::string(kinds[c]) + ">" +
-                    (best ? "<strong class=\"best\">" + escaped(table.rows[r][c]) + " <span title=\"best\">\u2605</span></strong>"
+                    (best ? "<strong class=\"best\">" + escaped(table.rows[r][c]) +
+                                " <span title=\"best\">\u2605</span></strong>"
                           : escaped(table.rows[r][c])) +
                     "</td>";
         }

@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <filesystem>
@@ -78,6 +79,16 @@ public:
     /// Returns the number of images that are used although the end of their file is damaged or missing.
     std::size_t count_noted() const {
         return train ? train->notes().size() + validation->notes().size() + bank->notes().size() : 0;
+    }
+
+    /// Returns what was skipped, up to `most`, with the reason: for the report.
+    std::vector<std::string> reasons(std::size_t most) const {
+        std::vector<std::string> list(files_.begin(), files_.begin() + static_cast<std::ptrdiff_t>(std::min(files_.size(), most)));
+        if (!train) return list;
+        for (const auto& damage : {train, validation, bank})
+            for (const auto& [index, reason] : damage->list())
+                if (list.size() < most) list.push_back(reason);
+        return list;
     }
 
     /// Writes skipped.jsonl when there is something to list: a line each, sorted; at the end the images that are used

@@ -136,6 +136,7 @@ inline int train(const std::vector<std::string>& words, const std::string& progr
     if (!entry.about.own_encoder) run_options.encoder = weights::encoder_info(encoder);
     if (data_options.fraction != 1) run_options.train.identity["fraction"] = row_named(data_rows, "fraction").text();
     if (!data_options.window.empty()) run_options.train.identity["window"] = data_options.window;
+    run_options.record["program"] = program;
     run_options.record["command"] = words;
     run_options.record["data"] = options::to_json(data_rows);
     if (!entry.about.own_encoder) run_options.record["encoder"] = options::to_json(encoder_rows);

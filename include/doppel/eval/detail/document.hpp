@@ -18,12 +18,17 @@ struct Section {
     std::string name{}, html{};
 };
 
+inline std::string note_html(const std::string& note) {
+    return note.empty() ? "" : "<p class=\"soft\">" + escaped(note) + "</p>";
+}
+
 inline std::string heading(const std::string& title, const std::string& note) {
-    return "<h2>" + escaped(title) + "</h2>" + (note.empty() ? "" : "<p class=\"soft\">" + escaped(note) + "</p>");
+    return "<h2>" + escaped(title) + "</h2>" + note_html(note);
 }
 
 /// Writes a page that loads nothing and runs nothing but its own script, which the policy names by its hash.
-inline void write_page(std::ostream& out, const std::string& title, const std::string& lead, const std::vector<Section>& sections) {
+inline void write_page(std::ostream& out, const std::string& title, const std::string& lead,
+                       const std::vector<Section>& sections) {
     out << "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
            "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src "

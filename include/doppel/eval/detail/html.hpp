@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace doppel::eval::detail {
 
@@ -77,6 +78,16 @@ inline std::string plain_number(double value) {
         std::to_chars(text.data(), text.data() + text.size(), value == 0 ? 0.0 : value, std::chars_format::general, 6)
             .ptr;
     return {text.data(), end};
+}
+
+/// Returns the texts as lines; a line break in a text becomes a space.
+inline std::string joined_lines(const std::vector<std::string>& texts) {
+    std::string lines;
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        if (i > 0) lines += '\n';
+        for (const char c : texts[i]) lines += c == '\n' ? ' ' : c;
+    }
+    return lines;
 }
 
 /// Returns the text with at most `most` characters, the last one an ellipsis if some are left out.

@@ -17,15 +17,18 @@ inline std::string measure_tag(const Measure& measure) {
                 ", expected a share between 0 and 1");
         return fixed(100 * value, 2) + "%";
     };
-    auto html = std::string("<div class=\"measure") + (measure.highlight ? " main" : "") + "\"><div class=\"top\"><span>" +
-                escaped(measure.name) + "</span><span class=\"value\">" + fixed(100 * measure.share, 1) +
-                "\u00a0%</span></div><div class=\"track\"><div class=\"fill\" style=\"width:" + share(measure.share) + "\"></div>";
+    auto html = std::string("<div class=\"measure") + (measure.highlight ? " main" : "") +
+                "\"><div class=\"top\"><span>" + escaped(measure.name) + "</span><span class=\"value\">" +
+                fixed(100 * measure.share, 1) +
+                "\u00a0%</span></div><div class=\"track\"><div class=\"fill\" style=\"width:" + share(measure.share) +
+                "\"></div>";
     std::string explanation = measure.explanation;
     if (measure.interval) {
         const auto [low, high] = *measure.interval;
-        html += "<div class=\"interval\" style=\"left:" + share(low) + ";width:" + fixed(100 * (high - low), 2) + "%\"></div>";
-        explanation += (explanation.empty() ? "" : " ") + std::string("95\u00a0% confidence: ") + fixed(100 * low, 1) + " to " +
-                       fixed(100 * high, 1) + "\u00a0%.";
+        html += "<div class=\"interval\" style=\"left:" + share(low) + ";width:" + fixed(100 * (high - low), 2) +
+                "%\"></div>";
+        explanation += (explanation.empty() ? "" : " ") + std::string("95\u00a0% confidence: ") + fixed(100 * low, 1) +
+                       " to " + fixed(100 * high, 1) + "\u00a0%.";
         share(high);
     }
     return html + "</div><p class=\"soft\">" + escaped(explanation) + "</p></div>\n";

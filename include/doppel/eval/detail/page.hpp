@@ -31,7 +31,7 @@ h3 { font-size: 1rem; margin: 18px 0 4px; }
   font-weight: 800; font-size: 1.1rem; line-height: 30px; text-align: center; }
 .verdict.good { --tone: var(--right); } .verdict.unsure { --tone: var(--line-1, #b7640a); } .verdict.bad { --tone: var(--wrong); }
 nav { display: flex; gap: 4px 18px; overflow-x: auto; position: sticky; top: 0; z-index: 3; background: var(--page);
-  padding: 9px 0; margin: 0 -2px; white-space: nowrap; scrollbar-width: thin; }
+  padding: 9px 0; margin: 0 -2px; white-space: nowrap; scrollbar-width: none; }
 nav a { color: var(--main); text-decoration: none; font-size: .92rem; padding: 1px 2px; }
 nav a:hover { text-decoration: underline; }
 section { scroll-margin-top: 48px; background: var(--card); border: 1px solid var(--edge); border-radius: 12px; padding: 20px; margin-top: 16px; }
@@ -60,6 +60,7 @@ details { margin-top: 12px; }
 summary { cursor: pointer; color: var(--main); width: fit-content; }
 .plot { position: relative; }
 .plot svg { display: block; }
+.charts .plot > svg { overflow: visible; }
 .charts .plot { max-width: 600px; }
 svg[data-frame], svg[data-map], svg[data-counts] { touch-action: pan-y pinch-zoom; }
 .script .plot svg[data-frame] { cursor: crosshair; }
@@ -80,7 +81,7 @@ svg[data-frame], svg[data-map], svg[data-counts] { touch-action: pan-y pinch-zoo
 .thumb img { display: block; max-width: none; height: auto; transform-origin: 0 0; }
 .thumb img.px { image-rendering: pixelated; }
 .sprite { display: none; }
-.tools { position: absolute; top: 2px; right: 2px; display: flex; gap: 3px; opacity: .75; }
+.tools { position: absolute; top: -3px; right: 0; display: flex; gap: 3px; opacity: .75; }
 .tools:hover, .tools:focus-within { opacity: 1; }
 button { font: inherit; font-size: .86rem; color: var(--text); background: var(--card); border: 1px solid var(--edge);
   border-radius: 7px; cursor: pointer; padding: 2px 9px; min-height: 28px; }
@@ -121,7 +122,9 @@ th[aria-sort="descending"] button::after { content: " \25bc"; }
 .best { color: var(--right); white-space: nowrap; }
 .figures td:nth-child(2) { font-variant-numeric: tabular-nums; font-weight: 550; white-space: nowrap; }
 @media (max-width: 520px) { main { padding: 20px 10px 40px; } section { padding: 14px; }
-  .figures td:nth-child(2) { white-space: normal; } .charts svg text { font-size: 15px; }
+  .figures tr { display: grid; grid-template-columns: 1fr auto; } .figures tr:first-child { display: none; }
+  .figures td { padding: 6px 0 2px; border: 0; } .figures td:nth-child(3) { grid-column: 1 / 3; padding: 0 0 8px; border-bottom: 1px solid var(--edge); }
+  .charts svg text { font-size: 15px; }
   figure, figure img { width: 72px; } figure img { height: 72px; } figure.first { width: 83px; } }
 @media print { body { background: none; } section { break-inside: avoid; } nav, .tools, .copy { display: none; } }
 @media (prefers-reduced-motion: no-preference) { html { scroll-behavior: smooth; } }

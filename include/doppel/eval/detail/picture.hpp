@@ -75,7 +75,7 @@ inline void require_pixels(const Image& image) {
 /// Returns a self-contained <img>. Small images are enlarged without smoothing.
 inline std::string image_tag(const Image& image, std::string_view description) {
     require_pixels(image);
-    const auto small = thumbnail(image::shown(image), 224);
+    const auto small = thumbnail(image::shown(image), 160);
     return "<img" + std::string(std::max(small.width, small.height) <= exact_side ? " class=\"px\"" : "") + " alt=\"" +
            escaped(description) + "\" width=\"" + std::to_string(small.width) + "\" height=\"" +
            std::to_string(small.height) + "\" src=\"" + data_uri(small) + "\">";

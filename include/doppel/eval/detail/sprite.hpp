@@ -29,7 +29,9 @@ inline Sprite sprite_of(const std::vector<const Image*>& images) {
     for (const auto* image : images) longest = std::max({longest, image->width, image->height});
     if (longest == 0) return {};
     const int side = longest >= most ? most : std::min(most, (longest + 15) / 16 * 16);  // whole blocks of a JPEG
-    Sprite sprite{.sheet = {}, .side = side, .columns = static_cast<int>(std::ceil(std::sqrt(static_cast<double>(images.size()))))};
+    Sprite sprite{.sheet = {},
+                  .side = side,
+                  .columns = static_cast<int>(std::ceil(std::sqrt(static_cast<double>(images.size()))))};
     const int rows = (static_cast<int>(images.size()) + sprite.columns - 1) / sprite.columns;
     sprite.sheet = Image(sprite.columns * side, rows * side, 3);
     std::fill(sprite.sheet.pixels.begin(), sprite.sheet.pixels.end(), std::uint8_t{128});
@@ -38,7 +40,8 @@ inline Sprite sprite_of(const std::vector<const Image*>& images) {
         require_pixels(*images[i]);
         auto image = image::with_channels(image::shown(*images[i]), 3);
         if (const int longer = std::max(image.width, image.height); longer > side)
-            image = image::resize(image, std::max(1, image.width * side / longer), std::max(1, image.height * side / longer));
+            image = image::resize(image, std::max(1, image.width * side / longer),
+                                  std::max(1, image.height * side / longer));
         const int left = static_cast<int>(i) % sprite.columns * side + (side - image.width) / 2;
         const int top = static_cast<int>(i) / sprite.columns * side + (side - image.height) / 2;
         for (int y = 0; y < image.height; ++y)

@@ -219,7 +219,7 @@ private:
     void write_report(RunResult& result, const std::optional<Compared>& rows, const Measures& measures) {
         std::vector<eval::ContactSheet> sheets;
         std::vector<eval::NeighborSheet> neighbors;
-        if (rows) attempt(result, "picture of the views", [&] { sheets.push_back(view_sheet(context)); });
+        if (rows) attempt(result, "picture of the views", [&] { sheets = view_sheets(context); });
         if (rows && measures.nearest)
             attempt(result, "picture of the neighbors", [&] {
                 neighbors.push_back(neighbor_sheet(context.bank(), context.data.validation, context.labeled, rows->bank, rows->queries, *measures.nearest,
