@@ -14,6 +14,7 @@
 #include <doppel/image/image.hpp>
 #include <doppel/io/atomic_file.hpp>
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 #include <ostream>
@@ -175,7 +176,11 @@ inline std::string command_html(const std::string& command) {
 inline std::string run_html(const Report& report) {
     auto html = heading("What was run", "");
     if (!report.facts.empty()) html += facts_html(report.facts, "");
-    for (const auto& group : report.details) html += folded(group.title, facts_html(group.facts, "wide"));
+    const auto is_long = [](const auto& fact) { return fact.second.size() > 60; };
+    for (const auto& group : report.details) {
+        const bool wide = std::any_of(group.facts.begin(), group.facts.end(), is_long);
+        html += folded(group.title, facts_html(group.facts, wide ? "wide" : ""));
+    }
     if (!report.command.empty()) html += "<h3>To repeat it</h3>" + command_html(report.command);
     return html;
 }

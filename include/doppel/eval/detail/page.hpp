@@ -53,7 +53,7 @@ dl.wide { grid-template-columns: 1fr; }
 dl.wide dd { font-weight: 400; }
 dt { font-size: .82rem; color: var(--soft); }
 dd { margin: 0; font-weight: 550; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 20px; margin-top: 8px; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 400px), 1fr)); gap: 20px; margin-top: 8px; }
 .charts svg { width: 100%; max-width: 600px; height: auto; display: block; }
 .scroll { overflow-x: auto; }
 details { margin-top: 12px; }
@@ -124,7 +124,7 @@ th[aria-sort="descending"] button::after { content: " \25bc"; }
 @media (max-width: 520px) { main { padding: 20px 10px 40px; } section { padding: 14px; }
   .figures tr { display: grid; grid-template-columns: 1fr auto; } .figures tr:first-child { display: none; }
   .figures td { padding: 6px 0 2px; border: 0; } .figures td:nth-child(3) { grid-column: 1 / 3; padding: 0 0 8px; border-bottom: 1px solid var(--edge); }
-  .charts svg text { font-size: 15px; }
+  .charts svg text { font-size: 15px; } .charts .tools { top: -10px; } .charts { row-gap: 26px; }
   figure, figure img { width: 72px; } figure img { height: 72px; } figure.first { width: 83px; } }
 @media print { body { background: none; } section { break-inside: avoid; } nav, .tools, .copy { display: none; } }
 @media (prefers-reduced-motion: no-preference) { html { scroll-behavior: smooth; } }
