@@ -10,14 +10,15 @@
 #include <doppel/eval/comparison.hpp>
 #include <doppel/eval/feature.hpp>
 #include <doppel/eval/features.hpp>
-#include <doppel/eval/fine_tune.hpp>
 #include <doppel/eval/few_labels.hpp>
+#include <doppel/eval/fine_tune.hpp>
+#include <doppel/eval/gain.hpp>
 #include <doppel/eval/knn.hpp>
 #include <doppel/eval/lidar.hpp>
+#include <doppel/eval/linear_probe.hpp>
 #include <doppel/eval/logistic.hpp>
 #include <doppel/eval/neighbors.hpp>
 #include <doppel/eval/pca.hpp>
-#include <doppel/eval/linear_probe.hpp>
 #include <doppel/eval/pixels.hpp>
 #include <doppel/eval/report.hpp>
 #include <doppel/eval/spectrum.hpp>

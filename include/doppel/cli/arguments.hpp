@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +21,7 @@ namespace doppel::cli {
 struct Section {
     std::string title{};
     std::vector<options::Row> rows{};
+    std::set<std::string> lists{};  ///< names of those whose values, given several times, are joined with commas
 };
 
 /// What a command line gave: texts by option name, and whether --help or --version was asked for.
@@ -46,7 +48,7 @@ inline void set_given(const Arguments& arguments, const std::vector<options::Row
 }
 
 /// Reads a command line without setting anything; the rows give names, meanings and defaults for --help. The last value of
-/// an option given twice counts. Throws Error for an unknown option, with the nearest known one, and a missing value.
+/// an option given twice counts, but for Section::lists. Throws Error for an unknown option, with the nearest known one, and a missing value.
 inline Arguments parse(const std::vector<std::string>& words, const std::string& program, const std::string& text,
                        const std::vector<Section>& sections, const std::string& footer = "") {
     Arguments result;
@@ -81,6 +83,7 @@ inline Arguments parse(const std::vector<std::string>& words, const std::string&
             } else if (!std::holds_alternative<std::string*>(row.value)) {
                 kind = "N";
             }
+            if (section.lists.contains(row.name)) option->join(',');
             option->type_name(kind)->default_str(row.text())->group(section.title);
         }
     try {

@@ -52,6 +52,7 @@ public:
     struct Seen {
         double std = 0, rank = 0;           ///< feature_std, effective rank of the centered unit rows
         double cos = 0;                     ///< mean cosine of two different images: 1 for a single direction
+        bool collapsed = false;             ///< spread or rank is below its limit in this sample
         std::optional<std::string> warning{};  ///< warning, in the sample that detects the collapse
     };
 
@@ -69,8 +70,8 @@ public:
         const auto dim = static_cast<double>(rows.size(1));
         const double most = std::min(static_cast<double>(rows.size(0) - 1), dim);
         const double spread = seen.std * std::sqrt(dim);
-        const bool bad = spread < 0.1 || seen.rank < std::min(2.0, most / 4);
-        in_a_row_ = bad ? in_a_row_ + 1 : 0;
+        seen.collapsed = spread < 0.1 || seen.rank < std::min(2.0, most / 4);
+        in_a_row_ = seen.collapsed ? in_a_row_ + 1 : 0;
         if (in_a_row_ < 5 || collapsed_) return seen;
         collapsed_ = true;
         std::ostringstream text;

@@ -53,6 +53,7 @@ struct RunOptions {
     std::string init{};
     std::int64_t knn_every = 0, k = 20;
     bool linear = true, strict = false;
+    std::string expect{};
     std::string title{};                ///< of the method, for people; empty: the preset's name
     weights::EncoderInfo encoder{};              ///< where the recipe does not tell (AnyPreset): see weights::encoder_info()
     nlohmann::ordered_json record = nlohmann::ordered_json::object();  ///< more for config.json: the command line, …
@@ -70,6 +71,9 @@ struct RunOptions {
             field(&O::k, "k", "neighbors that vote in k-NN", options::between(1, 1e6)),
             field(&O::linear, "linear", "fit a linear probe at the end: logistic regression on the features of the training images"),
             field(&O::strict, "strict", "end with an error at a damaged image, instead of skipping it"),
+            field(&O::expect, "expect",
+                  "milestones, as in knn_top1=0.4@20: a run whose figure is below that after epoch 20 ends, with exit status 3; "
+                  "FIGURE<VALUE@EPOCH for one that must be small; several with commas, or the option again"),
             options::hidden(&O::title), options::hidden(&O::encoder),
             options::hidden(&O::record));
     }

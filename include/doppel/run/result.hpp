@@ -2,6 +2,7 @@
 // What a whole run gives.
 #pragma once
 
+#include <doppel/run/outcome.hpp>
 #include <doppel/train/result.hpp>
 
 #include <filesystem>
@@ -23,8 +24,11 @@ struct RunResult {
     std::filesystem::path folder{};      ///< the run folder
     std::filesystem::path encoder{};     ///< encoder.safetensors; empty after a signal
 
-    /// Exit status of a program: 0, or 128 + signal after SIGINT, SIGTERM or SIGHUP.
-    int status() const { return training.signal == 0 ? 0 : 128 + training.signal; }
+    Outcome outcome{};                   ///< what was reached, in a sentence; empty after a signal
+    std::vector<std::string> missed{};   ///< milestones that the run missed (RunOptions::expect), a sentence each
+
+    /// Exit status of a program: 0; 3 for a missed milestone; 128 + signal after SIGINT, SIGTERM or SIGHUP.
+    int status() const { return training.signal != 0 ? 128 + training.signal : missed.empty() ? 0 : 3; }
 };
 
 }  // namespace doppel::run

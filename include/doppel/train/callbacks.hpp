@@ -4,6 +4,7 @@
 
 #include <doppel/train/callbacks/collapse_watch.hpp>
 #include <doppel/train/callbacks/evaluate_every.hpp>
+#include <doppel/train/callbacks/expectation.hpp>
 #include <doppel/train/callbacks/give_up.hpp>
 #include <doppel/train/callbacks/metrics_log.hpp>
 #include <doppel/train/callbacks/progress_bar.hpp>

@@ -27,8 +27,8 @@ struct StepReport {
     Tensor loss{};                         ///< [] mean over the accumulated passes, no gradient, on the device
     Outputs outputs{};                     ///< of the last forward pass, no gradients; on a GPU valid until the next step
     Metrics metrics{};                     ///< every log_every steps: loss (the mean since the last time), lr,
-                                           ///< images_per_second, data_wait, feature_std and the loss's own; else
-                                           ///< empty
+                                           ///< images_per_second, data_wait, feature_std, grad_norm (of this step's
+                                           ///< gradients, before clipping) and the loss's own; else empty
 };
 
 /// A whole run.

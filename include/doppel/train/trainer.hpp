@@ -99,6 +99,10 @@ public:
     /// Waits for what the device decided on the last step; returns whether it was taken. The CPU always knows.
     bool settle();
     std::int64_t skipped_in_a_row() const { return skipped_in_a_row_; }
+    /// Names of the figures that the loss gives with each logged step; known after rehearse().
+    const std::vector<std::string>& loss_figures() const { return loss_figures_; }
+    /// Parameters of the optimizer that got no gradient in this process's first step: the loss does not reach them.
+    const std::vector<std::string>& without_gradient() const { return without_gradient_; }
 
     const AnyMethod& method() const { return method_; }
     optim::AnyOptimizer& optimizer() { return optimizer_; }
@@ -176,6 +180,7 @@ private:
     Tensor forward_and_backward(Batch batch);
     void finish_step(StepReport& report, bool late);
     void warn_of_skipped(std::int64_t step, double loss);
+    void find_without_gradient();
     void add_metrics(StepReport& report) const;
     void log(StepReport& report);
 
@@ -208,6 +213,8 @@ private:
     std::optional<LateVerdict> late_{};           // on the last step
     std::int64_t late_step_ = 0;
     bool last_taken_ = true;
+    bool looked_for_gradients_ = false;
+    std::vector<std::string> without_gradient_{}, loss_figures_{};
 
     std::string stopped_;
     std::filesystem::path checkpoint_;

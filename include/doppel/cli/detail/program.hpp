@@ -63,7 +63,7 @@ inline int train(const std::vector<std::string>& words, const std::string& progr
     if (custom.open) data_rows.front().meaning = "'" + custom.name + "', the program's own images, " + data_rows.front().meaning;
     const auto sections = [&](const std::vector<options::Row>& method) {
         std::vector<Section> all{{"Data", data_rows}, {"Encoder", encoder_rows}, {entry.about.title, shown(method)},
-                                 {"Run", run_rows}, {"Other", own_rows}};
+                                 {"Run", run_rows, {"expect"}}, {"Other", own_rows}};
         if (entry.about.own_encoder) all.erase(all.begin() + 1);
         return all;
     };

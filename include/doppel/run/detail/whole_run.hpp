@@ -19,6 +19,7 @@
 #include <doppel/run/sheets.hpp>
 #include <doppel/run/start.hpp>
 #include <doppel/train/callbacks/evaluate_every.hpp>
+#include <doppel/train/callbacks/expectation.hpp>
 #include <doppel/train/error_text.hpp>
 #include <doppel/train/fit_to_memory.hpp>
 #include <doppel/train/train.hpp>
@@ -66,6 +67,16 @@ inline Context context_of(AnyPreset preset, Data data, RunOptions options) {
     return run;
 }
 
+/// The figures of the evaluations, for milestones.
+inline std::vector<train::EvaluationFigure> evaluation_figures(const Context& run) {
+    const std::string none = run.data.validation.empty() ? "there are no validation images" : "";
+    return {{.name = "knn_top1",
+             .every = run.options.knn_every,
+             .option = "--knn-every",
+             .missing = !none.empty() ? none : run.labeled ? "" : "the data set has no labels"},
+            {.name = "effective_rank", .missing = none}};
+}
+
 inline std::int64_t parameter_count(const torch::nn::Module& module) {
     std::int64_t count = 0;
     for (const Tensor& parameter : module.parameters()) count += parameter.numel();
@@ -77,10 +88,13 @@ class WholeRun {
 public:
     Context context;
     train::Trainer trainer;  ///< builds and checks everything before the folder is made
+    train::Expectation expectation;
 
-    WholeRun(AnyPreset preset, Data data, RunOptions options)
+    /// `own`: callbacks of the caller may give figures.
+    WholeRun(AnyPreset preset, Data data, RunOptions options, bool own)
         : context(context_of(std::move(preset), std::move(data), std::move(options))),
-          trainer(context.preset, context.data.train, context.options.train) {
+          trainer(context.preset, context.data.train, context.options.train),
+          expectation(train::milestones_of(context.options.expect), evaluation_figures(context), own) {
         context.device = trainer.device();
         context.precision = trainer.precision();
         if (!context.options.init.empty()) {
@@ -89,6 +103,7 @@ public:
             start_notes_ = report.notes;
         }
         trainer.rehearse();
+        expectation.check(trainer);
         const auto from = train::resume_point(trainer.options());
         folder_.emplace(context.out, !context.options.train.resume.empty());
         if (from) trainer.restore(*from);  // compares first; only then is anything written
@@ -120,6 +135,8 @@ public:
         write_end(result);
         const Stopwatch watch;
         evaluate(result);
+        expectation.finish(result.metrics, result.training.steps == trainer.total_steps());
+        result.missed = expectation.missed();
         evaluation_seconds_ = watch.seconds();
         attempt(result, "skipped.jsonl", [&] { context.skipped->write(context.out); });
         write_end(result);
@@ -194,6 +211,7 @@ private:
 
     void evaluate(RunResult& result) {
         if (context.data.validation.empty()) {
+            conclude(result, 0);
             attempt(result, "report", [&] { eval::write_report(context.out / "report.html", report_of(context, trainer, result)); });
             return;
         }
@@ -213,7 +231,22 @@ private:
             attempt(result, "attention", [&] {
                 for (const auto& [name, value] : attention_metrics(context, method)) result.metrics[name] = value;
             });
+        conclude(result, rows ? rows->queries.rows.size(0) : 0);
         write_report(result, rows, measures);
+    }
+
+    /// `images`: validation images that were classified.
+    void conclude(RunResult& result, std::int64_t images) {
+        attempt(result, "outcome", [&] {
+            result.outcome = outcome_of({.end = result.metrics,
+                                         .history = io::read_json_lines(context.out / "metrics.jsonl"),
+                                         .images = images,
+                                         .feature_dim = trainer.method().feature_dim(),
+                                         .epochs = trainer.epoch(),
+                                         .steps = result.training.steps - result.training.skipped,
+                                         .skipped_steps = result.training.skipped,
+                                         .collapse_seen = result.training.collapsed});
+        });
     }
 
     void write_report(RunResult& result, const std::optional<Compared>& rows, const Measures& measures) {
@@ -262,6 +295,8 @@ private:
         line["evaluation_seconds"] = evaluation_seconds_ + evaluation_seconds_in(context.out / "metrics.jsonl");
         line["train_images_per_second"] = result.training.images_per_second;
         line["data_wait"] = result.training.data_wait;
+        if (!result.outcome.sentence.empty()) line["outcome"] = to_json(result.outcome);
+        if (!result.missed.empty()) line["missed"] = result.missed;
         for (const auto& failure : result.failures) line["failed"][failure.what] = failure.reason;
         attempt(result, "metrics", [&] { write_event(context.out / "metrics.jsonl", "end", std::move(line)); });
     }
@@ -272,7 +307,9 @@ private:
     }
 
     void say_result(const RunResult& result) const {
-        const auto& [training, end, failures, folder, encoder] = result;
+        const auto& training = result.training;
+        const auto& end = result.metrics;
+        const auto &folder = result.folder, &encoder = result.encoder;
         say("trained {} steps in {}, {:.0f} images/s", training.steps, train::duration_text(training.seconds),
             training.images_per_second);
         if (const auto hint = data_wait_hint(training.data_wait, train::loader_threads(context.options.train)); !hint.empty()) say("{}", hint);
@@ -291,6 +328,11 @@ private:
         if (end.contains("attention_on_objects"))
             say("attention on the objects: {:.1f} %   untrained encoder {:.1f} %   even {:.1f} %",
                 100 * end.at("attention_on_objects"), 100 * end.at("attention_on_objects_random"), 100 * end.at("objects_share"));
+        if (!result.outcome.sentence.empty()) say("{}", result.outcome.sentence);
+        if (!result.outcome.advice.empty()) say("what to do first: {}", result.outcome.advice);
+        for (const auto& line : result.missed)
+            say("missed: {}; {} holds everything. To go on all the same: the same command without --expect, with --resume {}", line,
+                training.checkpoint.string(), folder.string());
         if (std::filesystem::exists(folder / "report.html")) say("report:  {}", (folder / "report.html").string());
         say("encoder: {}", encoder.string());
         if (const auto found = context.encoder.metadata.find("python"); found != context.encoder.metadata.end() && !encoder.empty())
@@ -305,9 +347,10 @@ private:
 };
 
 DOPPEL_BODY RunResult whole_run(AnyPreset preset, Data data, RunOptions options, std::vector<train::CallbackRef> callbacks) {
-    WholeRun whole(std::move(preset), std::move(data), std::move(options));
+    WholeRun whole(std::move(preset), std::move(data), std::move(options), !callbacks.empty());
     auto evaluation = whole.while_training();
     callbacks.insert(callbacks.begin(), train::CallbackRef(evaluation));
+    callbacks.push_back(train::CallbackRef(whole.expectation));
     try {
         return whole.finish(train::run_with_logs_and(whole.trainer, std::move(callbacks)));
     } catch (...) {

@@ -12,8 +12,9 @@
 
 namespace doppel::train {
 
-/// Samples the embeddings 50 times per run (eval::CollapseWatch), records embedding_std, embedding_rank and embedding_cos
-/// for the logs, and warns once when the embeddings stay collapsed for a tenth of the run.
+/// Samples the embeddings 50 times per run (eval::CollapseWatch), records embedding_std, embedding_rank, embedding_cos and
+/// embedding_collapsed (1: the sample is collapsed, else 0) for the logs, and warns once when the embeddings stay collapsed for a
+/// tenth of the run.
 class CollapseWatch {
 public:
     void begin(Trainer& trainer) { watch_.emplace(trainer.total_steps()); }
@@ -27,6 +28,7 @@ public:
         trainer.record("embedding_std", seen.std);
         trainer.record("embedding_rank", seen.rank);
         trainer.record("embedding_cos", seen.cos);
+        trainer.record("embedding_collapsed", seen.collapsed ? 1 : 0);
         if (seen.warning) trainer.warn("step " + std::to_string(report.step) + ": " + *seen.warning);
     }
 

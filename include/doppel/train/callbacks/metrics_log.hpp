@@ -13,7 +13,8 @@
 namespace doppel::train {
 
 /// Writes the figures of each logged step and of each evaluation into metrics.jsonl of the run folder; without a folder,
-/// nothing. A resumed run drops the lines after its checkpoint, and learns from the others how long it was trained before.
+/// nothing. After the first step, a line with the event "no_gradient" names the parameters that the loss does not reach, if there
+/// are any. A resumed run drops the lines after its checkpoint, and learns from the others how long it was trained before.
 class MetricsLog {
 public:
     void begin(Trainer& trainer) {
@@ -29,7 +30,10 @@ public:
     }
 
     void step(Trainer& trainer, const StepReport& report) {
-        if (!file_ || report.metrics.empty()) return;
+        if (!file_) return;
+        if (!trainer.without_gradient().empty() && !trainer.resumed_at() && !std::exchange(named_, true))
+            file_->append({{"step", report.step}, {"event", "no_gradient"}, {"parameters", trainer.without_gradient()}});
+        if (report.metrics.empty()) return;
         auto line = start_of_line(trainer);
         for (const char* first : {"loss", "lr", "images_per_second"}) line[first] = report.metrics.at(first);
         for (const auto& [name, value] : report.metrics) line[name] = value;
@@ -51,6 +55,7 @@ private:
     }
 
     std::optional<io::JsonLines> file_;
+    bool named_ = false;
 };
 static_assert(Callback<MetricsLog>);
 

@@ -48,6 +48,8 @@ DOPPEL_BODY void Trainer::rehearse() {
                 const Autocast scope(device_.type(), precision_);
                 return method_.forward(to_device(with_views(std::move(batch)), device_, options_.channels_last));
             }();
+            loss_figures_.clear();
+            for (const auto& [name, value] : method_.metrics()) loss_figures_.push_back(name);
             if (device_.is_cuda()) loss.backward();
         } catch (const c10::OutOfMemoryError&) {
             problem = error_text();

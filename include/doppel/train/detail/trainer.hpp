@@ -7,6 +7,7 @@
 #include <doppel/eval/collapse.hpp>
 #include <doppel/optim/clip.hpp>
 #include <doppel/optim/freeze.hpp>
+#include <doppel/optim/gradient_norm.hpp>
 #include <doppel/optim/loss_scaling.hpp>
 #include <doppel/train/detail/loading.hpp>
 #include <doppel/train/detail/compute_stream.hpp>
@@ -257,7 +258,9 @@ DOPPEL_BODY void Trainer::finish_step(StepReport& report, bool late) {
         return;
     }
     if (logs) add_metrics(report);
+    if (!std::exchange(looked_for_gradients_, true)) find_without_gradient();
     optim::drop_frozen(preset_.frozen, optimizer_.groups(), step, steps_per_epoch());
+    if (logs) report.metrics["grad_norm"] = optim::gradient_norm(optimizer_.groups()).item<double>();
     preset_.clip(optimizer_.groups());
     half_updated_ = true;
     if (late || scale_.defined())
@@ -301,6 +304,17 @@ DOPPEL_BODY void Trainer::warn_of_skipped(std::int64_t step, double loss) {
     warn("step " + std::to_string(step) + ": the " +
          (std::isfinite(loss) ? std::string("gradients are not finite") : "loss is " + std::to_string(loss)) +
          "; the step is skipped");
+}
+
+/// In the first step of this process: which parameters the loss does not reach.
+DOPPEL_BODY void Trainer::find_without_gradient() {
+    without_gradient_ = optim::without_gradient(optimizer_.groups());
+    if (without_gradient_.empty()) return;
+    std::string names;
+    for (std::size_t i = 0; i < without_gradient_.size() && i < 5; ++i) names += (i > 0 ? ", " : "") + without_gradient_[i];
+    const auto count = without_gradient_.size();
+    warn(std::to_string(count) + (count == 1 ? " parameter gets no gradient and stays as it is: " : " parameters get no gradient and stay as they are: ") +
+         names + (count > 5 ? ", …" : "") + "; the loss does not depend on " + (count == 1 ? "it" : "them"));
 }
 
 /// What is known only between forward() and commit().
