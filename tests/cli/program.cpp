@@ -124,6 +124,10 @@ TEST_CASE("wrong options end with one line that says what was expected, status 2
     refused({"--mean", "0.5,0.5", "--std", "1,1,1"}, {"--mean must be 3 numbers, one for each channel", "'0.5,0.5'"});
     refused({"--mean", "0,0,0", "--std", "1,0,1"}, {"--std must be 3 numbers above 0", "'1,0,1'"});
     refused({"--unknown-option"}, {"--unknown-option"});
+    refused({"--expect", "knn_top1"}, {"--expect: 'knn_top1' is no milestone", "knn_top1=0.4@20"});
+    refused({"--expect", "knn_tpo1>0.4@1", "--batch-size", "16"}, {"no figure 'knn_tpo1'", "did you mean knn_top1?"});
+    refused({"--expect", "knn_top1=0.4@1", "--expect", "loss<3@999", "--batch-size", "16"}, {"--expect knn_top1=0.4@1", "--knn-every 1"});
+    refused({"--expect", "knn_top1=0@2", "--expect", "loss<3@999", "--batch-size", "16", "--epochs", "2"}, {"--expect loss<3@999", "2 epochs"});
     refused({"--epochs"}, {"--epochs"});
     if (!at::hasCUDA() || at::detail::getCUDAHooks().deviceCount() == 0) refused({"--device", "cuda"}, {"cuda", "no CUDA device"});
 }
@@ -173,6 +177,15 @@ TEST_CASE("a run leaves what it says, and the encoder carries torchvision's name
     CHECK(encoder.metadata.at("arch") == "resnet18");
     CHECK(encoder.metadata.at("image_size") == "12");
     CHECK(mentions(read_text(out / "report.html"), {"<svg", "data:image/", "Nearest neighbors", "Raw pixels"}));
+}
+
+TEST_CASE("the outcome is printed, and a missed milestone is exit status 3 with what to do") {
+    TemporaryFolder folder;
+    const auto ended = simclr(quick(folder / "run", {"--expect", "loss<100@1", "--expect", "knn_top1=1@2"}));
+    INFO(ended.err);
+    CHECK(ended.status == 3);
+    CHECK(mentions(ended.err, {"validation images (95 % interval", "missed: knn_top1 was to be at least 1 after epoch 2, got ", "--resume " + (folder / "run").string()}));
+    CHECK(nlohmann::json::parse(std::ifstream(folder / "run/config.json"))["run"]["expect"] == "loss<100@1,knn_top1=1@2");
 }
 
 TEST_CASE("a used run folder is refused, and gone on with when asked") {

@@ -292,6 +292,7 @@ TEST_CASE("every method exports the encoder that its preset names") {
         const auto preset = tiny_preset(entry);
         train::Trainer trainer(preset, images(), options(0));
         trainer.step();
+        CHECK(trainer.without_gradient().empty());
         const auto encoder = trainer.method().encoder(preset.export_encoder);
         const auto path = folder / (entry.about.name + ".safetensors");
         weights::save_encoder(path, *encoder, preset.views.eval, {{"method", preset.name}});

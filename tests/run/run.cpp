@@ -64,6 +64,76 @@ TEST_CASE("one call does a whole run for any data and method") {
     CHECK(again.training.images_per_second > 0);
 }
 
+TEST_CASE("a run ends with what was learned, as a result and in the last line; milestones decide about its status") {
+    TemporaryFolder folder;
+    const auto out = folder / "run";
+    auto options = options_of(out);
+    options.expect = "knn_top1=0@4,effective_rank>0@4,loss<100@2";
+    const auto result = run::run(preset(), data_of(200), options);
+    CHECK(result.status() == 0);
+    CHECK(result.missed.empty());
+    CHECK(mentions(result.outcome.sentence, {fmt::format("k-NN is right for {:.1f} % of 200 validation images", 100 * result.metrics.at("knn_top1"))}));
+    CHECK(last_line(out)["outcome"] == run::to_json(result.outcome));
+    CHECK_FALSE(last_line(out).contains("missed"));
+
+    // A milestone of the last epoch that the evaluation at the end misses.
+    auto last = options_of(folder / "last");
+    last.expect = "knn_top1=1@4";
+    const auto missed = run::run(preset(), data_of(), last);
+    CHECK(missed.training.steps == 20);
+    CHECK(missed.status() == 3);
+    CHECK(mentions(missed.missed.at(0), {"knn_top1 was to be at least 1 after epoch 4, got "}));
+    CHECK(last_line(folder / "last")["missed"] == missed.missed);
+
+    // One in the midst ends the run, which is evaluated and keeps everything; without it the run goes on.
+    auto early = options_of(folder / "early");
+    early.knn_every = 2;
+    early.expect = "knn_top1=1@2";
+    const auto ended = run::run(preset(), data_of(), early);
+    CHECK(ended.training.steps == 10);
+    CHECK(ended.status() == 3);
+    CHECK(ended.missed.size() == 1);
+    for (auto* name : {"checkpoints/step-00000010.safetensors", "encoder.safetensors", "report.html"}) CHECK(fs::exists(folder / "early" / name));
+    early.expect.clear();
+    early.train.resume = "auto";
+    const auto on = run::run(preset(), data_of(), early);
+    CHECK(on.training.steps == 20);
+    CHECK(on.status() == 0);
+
+    // What can never be measured is rejected before there is a folder.
+    const auto refused = [&](const char* expect, run::Data data) {
+        auto wrong = options_of(folder / "none");
+        wrong.expect = expect;
+        return message_of([&] { run::run(preset(), std::move(data), wrong); });
+    };
+    CHECK(mentions(refused("knn_top1=0.4@2", data_of()), {"measured at the end alone, after epoch 4", "--knn-every 2"}));
+    CHECK(mentions(refused("loss<3@5", data_of()), {"4 epochs"}));
+    CHECK(mentions(refused("knn=0.4@4", data_of()), {"knn>"}));
+    CHECK(mentions(refused("knn_tpo1=0.4@4", data_of()), {"more or less of knn_tpo1"}));
+    CHECK(mentions(refused("knn_tpo1>0.4@4", data_of()), {"no figure 'knn_tpo1'", "did you mean knn_top1?"}));
+    auto blind = data_of();
+    blind.validation = {};
+    CHECK(mentions(refused("knn_top1=0.4@4", blind), {"not measured: there are no validation images"}));
+    CHECK_FALSE(fs::exists(folder / "none"));
+}
+
+TEST_CASE("a run without labels has no verdict on what was learned, and a collapsed one is told") {
+    TemporaryFolder folder;
+    std::vector<Image> pictures;
+    for (std::int64_t i = 0; i < 40; ++i) pictures.push_back(images().image(i));
+    const run::Data unlabeled{.train = data::Memory(pictures), .validation = data::Memory({pictures[0], pictures[1]})};
+    CHECK(run::run(preset(), unlabeled, options_of(folder / "unlabeled")).outcome.state == run::Outcome::State::unknown);
+
+    auto collapsing = preset_of(tiny_recipe([](const Tensor& a, const Tensor& b) {
+        return (a - b).pow(2).mean() + (a - a.detach().mean(0)).pow(2).mean();  // toward one point
+    }));
+    collapsing.epochs = 40;
+    collapsing.lr = schedules::WarmupCosine{.peak = 0.2, .warmup_fraction = 0.05};
+    const auto result = run::run(collapsing, unlabeled, options_of(folder / "collapsing"));
+    CHECK(result.outcome.state == run::Outcome::State::collapsed);
+    CHECK(mentions(result.outcome.sentence, {"Collapsed: since step "}));
+}
+
 TEST_CASE("the report of a method that uses labels says so") {
     TemporaryFolder folder;
     auto options = options_of(folder / "run");

@@ -8,6 +8,7 @@
 #include <doppel/cli/data_options.hpp>
 #include <doppel/cli/exit_status.hpp>
 #include <doppel/cli/options_document.hpp>
+#include <doppel/cli/prepare.hpp>
 #include <doppel/cli/program.hpp>
 #include <doppel/core/compiled.hpp>
 #include <doppel/core/device.hpp>
@@ -25,6 +26,7 @@
 #include <filesystem>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace doppel::cli {
@@ -51,8 +53,12 @@ inline std::vector<options::Row> shown(const std::vector<options::Row>& rows) {
     return kept;
 }
 
-inline int train(const std::vector<std::string>& words, const std::string& program, const methods::MethodEntry& entry,
-                 const CustomData& custom) {
+}  // namespace detail
+
+DOPPEL_BODY std::variant<int, Prepared> prepare(const std::vector<std::string>& words, const std::string& program,
+                                                const methods::MethodEntry& entry, const CustomData& custom) {
+    using detail::row_named;
+    using detail::shown;
     ProgramOptions own;
     DataOptions data_options;
     if (custom.open) data_options.data = custom.name;
@@ -140,7 +146,19 @@ inline int train(const std::vector<std::string>& words, const std::string& progr
     run_options.record["command"] = words;
     run_options.record["data"] = options::to_json(data_rows);
     if (!entry.about.own_encoder) run_options.record["encoder"] = options::to_json(encoder_rows);
-    return run::run(preset, run::data_from(std::move(splits), data_name(data_options)), run_options).status();
+    return Prepared{.preset = std::move(preset),
+                    .data = run::data_from(std::move(splits), data_name(data_options)),
+                    .options = std::move(run_options)};
+}
+
+namespace detail {
+
+inline int train(const std::vector<std::string>& words, const std::string& program, const methods::MethodEntry& entry,
+                 const CustomData& custom) {
+    auto prepared = prepare(words, program, entry, custom);
+    if (const auto* status = std::get_if<int>(&prepared)) return *status;
+    auto& [preset, data, options] = std::get<Prepared>(prepared);
+    return run::run(preset, std::move(data), options).status();
 }
 
 }  // namespace detail

@@ -176,9 +176,10 @@ private:
                     " ends with step ", steps);
             if (!one.figure.starts_with("embedding_")) return;
             const eval::CollapseWatch watch(trainer.total_steps());
+            const auto logged = one.epoch == epochs ? steps : steps / every * every;
             bool sampled = false;
-            for (std::int64_t step = 0; step < steps && !sampled; ++step) sampled = watch.due(step);
-            require(sampled, who, "the embeddings are not sampled before epoch ", one.epoch, " ends; choose a later one");
+            for (std::int64_t step = 0; step < logged && !sampled; ++step) sampled = watch.due(step);
+            require(sampled, who, "no sample of the embeddings is logged before epoch ", one.epoch, " ends; choose a later one");
             return;
         }
         if (const auto* figure = evaluated(one.figure)) {
