@@ -38,7 +38,7 @@ run::Evidence evidence(double knn, double untrained, double pixels, std::vector<
 TEST_CASE("a gain over both baselines that chance does not explain is learned") {
     const auto outcome = run::outcome_of(evidence(0.713, 0.41, 0.532));
     CHECK(outcome.state == Outcome::State::learned);
-    CHECK(mentions(outcome.sentence, {"Learned: k-NN is right for 71.3 % of 1000 validation images (95 % interval 68.4 to 74.0)",
+    CHECK(mentions(outcome.sentence, {"Learned: k-NN (k = 20) is right for 71.3 % of 1000 validation images (95 % interval 68.4 to 74.0)",
                                       "raw pixels reach 53.2 %, the untrained encoder 41.0 %",
                                       "the gain over the better one, raw pixels, is 18.1 points (13.9 to 22.2)"}));
     CHECK(outcome.advice.empty());
@@ -53,7 +53,7 @@ TEST_CASE("no gain, or one within chance, is not yet learned") {
         INFO(knn);
         const auto outcome = run::outcome_of(evidence(knn, 0.41, 0.532));
         CHECK(outcome.state == Outcome::State::not_yet);
-        CHECK(mentions(outcome.sentence, {"Not yet: k-NN is right for "}));
+        CHECK(mentions(outcome.sentence, {"Not yet: k-NN (k = 20) is right for "}));
         CHECK_FALSE(outcome.advice.empty());
     }
     auto many = evidence(0.545, 0.41, 0.532);
@@ -99,7 +99,7 @@ TEST_CASE("embeddings that are collapsed to the end are a collapse, and since wh
         }
     const auto outcome = run::outcome_of(evidence(0.2, 0.41, 0.532, lines));
     CHECK(outcome.state == Outcome::State::collapsed);
-    CHECK(mentions(outcome.sentence, {"Collapsed: since step 640 (epoch 6.4)", "mean cosine 0.99", "K-NN is right for 20.0 %"}));
+    CHECK(mentions(outcome.sentence, {"Collapsed: since step 640 (epoch 6.4)", "mean cosine 0.99", "K-NN (k = 20) is right for 20.0 %"}));
     CHECK(mentions(outcome.advice, {"--lr", "--warmup"}));
 
     // k-NN that is better all the same counts more, and the collapse is told.

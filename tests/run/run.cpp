@@ -72,7 +72,7 @@ TEST_CASE("a run ends with what was learned, as a result and in the last line; m
     const auto result = run::run(preset(), data_of(200), options);
     CHECK(result.status() == 0);
     CHECK(result.missed.empty());
-    CHECK(mentions(result.outcome.sentence, {fmt::format("k-NN is right for {:.1f} % of 200 validation images", 100 * result.metrics.at("knn_top1"))}));
+    CHECK(mentions(result.outcome.sentence, {fmt::format("k-NN (k = 5) is right for {:.1f} % of 200 validation images", 100 * result.metrics.at("knn_top1"))}));
     CHECK(last_line(out)["outcome"] == run::to_json(result.outcome));
     CHECK_FALSE(last_line(out).contains("missed"));
 

@@ -25,6 +25,7 @@ struct Evidence {
     std::map<std::string, double> end{};           ///< figures of the last evaluation and of the baselines: knn_top1, knn_top1_random, …
     std::vector<nlohmann::ordered_json> history{};  ///< the lines of metrics.jsonl
     std::int64_t images = 0;                        ///< validation images that k-NN classified
+    std::int64_t k = 20;                            ///< neighbors that voted
     std::int64_t feature_dim = 0;                   ///< width of the features
     std::int64_t epochs = 0, steps = 0;             ///< trained
     std::int64_t skipped_steps = 0;
@@ -99,13 +100,13 @@ inline std::string advice_for(const Evidence& e, const eval::Gain& gain) {
         return fmt::format("{} steps were skipped because loss or gradients were not finite: change that first, by a lower --lr, a longer "
                            "--warmup or --precision fp32",
                            e.skipped_steps);
+    if (e.steps < 1000)
+        return fmt::format("{} steps are few: train longer first, with --epochs {} for about 2,000", e.steps,
+                           std::max<std::int64_t>(2 * e.epochs, (2000 * e.epochs + e.steps - 1) / std::max<std::int64_t>(e.steps, 1)));
     if (!cosines.empty() && cosines.back() > 0.8)
         return fmt::format("the embeddings of different images are alike (mean cosine {:.2f}): change first a lower --temperature where the "
                            "method has one, else a lower --lr or a larger --batch-size",
                            cosines.back());
-    if (e.steps < 1000)
-        return fmt::format("{} steps are few: train longer first, with --epochs {} for about 2,000", e.steps,
-                           std::max<std::int64_t>(2 * e.epochs, (2000 * e.epochs + e.steps - 1) / std::max<std::int64_t>(e.steps, 1)));
     if (still_falls(loss) || (knn.size() >= 2 && knn.back() > knn[knn.size() - 2]))
         return fmt::format("{} at the end: train longer first, with --epochs {}",
                            still_falls(loss) ? "the loss was still falling" : "k-NN was still rising", 3 * e.epochs);
@@ -129,8 +130,8 @@ inline std::string advice_for(const Evidence& e, const eval::Gain& gain) {
 ///  2. unknown: k-NN or a baseline was not measured (images without labels);
 ///  3. learned: k-NN is better than both baselines, raw pixels and the untrained encoder, by more than chance explains: the 95 %
 ///     interval of the gain over the better one lies above 0 (eval::gain_of);
-///  4. not yet: else. The advice is what to change first: what makes steps be skipped; embeddings that are alike (mean cosine above
-///     0.8); fewer than 1,000 steps; a loss that fell by more than a twentieth of its fall in the last fifth, or k-NN that rose
+///  4. not yet: else. The advice is what to change first: what makes steps be skipped; fewer than 1,000 steps; embeddings that are
+///     alike (mean cosine above 0.8); a loss that fell by more than a twentieth of its fall in the last fifth, or k-NN that rose
 ///     last; k-NN that has fallen by more than the interval; too few validation images; else the learning rate.
 ///
 ///     const run::Outcome outcome = run::outcome_of({.end = result.metrics, .history = lines, .images = 1000, …});
@@ -153,9 +154,9 @@ inline Outcome outcome_of(const Evidence& e) {
         const bool better_pixels = *pixels > *untrained;
         gain = eval::gain_of(right(*knn), e.images, right(std::max(*pixels, *untrained)), e.images);
         const auto interval = eval::wilson(right(*knn), e.images);
-        figures = fmt::format("k-NN is right for {} of {} validation images (95 % interval {:.1f} to {:.1f}); raw pixels reach {}, the untrained "
+        figures = fmt::format("k-NN (k = {}) is right for {} of {} validation images (95 % interval {:.1f} to {:.1f}); raw pixels reach {}, the untrained "
                               "encoder {}; the gain over the better one, {}, is {:.1f} points ({:.1f} to {:.1f})",
-                              detail::percent(*knn), e.images, 100 * interval.low, 100 * interval.high, detail::percent(*pixels),
+                              e.k, detail::percent(*knn), e.images, 100 * interval.low, 100 * interval.high, detail::percent(*pixels),
                               detail::percent(*untrained), better_pixels ? "raw pixels" : "the untrained encoder", 100 * gain.value, 100 * gain.low,
                               100 * gain.high);
     }

@@ -241,6 +241,7 @@ private:
             result.outcome = outcome_of({.end = result.metrics,
                                          .history = io::read_json_lines(context.out / "metrics.jsonl"),
                                          .images = images,
+                                         .k = context.options.k,
                                          .feature_dim = trainer.method().feature_dim(),
                                          .epochs = trainer.epoch(),
                                          .steps = result.training.steps - result.training.skipped,
@@ -319,9 +320,6 @@ private:
         if (context.skipped->count_noted() > 0)
             say("image files that lack their end but have all rows, and were used: {} ({})", context.skipped->count_noted(),
                 (folder / "skipped.jsonl").string());
-        if (end.contains("knn_top1") && end.contains("knn_top1_random"))
-            say("k-NN (k = {}): {:.1f} %   untrained encoder {:.1f} %   raw pixels {:.1f} %", context.options.k,
-                100 * end.at("knn_top1"), 100 * end.at("knn_top1_random"), 100 * end.at("knn_top1_pixels"));
         if (end.contains("linear_top1"))
             say("linear probe: {:.1f} %{}", 100 * end.at("linear_top1"),
                 end.contains("linear_top1_random") ? fmt::format("   untrained encoder {:.1f} %", 100 * end.at("linear_top1_random")) : "");
@@ -329,7 +327,7 @@ private:
             say("attention on the objects: {:.1f} %   untrained encoder {:.1f} %   even {:.1f} %",
                 100 * end.at("attention_on_objects"), 100 * end.at("attention_on_objects_random"), 100 * end.at("objects_share"));
         if (!result.outcome.sentence.empty()) say("{}", result.outcome.sentence);
-        if (!result.outcome.advice.empty()) say("what to do first: {}", result.outcome.advice);
+        if (!result.outcome.advice.empty()) say("advice: {}", result.outcome.advice);
         for (const auto& line : result.missed)
             say("missed: {}; {} holds everything. To go on all the same: the same command without --expect, with --resume {}", line,
                 training.checkpoint.string(), folder.string());
