@@ -22,6 +22,7 @@ const std::map<std::string, std::string> tested_elsewhere{
     {"cli/data_options", "tests/cli/program.cpp"},
     {"cli/options_document", "tests/methods/registry.cpp"},
     {"cli/opened_encoder", "tests/cli/evaluate.cpp, embed.cpp"},
+    {"cli/prepare", "tests/cli/replay.cpp"},
     {"contracts/", "concepts: tests/contracts/contracts.cpp holds all of them against the same types"},
     {"core/batch", "members without functions"},
     {"core/compiled", "a macro: tests/consumer"},

@@ -46,6 +46,7 @@ inline void check_k(Context& run) {
 
 inline Context context_of(AnyPreset preset, Data data, RunOptions options) {
     options::validate("run", options);
+    train::milestones_of(options.expect);  // tells a wrong one before anything long
     require(data.train.size() >= 2, "run: ", data.name, " has ", data.train.size(), " training image",
             data.train.size() == 1 ? "" : "s", ", expected at least two");
     require(preset.batch_size <= data.train.size(), "--batch-size ", preset.batch_size, " is larger than the training set (",
