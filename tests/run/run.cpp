@@ -74,6 +74,7 @@ TEST_CASE("a run ends with what was learned, as a result and in the last line; m
     CHECK(result.missed.empty());
     CHECK(mentions(result.outcome.sentence, {fmt::format("k-NN (k = 5) is right for {:.1f} % of 200 validation images", 100 * result.metrics.at("knn_top1"))}));
     CHECK(last_line(out)["outcome"] == run::to_json(result.outcome));
+    CHECK(mentions(read_text(out / "report.html"), {result.outcome.sentence}));
     CHECK_FALSE(last_line(out).contains("missed"));
 
     // A milestone of the last epoch that the evaluation at the end misses.

@@ -170,12 +170,23 @@ inline std::vector<eval::Figure> figures(const train::Metrics& end, std::int64_t
     return list;
 }
 
+/// The outcome, as the report shows it.
+inline eval::Verdict verdict_of(const Outcome& outcome) {
+    using State = Outcome::State;
+    return {.sentence = outcome.sentence,
+            .tone = outcome.state == State::learned     ? eval::Tone::good
+                    : outcome.state == State::collapsed ? eval::Tone::bad
+                                                        : eval::Tone::unsure,
+            .advice = outcome.advice};
+}
+
 /// Everything but the pictures.
 inline eval::Report report_of(const Context& run, const train::Trainer& trainer, const RunResult& result) {
     auto curves = metric_curves(io::read_json_lines(run.out / "metrics.jsonl"), trainer.method().feature_dim());
     return {.title = run.title() + " on " + run.data.name,
             .summary = summary_text(run, trainer, result),
             .tags = tags(run, trainer),
+            .verdict = verdict_of(result.outcome),
             .measures = headline(run, result.metrics),
             .facts = facts(run, trainer, result),
             .details = details(run, trainer),
