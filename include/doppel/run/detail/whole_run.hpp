@@ -153,6 +153,13 @@ public:
         } catch (...) {}  // the training's own problem counts
     }
 
+    /// Records why training threw, for those who read the folder later.
+    void write_failure() const noexcept {
+        try {
+            write_event(context.out / "metrics.jsonl", "failure", {{"step", trainer.step_count()}, {"reason", train::error_text()}});
+        } catch (...) {}
+    }
+
 private:
     /// Runs a part of the evaluation; what it throws is reported and recorded, and the run continues.
     void attempt(RunResult& result, const std::string& what, const std::function<void()>& part) {
@@ -353,6 +360,7 @@ DOPPEL_BODY RunResult whole_run(AnyPreset preset, Data data, RunOptions options,
     try {
         return whole.finish(train::run_with_logs_and(whole.trainer, std::move(callbacks)));
     } catch (...) {
+        whole.write_failure();
         whole.write_skipped();
         throw;
     }
