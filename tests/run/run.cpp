@@ -4,6 +4,7 @@
 #include <doppel/image/write_png.hpp>
 #include <doppel/losses/supcon.hpp>
 #include <doppel/run/run.hpp>
+#include <doppel/run/runs.hpp>
 #include <doppel/weights/open.hpp>
 
 #include "support/run_support.hpp"
@@ -263,7 +264,11 @@ TEST_CASE("a start that fails leaves no folder behind that blocks the next one")
     CHECK_FALSE(fs::exists(folder / "run"));
     const auto stumbles = stumbling({0, 1, 2, 3, 4});
     CHECK(mentions(message_of([&] { run::run(stumbles, data_of(), options_of(folder / "run")); }), {"not finite"}));
+    const auto failed = run::read_run(folder / "run");
+    CHECK(failed.state == run::RunState::failed);
+    CHECK(mentions(failed.note, {"not finite"}));
     CHECK(run::run(preset(), data_of(), options_of(folder / "run")).status() == 0);
+    CHECK(run::read_run(folder / "run").state == run::RunState::finished);
 }
 
 TEST_CASE("the weights are the exported network's, and their metadata say how images are prepared") {

@@ -51,10 +51,10 @@ TEST_CASE("the state of a run follows from its folder") {
     CHECK(state("").state == run::RunState::stopped);
     CHECK(state(baselines + line(10, R"("loss":3)")).state == run::RunState::stopped);
     CHECK(state(baselines + end + line(50, R"("loss":3)")).state == run::RunState::stopped);  // it went on after its end
-    const auto failed = state(line(10, R"("loss":3)") + line(10, R"("event":"failure","reason":"loss is not finite")"));
+    const auto failed = state(line(10, R"("loss":3)") + "{\"event\":\"failure\",\"reason\":\"loss is not finite\"}\n");
     CHECK(failed.state == run::RunState::failed);
     CHECK(failed.note == "loss is not finite");
-    CHECK(state(line(10, R"("event":"failure","reason":"x")") + line(11, R"("loss":3)")).state == run::RunState::stopped);  // resumed
+    CHECK(state("{\"event\":\"failure\",\"reason\":\"x\"}\n" + line(11, R"("loss":3)")).state == run::RunState::stopped);  // resumed
     CHECK(state(line(40, R"("event":"end","collapsed":true,"failed":{"report":"disk full"})")).note == "collapsed; report failed: disk full");
     make_run(folder / "a", baselines + end);
     {

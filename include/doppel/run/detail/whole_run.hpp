@@ -153,10 +153,10 @@ public:
         } catch (...) {}  // the training's own problem counts
     }
 
-    /// Records why training threw, for those who read the folder later.
+    /// Records why training threw, for those who read the folder later; without "step", so that a run can start here anew.
     void write_failure() const noexcept {
         try {
-            write_event(context.out / "metrics.jsonl", "failure", {{"step", trainer.step_count()}, {"reason", train::error_text()}});
+            write_event(context.out / "metrics.jsonl", "failure", {{"after_step", trainer.step_count()}, {"reason", train::error_text()}});
         } catch (...) {}
     }
 
