@@ -31,7 +31,7 @@ TEST_CASE("the program that compares says what is wrong with its arguments") {
     const TemporaryFolder folder;
     CHECK(mentions(compare({"--help"}).out, {"compare RUN RUN...", "--out"}));
     CHECK(compare({}).status == 2);
-    CHECK(mentions(compare({}).err, {"compare: expected at least two run folders, got 0"}));
+    CHECK(mentions(compare({}).err, {"compare: expected at least two run folders to compare, got 0"}));
     CHECK(mentions(compare({"/none", "/none"}).err, {"/none: no such folder"}));
     CHECK(mentions(compare({folder.path().string()}).err, {"is no run folder"}));
 }

@@ -30,7 +30,7 @@ TEST_CASE("settings that differ are found under their options' names") {
     const auto facts = run::differences_of({recorded("a", 0.5), recorded("b", 0.5, R"({"options":{"temperature":0.5,"base_lr":2},"run":{"seed":2,"out":"y"},"started":"later","views":["crop","crop > flip"]})")});
     std::vector<std::string> shown;
     for (const auto& fact : facts) shown.push_back(fact.name + ": " + fact.values.at(0) + ", " + fact.values.at(1));
-    CHECK(shown == std::vector<std::string>{"--temperature: 0.2, 0.5", "--seed: 1, 2", "view 2: crop, crop > flip", "--base-lr: –, 2"});
+    CHECK(shown == std::vector<std::string>{"--temperature: 0.2, 0.5", "--seed: 1, 2", "--base-lr: –, 2", "view 2: crop, crop > flip"});
     CHECK(run::differences_of({recorded("a", 0.5), recorded("b", 0.6)}).empty());
 }
 
@@ -76,7 +76,7 @@ TEST_CASE("what makes runs incomparable is said") {
     auto failed = recorded("b", 0.4);
     failed.state = run::RunState::failed;
     failed.note = "loss is not finite";
-    CHECK(cautions(failed) == "b: failed: loss is not finite\n");
+    CHECK(cautions(failed) == "b failed: loss is not finite\n");
 }
 
 TEST_CASE("runs are named by the ends of their paths that tell them apart") {
@@ -87,6 +87,6 @@ TEST_CASE("runs are named by the ends of their paths that tell them apart") {
     };
     CHECK(names({"runs/a", "runs/b/"}) == std::vector<std::string>{"a", "b"});
     CHECK(names({"x/seed1/out", "x/seed2/out"}) == std::vector<std::string>{"seed1/out", "seed2/out"});
-    CHECK(mentions(message_of([&] { names({"runs/a", "runs/../runs/a/"}); }), {"compare: runs/../runs/a/ was given twice"}));
-    CHECK(mentions(message_of([&] { run::comparison_of({recorded("a", 0.5)}); }), {"expected at least two run folders, got 1"}));
+    CHECK(mentions(message_of([&] { names({"runs/a", "runs/../runs/a/"}); }), {"runs/../runs/a/ was given twice"}));
+    CHECK(mentions(message_of([&] { run::comparison_of({recorded("a", 0.5)}); }), {"expected at least two run folders to compare, got 1"}));
 }

@@ -63,7 +63,7 @@ inline std::vector<std::string> short_names(const std::vector<RecordedRun>& runs
     for (const auto& run : runs) {
         auto path = std::filesystem::absolute(run.folder).lexically_normal();
         if (path.filename().empty()) path = path.parent_path();
-        require(std::find(paths.begin(), paths.end(), path) == paths.end(), "compare: ", run.folder.string(), " was given twice");
+        require(std::find(paths.begin(), paths.end(), path) == paths.end(), run.folder.string(), " was given twice");
         paths.push_back(std::move(path));
     }
     for (std::ptrdiff_t parts = 1;; ++parts) {
@@ -95,7 +95,8 @@ inline std::optional<eval::Interval> interval_of(const RecordedRun& run, double 
 
 }  // namespace detail
 
-/// Returns the settings that differ, one value per run, in config.json's order; "–" where a run has no such setting.
+/// Returns the settings that differ, one value per run: the method, the options, what follows from them; "–" where a run has no
+/// such setting.
 inline std::vector<eval::Comparison::Fact> differences_of(const std::vector<RecordedRun>& runs) {
     std::vector<std::string> order;
     std::vector<std::map<std::string, std::string>> values(runs.size());
@@ -108,6 +109,8 @@ inline std::vector<eval::Comparison::Fact> differences_of(const std::vector<Reco
         for (const auto& run : values) fact.values.push_back(run.contains(name) ? run.at(name) : "–");
         if (std::adjacent_find(fact.values.begin(), fact.values.end(), std::not_equal_to<>()) != fact.values.end()) facts.push_back(std::move(fact));
     }
+    const auto rank = [](const auto& fact) { return fact.name == "method" ? 0 : fact.name.starts_with("--") ? 1 : 2; };
+    std::stable_sort(facts.begin(), facts.end(), [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
     return facts;
 }
 
@@ -163,7 +166,8 @@ inline std::vector<std::string> cautions_of(const std::vector<RecordedRun>& runs
     std::vector<std::string> lines;
     for (std::size_t r = 0; r < runs.size(); ++r)
         if (runs[r].state != RunState::finished || !runs[r].note.empty())
-            lines.push_back(fmt::format("{}: {}{}{}", names[r], name_of(runs[r].state), runs[r].note.empty() ? "" : ": ", runs[r].note));
+            lines.push_back(names[r] + (runs[r].state == RunState::finished ? "" : std::string(runs[r].state == RunState::failed ? " " : " is ") + name_of(runs[r].state)) +
+                            (runs[r].note.empty() ? "" : ": " + runs[r].note));
     const auto differ = [&](const auto& value_of) {
         return std::any_of(runs.begin(), runs.end(), [&](const auto& run) { return value_of(run) != value_of(runs[0]); });
     };
@@ -202,7 +206,7 @@ inline std::string leader_of(const std::vector<RecordedRun>& runs, const std::ve
 ///
 ///     eval::write_comparison("comparison.html", run::comparison_of({run::read_run("runs/a"), run::read_run("runs/b")}));
 inline eval::Comparison comparison_of(const std::vector<RecordedRun>& runs) {
-    require(runs.size() >= 2, "compare: expected at least two run folders, got ", runs.size());
+    require(runs.size() >= 2, "expected at least two run folders to compare, got ", runs.size());
     const auto names = detail::short_names(runs);
     eval::Comparison comparison{.title = fmt::format("{} runs", runs.size()), .summary = leader_of(runs, names)};
     for (const auto& line : cautions_of(runs, names)) comparison.summary += (comparison.summary.empty() ? "" : " ") + line + (line.ends_with('.') ? "" : ".");

@@ -143,7 +143,7 @@ inline std::vector<std::filesystem::path> run_folders(const std::filesystem::pat
     require(std::filesystem::is_directory(place), place.string(), ": no such folder; expected one with run folders below it");
     if (is_run_folder(place)) return {place};
     std::vector<std::filesystem::path> found;
-    std::error_code problem;  // a folder that vanishes meanwhile ends the search in it
+    std::error_code problem;  // a folder that vanishes ends the search
     using Walk = std::filesystem::recursive_directory_iterator;
     for (Walk at(place, std::filesystem::directory_options::skip_permission_denied, problem), end; !problem && at != end; at.increment(problem)) {
         std::error_code none;
