@@ -136,6 +136,40 @@ TEST_CASE("a run without labels has no verdict on what was learned, and a collap
     CHECK(mentions(result.outcome.sentence, {"Collapsed: since step "}));
 }
 
+TEST_CASE("an online probe is measured with each evaluation and goes on when the run does; without labels it is rejected at once") {
+    TemporaryFolder folder;
+    auto options = options_of(folder / "probed");
+    options.online_probe = true;
+    options.knn_every = 2;
+    for (const auto network : {Network::online, Network::target}) {
+        auto described = preset_of(Recipe{.encoder = tiny(), .projector = heads::Mlp{.hidden = {16}, .out = 8},
+                                          .target = targets::Ema{.schedule = schedules::Constant{0.5}}, .loss = losses::NtXent{}});
+        described.export_encoder = network;
+        const auto out = folder / ("probed" + std::to_string(static_cast<int>(network)));
+        options.train.out = out.string();
+        const auto result = run::run(described, data_of(), options);
+        CHECK(result.failures.empty());
+        CHECK(last_line(out)["online_top1"] == result.metrics.at("online_top1"));
+        int measured = 0, epochs = 0;
+        for (const auto& line : io::read_json_lines(out / "metrics.jsonl")) {
+            measured += line.contains("online_top1");
+            epochs += line.contains("online_top1_train");
+        }
+        CHECK(measured == 2);  // after epoch 2 and at the end
+        CHECK(epochs == 4);
+    }
+    auto plain = options_of(folder / "plain");
+    plain.online_probe = false;
+    run::run(preset(), data_of(), plain);
+    CHECK_FALSE(last_line(folder / "plain").contains("online_top1"));
+
+    auto unlabeled = data_of();
+    unlabeled.train = data::Memory(std::vector<Image>(20, Image(16, 16, 3)));
+    options.train.out = (folder / "none").string();
+    CHECK(mentions(message_of([&] { run::run(preset(), unlabeled, options); }), {"--online-probe", "two classes"}));
+    CHECK_FALSE(fs::exists(folder / "none"));
+}
+
 TEST_CASE("the report of a method that uses labels says so") {
     TemporaryFolder folder;
     auto options = options_of(folder / "run");

@@ -52,7 +52,7 @@ struct RunOptions {
     train::TrainOptions train{};  ///< `out` empty: runs/NAME-DATE-TIME
     std::string init{};
     std::int64_t knn_every = 0, k = 20;
-    bool linear = true, strict = false;
+    bool linear = true, online_probe = false, strict = false;
     std::string expect{};
     std::string title{};                ///< of the method, for people; empty: the preset's name
     weights::EncoderInfo encoder{};              ///< where the recipe does not tell (AnyPreset): see weights::encoder_info()
@@ -70,6 +70,8 @@ struct RunOptions {
                   options::at_least(0)),
             field(&O::k, "k", "neighbors that vote in k-NN", options::between(1, 1e6)),
             field(&O::linear, "linear", "fit a linear probe at the end: logistic regression on the features of the training images"),
+            field(&O::online_probe, "online-probe",
+                  "train a linear classifier on the encoder's features beside the method, which it does not touch; needs labeled training images"),
             field(&O::strict, "strict", "end with an error at a damaged image, instead of skipping it"),
             field(&O::expect, "expect",
                   "milestones, as in knn_top1=0.4@20: a run whose figure is below that after epoch 20 ends, with exit status 3; "

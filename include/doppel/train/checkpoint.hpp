@@ -13,6 +13,7 @@
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -98,13 +99,17 @@ inline Identity identity_in(const io::TensorFile& file) {
 
 }  // namespace detail
 
+/// Tensors of callbacks that a checkpoint holds, by name; in the file "callback." stands before it.
+using Carried = std::map<std::string, Tensor>;
+
 /// The state of a run as a file's content. `identity` says which run it is; restore() compares it.
-inline io::TensorFile snapshot(AnyMethod method, optim::AnyOptimizer& optimizer, const Identity& identity) {
+inline io::TensorFile snapshot(AnyMethod method, optim::AnyOptimizer& optimizer, const Identity& identity, const Carried& carried = {}) {
     const at::NoGradGuard no_grad;
     io::TensorFile file;
     detail::each_tensor(method, optimizer,
                         [&](const std::string& name, const Tensor& value) { file.tensors[name] = value.detach(); });
     for (auto& [name, state] : detail::generators_of(method).state()) file.tensors[name] = state;
+    for (const auto& [name, value] : carried) file.tensors["callback." + name] = value.detach();
     for (const auto& [name, value] : method.counters()) file.metadata["counter." + name] = std::to_string(*value);
     for (const auto& [name, value] : identity) file.metadata["run." + name] = value;
     file.metadata["format"] = checkpoint_format;
@@ -112,10 +117,11 @@ inline io::TensorFile snapshot(AnyMethod method, optim::AnyOptimizer& optimizer,
 }
 
 /// Puts a checkpoint back into a run of the same identity. Compares everything before it writes anything; settings for
-/// which `may_differ(name, there, here)` is true may differ. Returns the identity that the checkpoint holds.
+/// which `may_differ(name, there, here)` is true may differ. Returns the identity that the checkpoint holds; `carried` gets
+/// the tensors of callbacks.
 /// Throws Error with the path and all that differs.
 inline Identity restore(const std::filesystem::path& path, AnyMethod method, optim::AnyOptimizer& optimizer,
-                        const Identity& identity, const MayDiffer& may_differ = {}) {
+                        const Identity& identity, const MayDiffer& may_differ = {}, Carried* carried = nullptr) {
     const auto file = detail::load_checkpoint(path);
     const std::string who = "checkpoint " + path.string();
     detail::require_format(file, who);
@@ -146,7 +152,7 @@ inline Identity restore(const std::filesystem::path& path, AnyMethod method, opt
         counters.emplace_back(value, number);
     }
     for (const auto& [name, tensor] : file.tensors)
-        if (name.starts_with("generator.")) ++known;
+        if (name.starts_with("generator.") || name.starts_with("callback.")) ++known;
     require(known == file.tensors.size(), who, ": holds tensors that this method does not have");
 
     const at::NoGradGuard no_grad;
@@ -156,6 +162,8 @@ inline Identity restore(const std::filesystem::path& path, AnyMethod method, opt
     for (const auto& [name, tensor] : file.tensors)
         if (name.starts_with("generator.")) states[name] = tensor;
     detail::generators_of(method).restore(states);
+    for (const auto& [name, tensor] : file.tensors)
+        if (carried && name.starts_with("callback.")) (*carried)[name.substr(9)] = tensor;
     return there;
 }
 

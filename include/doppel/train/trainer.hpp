@@ -120,7 +120,7 @@ public:
     io::TensorFile snapshot() {
         settle();
         require(!half_updated_, "Trainer: the optimizer step failed half-way; its weights are no checkpoint");
-        auto file = train::snapshot(method_, optimizer_, identity_);
+        auto file = train::snapshot(method_, optimizer_, identity_, carried_);
         file.metadata.insert(options_.about.begin(), options_.about.end());
         return file;
     }
@@ -131,6 +131,11 @@ public:
     /// Whether snapshot() is worth keeping: the last step was taken, or skipped steps lie behind a taken one.
     /// As far as known: see settle().
     bool healthy() const { return !half_updated_ && skipped_in_a_row_ == 0; }
+
+    /// Tensors that callbacks change in place and that belong to the run's state, by name ("online_probe.weight"): every
+    /// snapshot() holds them, and restore() puts them back, before begin() of the callbacks. A callback takes those that are
+    /// there, and adds its own where there are none.
+    Carried& carried() { return carried_; }
 
     /// The last checkpoint written or restored; empty when there is none.
     const std::filesystem::path& checkpoint() const { return checkpoint_; }
@@ -224,6 +229,7 @@ private:
     Metrics recorded_;
     bool logged_ = false;  // the last step's figures were given out
     std::vector<Metrics> published_;
+    Carried carried_;
 
     Tensor loss_sum_;
     std::int64_t summed_ = 0, images_done_ = 0, images_logged_ = 0, earlier_images_ = 0;

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <doppel/core/compiled.hpp>
+#include <doppel/eval/accuracy.hpp>
+#include <doppel/eval/labeled_images.hpp>
 #include <doppel/image/sheet.hpp>
 #include <doppel/image/write_png.hpp>
 #include <doppel/io/tensorboard.hpp>
@@ -20,6 +22,7 @@
 #include <doppel/run/start.hpp>
 #include <doppel/train/callbacks/evaluate_every.hpp>
 #include <doppel/train/callbacks/expectation.hpp>
+#include <doppel/train/callbacks/online_probe.hpp>
 #include <doppel/train/error_text.hpp>
 #include <doppel/train/fit_to_memory.hpp>
 #include <doppel/train/train.hpp>
@@ -54,6 +57,8 @@ inline Context context_of(AnyPreset preset, Data data, RunOptions options) {
     const auto& from = options.train.resume;
     require(from.empty() || from == "auto" || std::filesystem::exists(from), "--resume: ", from,
             ": No such file; expected a checkpoint, or 'auto'");
+    if (options.online_probe)
+        eval::require_labeled("--online-probe", "training", data.train, static_cast<std::int64_t>(data.train.classes().size()));
     Context run{.preset = std::move(preset), .data = std::move(data), .options = std::move(options)};
     run.encoder = run.options.encoder;
     run.out = folder_of(run.options.train, run.preset.name);
@@ -71,11 +76,17 @@ inline Context context_of(AnyPreset preset, Data data, RunOptions options) {
 /// The figures of the evaluations, for milestones.
 inline std::vector<train::EvaluationFigure> evaluation_figures(const Context& run) {
     const std::string none = run.data.validation.empty() ? "there are no validation images" : "";
-    return {{.name = "knn_top1",
-             .every = run.options.knn_every,
-             .option = "--knn-every",
-             .missing = !none.empty() ? none : run.labeled ? "" : "the data set has no labels"},
-            {.name = "effective_rank", .missing = none}};
+    const std::string unscored = !none.empty() ? none : run.labeled ? "" : "the data set has no labels";
+    const std::string no_probe = !unscored.empty() ? unscored : run.options.linear ? "" : "--no-linear leaves it out";
+    const std::string no_online = !unscored.empty() ? unscored : run.options.online_probe ? "" : "it needs --online-probe";
+    return {{.name = "knn_top1", .every = run.options.knn_every, .option = "--knn-every", .missing = unscored},
+            {.name = "online_top1", .every = run.options.knn_every, .option = "--knn-every", .missing = no_online},
+            {.name = "knn_top5", .missing = unscored},
+            {.name = "linear_top1", .missing = no_probe},
+            {.name = "linear_top5", .missing = no_probe},
+            {.name = "effective_rank", .missing = none},
+            {.name = "spectrum_decay", .missing = none},
+            {.name = "uniformity", .missing = none}};
 }
 
 inline std::int64_t parameter_count(const torch::nn::Module& module) {
@@ -90,12 +101,14 @@ public:
     Context context;
     train::Trainer trainer;  ///< builds and checks everything before the folder is made
     train::Expectation expectation;
+    std::optional<train::OnlineProbe> online{};  ///< with --online-probe: a callback
 
     /// `own`: callbacks of the caller may give figures.
     WholeRun(AnyPreset preset, Data data, RunOptions options, bool own)
         : context(context_of(std::move(preset), std::move(data), std::move(options))),
           trainer(context.preset, context.data.train, context.options.train),
           expectation(train::milestones_of(context.options.expect), evaluation_figures(context), own) {
+        if (context.options.online_probe) online.emplace();
         context.device = trainer.device();
         context.precision = trainer.precision();
         if (!context.options.init.empty()) {
@@ -119,8 +132,11 @@ public:
     train::EvaluateEvery while_training() {
         return {.epochs = context.labeled ? context.options.knn_every : 0, .measure = [this](train::Trainer& t) {
                     const Stopwatch watch;
-                    const double top1 = knn(context, compare(context, t.method())).top1;
-                    return train::Metrics{{"knn_top1", top1}, {"evaluation_seconds", watch.seconds()}};
+                    const auto rows = compare(context, t.method());
+                    train::Metrics found{{"knn_top1", knn(context, rows).top1}};
+                    if (online) found["online_top1"] = online_top1(rows);
+                    found["evaluation_seconds"] = watch.seconds();
+                    return found;
                 }};
     }
 
@@ -234,6 +250,7 @@ private:
                 say("{} failed: {}", failure.what, failure.reason);
             }
             for (const auto& [name, value] : measures.figures) result.metrics[name] = value;
+            if (online && context.labeled) attempt(result, "online probe", [&] { result.metrics["online_top1"] = online_top1(*rows); });
         }
         if (baselines_.contains("attention_on_objects_random"))
             attempt(result, "attention", [&] {
@@ -256,6 +273,15 @@ private:
                                          .skipped_steps = result.training.skipped,
                                          .collapse_seen = result.training.collapsed});
         });
+    }
+
+    /// The online probe's top-1 on the validation images. It has learned the online encoder's features.
+    double online_top1(const Compared& rows) const {
+        if (context.preset.export_encoder == Network::online)
+            return eval::accuracy_of(online->scores(rows.queries.rows), rows.queries.labels).top1;
+        const auto own = eval::features(trainer.method(), context.data.validation, context.pipeline(),
+                                        {.workers = train::loader_threads(context.options.train), .damage = context.skipped->validation});
+        return eval::accuracy_of(online->scores(own.rows), own.labels).top1;
     }
 
     void write_report(RunResult& result, const std::optional<Compared>& rows, const Measures& measures) {
@@ -331,6 +357,7 @@ private:
         if (end.contains("linear_top1"))
             say("linear probe: {:.1f} %{}", 100 * end.at("linear_top1"),
                 end.contains("linear_top1_random") ? fmt::format("   untrained encoder {:.1f} %", 100 * end.at("linear_top1_random")) : "");
+        if (end.contains("online_top1")) say("online probe: {:.1f} % of the validation images", 100 * end.at("online_top1"));
         if (end.contains("attention_on_objects"))
             say("attention on the objects: {:.1f} %   untrained encoder {:.1f} %   even {:.1f} %",
                 100 * end.at("attention_on_objects"), 100 * end.at("attention_on_objects_random"), 100 * end.at("objects_share"));
@@ -357,6 +384,7 @@ DOPPEL_BODY RunResult whole_run(AnyPreset preset, Data data, RunOptions options,
     auto evaluation = whole.while_training();
     callbacks.insert(callbacks.begin(), train::CallbackRef(evaluation));
     callbacks.push_back(train::CallbackRef(whole.expectation));
+    if (whole.online) callbacks.insert(callbacks.begin(), train::CallbackRef(*whole.online));
     try {
         return whole.finish(train::run_with_logs_and(whole.trainer, std::move(callbacks)));
     } catch (...) {

@@ -350,7 +350,13 @@ DOPPEL_BODY void Trainer::restore(const std::filesystem::path& path) {
                std::atoll(there.c_str()) > 0;
     };
     settle();
-    const auto there = train::restore(path, method_, optimizer_, identity_, longer);
+    Carried carried;
+    const auto there = train::restore(path, method_, optimizer_, identity_, longer, &carried);
+    for (auto& [name, value] : carried) {
+        Tensor& own = carried_[name];  // in place, where a callback has it already
+        if (own.defined() && own.sizes() == value.sizes() && own.dtype() == value.dtype()) own.copy_(value);
+        else own = value.to(device_);
+    }
     pass_.reset();
     ahead_.reset();
     no_batch_ = nullptr;
