@@ -25,7 +25,8 @@ TEST_CASE("images without labels, of one class, or of other classes are rejected
         return message_of([&] { eval::require_labeled("probe", "validation", images, classes); });
     };
     CHECK(says(with_labels({0, 1, 2, 0}), 3) == "");
-    CHECK(mentions(says(with_labels({0, -1, 2, -1}), 3), {"probe", "2 of 4 validation images have no label", "image 1"}));
+    CHECK(
+        mentions(says(with_labels({0, -1, 2, -1}), 3), {"probe", "2 of 4 validation images have no label", "image 1"}));
     CHECK(mentions(says(with_labels({0, 1, 2}), 2), {"image 2 has label 2", "2 classes"}));
     CHECK(mentions(says(with_labels({0, 0}, {"a"}), 1), {"at least two classes", "got 1 class"}));
     CHECK(mentions(says({}, 3), {"no validation images"}));
@@ -50,11 +51,13 @@ TEST_CASE("each class holds out its share, but never its last image") {
 TEST_CASE("the training view has the evaluation view's size, channels, normalization and kernel") {
     const auto small = eval::training_view(views::simclr_small(32).eval);
     CHECK(small.size() == 32);
-    CHECK(mentions(small.describe(), {"random_resized_crop(size=32, scale=[0.08, 1]", "filter=bilinear", "horizontal_flip(p=0.5)", "normalize"}));
-    const augment::Pipeline eval({.size = 48,
-                                  .operations = {augment::Resize{.size = 55, .filter = image::Filter::bicubic}, augment::CenterCrop{.size = 48}},
-                                  .normalize = augment::cifar10_normalize,
-                                  .channels = 1});
+    CHECK(mentions(small.describe(), {"random_resized_crop(size=32, scale=[0.08, 1]", "filter=bilinear",
+                                      "horizontal_flip(p=0.5)", "normalize"}));
+    const augment::Pipeline eval(
+        {.size = 48,
+         .operations = {augment::Resize{.size = 55, .filter = image::Filter::bicubic}, augment::CenterCrop{.size = 48}},
+         .normalize = augment::cifar10_normalize,
+         .channels = 1});
     const auto view = eval::training_view(eval, 0.3);
     CHECK(view.channels() == 1);
     CHECK(mentions(view.describe(), {"size=48, scale=[0.3, 1]", "filter=bicubic", eval.normalize().describe()}));

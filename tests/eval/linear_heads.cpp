@@ -41,7 +41,8 @@ TEST_CASE("heads trained together equal torch's SGD on the cross-entropy of each
             const Tensor loss = torch::nn::functional::cross_entropy(logits, labels(step));
             const auto seen = all.step(rows(step), labels(step), at::tensor(rates, at::kFloat));
             CHECK(seen.loss[head].item<double>() == Approx(loss.item<double>()).epsilon(1e-4));
-            CHECK(seen.right[head].item<std::int64_t>() == logits.argmax(1).eq(labels(step)).sum().item<std::int64_t>());
+            CHECK(seen.right[head].item<std::int64_t>() ==
+                  logits.argmax(1).eq(labels(step)).sum().item<std::int64_t>());
             sgd.zero_grad();
             loss.backward();
             sgd.step();
@@ -54,7 +55,8 @@ TEST_CASE("heads trained together equal torch's SGD on the cross-entropy of each
 
 TEST_CASE("an image of weight 0 does not exist for a head") {
     const Tensor rate = at::tensor({0.5, 0.5}, at::kFloat);
-    eval::LinearHeads both({.heads = 2, .classes = classes, .features = features}), part({.heads = 1, .classes = classes, .features = features});
+    eval::LinearHeads both({.heads = 2, .classes = classes, .features = features}),
+        part({.heads = 1, .classes = classes, .features = features});
     Tensor use = at::ones({2, images});
     use[1].slice(0, 0, 5).zero_();
     for (int step = 0; step < 4; ++step) {

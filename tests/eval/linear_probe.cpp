@@ -19,9 +19,11 @@ augment::Pipeline plain() { return views::simclr_small(12).eval; }
 data::Dataset train_images(std::int64_t count = 60) { return data::Embedded({.size = 16, .count = count}); }
 data::Dataset validation_images() { return data::Embedded({.size = 16, .count = 30, .first = 500}); }
 
-eval::LinearProbeResult probe(TinyNet net, const eval::LinearProbeOptions& options, const data::Dataset& train = train_images(),
+eval::LinearProbeResult probe(TinyNet net, const eval::LinearProbeOptions& options,
+                              const data::Dataset& train = train_images(),
                               const data::Dataset& validation = validation_images()) {
-    return eval::linear_probe(*net, [&](const Tensor& x) { return net->forward(x); }, train, validation, plain(), options);
+    return eval::linear_probe(
+        *net, [&](const Tensor& x) { return net->forward(x); }, train, validation, plain(), options);
 }
 
 TinyNet network() {
@@ -56,15 +58,18 @@ TEST_CASE("a probe with one rate is the protocol, followed step by step with tor
     CHECK(result.chosen_by == 0);
     CHECK(result.images == 60);
 
-    const data::Loader loader(train, {eval::training_view(plain())}, {.batch_size = 24, .seed = 3, .workers = 0, .drop_last = false});
-    Tensor weight = eval::LinearHeads({.classes = 10, .features = 8, .seed = 3}).weight[0].clone().set_requires_grad(true);
+    const data::Loader loader(train, {eval::training_view(plain())},
+                              {.batch_size = 24, .seed = 3, .workers = 0, .drop_last = false});
+    Tensor weight =
+        eval::LinearHeads({.classes = 10, .features = 8, .seed = 3}).weight[0].clone().set_requires_grad(true);
     Tensor bias = at::zeros({10}).set_requires_grad(true);
     torch::optim::SGD sgd({weight, bias}, torch::optim::SGDOptions(1).momentum(0.9));
     net->eval();
     auto pass = loader.pass(0, 4 * 3);
     for (int step = 0; step < 12; ++step) {
         const Batch batch = *pass->next();
-        const Tensor rows = net->forward(normalized(batch.views[0], plain().normalize(), at::MemoryFormat::Contiguous)).detach();
+        const Tensor rows =
+            net->forward(normalized(batch.views[0], plain().normalize(), at::MemoryFormat::Contiguous)).detach();
         const Tensor loss = torch::nn::functional::cross_entropy(at::linear(rows, weight, bias), batch.label);
         sgd.zero_grad();
         loss.backward();
@@ -119,8 +124,11 @@ TEST_CASE("the classifiers that choose do not learn from the held-out images, th
     }
     const data::Dataset all = data::Memory(std::move(images), std::move(labels), {"a", "b"});
     auto net = network();
-    const auto waves = [](const Tensor& x) { return (x.mean({1, 2, 3}).unsqueeze(1) * at::arange(1, 121) * 0.8).sin(); };  // [B, 120]
-    const auto result = eval::linear_probe(*net, waves, all, all, plain(), {.epochs = 200, .batch_size = 60, .rates = "10,30", .held_out = 0.3});
+    const auto waves = [](const Tensor& x) {
+        return (x.mean({1, 2, 3}).unsqueeze(1) * at::arange(1, 121) * 0.8).sin();
+    };  // [B, 120]
+    const auto result = eval::linear_probe(*net, waves, all, all, plain(),
+                                           {.epochs = 200, .batch_size = 60, .rates = "10,30", .held_out = 0.3});
     CHECK(result.chosen_by == 18);
     CHECK(result.last.top1 == 1);
     for (const double share : result.epochs.back().held_out) CHECK(share < 0.9);
@@ -130,13 +138,14 @@ TEST_CASE("the encoder is bit by bit what it was, in its mode; one that changes 
     const AnyMethod method = Method{tiny_recipe(), {.seed = 1}};
     const auto before = tensors_of(method);
     int told = 0;
-    const auto result = eval::linear_probe(method, train_images(), validation_images(), plain(), {.epochs = 2, .batch_size = 20, .rates = "1"},
-                                           [&](const eval::LinearProbeEpoch& epoch) {
-                                               CHECK(epoch.epoch == ++told);
-                                               CHECK(epoch.validation.size() == 1);
-                                               CHECK(std::isfinite(epoch.loss.at(0)));
-                                               CHECK(!method.module().is_training());
-                                           });
+    const auto result =
+        eval::linear_probe(method, train_images(), validation_images(), plain(),
+                           {.epochs = 2, .batch_size = 20, .rates = "1"}, [&](const eval::LinearProbeEpoch& epoch) {
+                               CHECK(epoch.epoch == ++told);
+                               CHECK(epoch.validation.size() == 1);
+                               CHECK(std::isfinite(epoch.loss.at(0)));
+                               CHECK(!method.module().is_training());
+                           });
     CHECK(told == 2);
     check_equal(before, tensors_of(method));
     CHECK(method.module().is_training());
@@ -148,7 +157,10 @@ TEST_CASE("the encoder is bit by bit what it was, in its mode; one that changes 
         net->bn->num_batches_tracked += 1;
         return net->forward(x);
     };
-    CHECK(mentions(message_of([&] { eval::linear_probe(*net, counts, train_images(), validation_images(), plain(), {.epochs = 1, .rates = "1"}); }),
+    CHECK(mentions(message_of([&] {
+                       eval::linear_probe(*net, counts, train_images(), validation_images(), plain(),
+                                          {.epochs = 1, .rates = "1"});
+                   }),
                    {"linear probe", "'bn.num_batches_tracked'", "evaluation mode"}));
 }
 
@@ -171,11 +183,14 @@ TEST_CASE("images, features and options that make no probe are rejected with one
     CHECK(mentions(says({.rates = "fast"}), {"'fast'"}));
     CHECK(mentions(says({.rates = ""}), {"learning rate"}));
     CHECK(mentions(says(quick, train_images(), {}), {"no validation images"}));
-    CHECK(mentions(says(quick, data::Memory(std::vector<Image>(4, Image(16, 16, 3)), {0, -1, 1, 0}, {"a", "b"})), {"1 of 4 training images have no label"}));
-    CHECK(mentions(says({.epochs = 1, .rates = "1,2"}, data::Memory(std::vector<Image>(2, Image(16, 16, 3)), {0, 1}, {"a", "b"}), shades(4)),
+    CHECK(mentions(says(quick, data::Memory(std::vector<Image>(4, Image(16, 16, 3)), {0, -1, 1, 0}, {"a", "b"})),
+                   {"1 of 4 training images have no label"}));
+    CHECK(mentions(says({.epochs = 1, .rates = "1,2"},
+                        data::Memory(std::vector<Image>(2, Image(16, 16, 3)), {0, 1}, {"a", "b"}), shades(4)),
                    {"2 learning rates", "single training image", "give one rate"}));
     auto net = network();
     const auto diverged = [&](const Tensor& x) { return net->forward(x) / 0; };
-    CHECK(mentions(message_of([&] { eval::linear_probe(*net, diverged, train_images(), validation_images(), plain(), quick); }),
-                   {"features of 30 validation images are not finite", "image 0"}));
+    CHECK(mentions(
+        message_of([&] { eval::linear_probe(*net, diverged, train_images(), validation_images(), plain(), quick); }),
+        {"features of 30 validation images are not finite", "image 0"}));
 }

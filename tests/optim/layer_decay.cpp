@@ -38,7 +38,8 @@ std::map<std::string, double> scales(const optim::NamedParameters& encoder, doub
 TEST_CASE("a Vision Transformer's rates fall from block to block, as in MAE's fine-tuning") {
     const auto net = encoders::Vit{.patch = 4, .image_size = 8, .dim = 8, .depth = 12, .heads = 2}.build();
     const auto found = scales(parameters_of(*net), 0.75);
-    for (const auto* name : {"cls_token", "pos_embed", "patch_embed.proj.weight"}) CHECK(found.at(name) == Approx(std::pow(0.75, 13)));
+    for (const auto* name : {"cls_token", "pos_embed", "patch_embed.proj.weight"})
+        CHECK(found.at(name) == Approx(std::pow(0.75, 13)));
     for (int i = 0; i < 12; ++i)
         for (const auto* part : {".attn.qkv.weight", ".norm1.bias", ".mlp.fc2.weight"})
             CHECK(found.at("blocks." + std::to_string(i) + part) == Approx(std::pow(0.75, 12 - i)));
@@ -55,10 +56,16 @@ TEST_CASE("a ResNet's rates fall from stage to stage") {
     CHECK(found.at("head.weight") == 1);
 }
 
-TEST_CASE("torchvision's Vision Transformer and a Sequential are known by their numbers; names without any need a decay of 1") {
+TEST_CASE(
+    "torchvision's Vision Transformer and a Sequential are known by their numbers; names without any need a decay of "
+    "1") {
     const Tensor w = at::zeros({2, 2});
-    const auto theirs = scales({{"class_token", w}, {"conv_proj.weight", w}, {"encoder.layers.encoder_layer_0.ln_1.weight", w},
-                                {"encoder.layers.encoder_layer_1.mlp.0.weight", w}, {"encoder.ln.weight", w}}, 0.5);
+    const auto theirs = scales({{"class_token", w},
+                                {"conv_proj.weight", w},
+                                {"encoder.layers.encoder_layer_0.ln_1.weight", w},
+                                {"encoder.layers.encoder_layer_1.mlp.0.weight", w},
+                                {"encoder.ln.weight", w}},
+                               0.5);
     CHECK(theirs.at("class_token") == 0.125);
     CHECK(theirs.at("conv_proj.weight") == 0.125);
     CHECK(theirs.at("encoder.layers.encoder_layer_0.ln_1.weight") == 0.25);

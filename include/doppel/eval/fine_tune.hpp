@@ -49,8 +49,8 @@ struct FineTuneOptions {
     FineTuneOptimizer optimizer = FineTuneOptimizer::automatic;
     double lr = 0, layer_decay = 0.75, weight_decay = -1, warmup = 0.05, min_scale = 0.08;
     std::int64_t evaluate_every = 0, seed = 0;
-    int workers = 1;                        ///< decoding threads
-    Network network = Network::online;      ///< network of a method's encoder
+    int workers = 1;                                                           ///< decoding threads
+    Network network = Network::online;                                         ///< network of a method's encoder
     std::shared_ptr<data::DamagedImages> train_damage{}, validation_damage{};  ///< as FeatureOptions::damage
 
     static constexpr auto fields() {
@@ -58,19 +58,28 @@ struct FineTuneOptions {
         using options::between;
         using options::field;
         return std::tuple(
-            field(&O::labels, "fine-tune-labels", "share of the training images whose labels are used, the same share of each class: 0.01, 0.1, 1", options::above(0, 1)),
+            field(&O::labels, "fine-tune-labels",
+                  "share of the training images whose labels are used, the same share of each class: 0.01, 0.1, 1",
+                  options::above(0, 1)),
             field(&O::epochs, "fine-tune-epochs", "passes of fine-tuning over these images", between(1, 1e6)),
             field(&O::batch_size, "fine-tune-batch-size", "images per step of fine-tuning", between(2, 1e6)),
-            field(&O::optimizer, "fine-tune-optimizer", "auto: AdamW for a Vision Transformer, else SGD with Nesterov momentum"),
-            field(&O::lr, "fine-tune-lr", "peak learning rate of fine-tuning for 256 images per step; 0: 0.001 for AdamW, 0.05 for SGD", between(0, 100)),
-            field(&O::layer_decay, "fine-tune-layer-decay", "learning rate of a block or stage over that of the next one", options::above(0, 1)),
-            field(&O::weight_decay, "fine-tune-weight-decay", "weight decay of fine-tuning; -1: 0.05 for AdamW, 0 for SGD", between(-1, 1)),
-            field(&O::warmup, "fine-tune-warmup", "share of fine-tuning in which the learning rate rises", options::fraction),
-            field(&O::min_scale, "fine-tune-min-scale", "smallest share of the image's area that a crop of fine-tuning takes", options::above(0, 1)),
-            field(&O::evaluate_every, "fine-tune-evaluate-every", "epochs between evaluations of fine-tuning; 0: a tenth of it", between(0, 1e6)),
-            field(&O::seed, "fine-tune-seed", "seed of fine-tuning", between(0, 1e15)),
-            options::hidden(&O::workers), options::hidden(&O::network),
-            options::hidden(&O::train_damage), options::hidden(&O::validation_damage));
+            field(&O::optimizer, "fine-tune-optimizer",
+                  "auto: AdamW for a Vision Transformer, else SGD with Nesterov momentum"),
+            field(&O::lr, "fine-tune-lr",
+                  "peak learning rate of fine-tuning for 256 images per step; 0: 0.001 for AdamW, 0.05 for SGD",
+                  between(0, 100)),
+            field(&O::layer_decay, "fine-tune-layer-decay",
+                  "learning rate of a block or stage over that of the next one", options::above(0, 1)),
+            field(&O::weight_decay, "fine-tune-weight-decay",
+                  "weight decay of fine-tuning; -1: 0.05 for AdamW, 0 for SGD", between(-1, 1)),
+            field(&O::warmup, "fine-tune-warmup", "share of fine-tuning in which the learning rate rises",
+                  options::fraction),
+            field(&O::min_scale, "fine-tune-min-scale",
+                  "smallest share of the image's area that a crop of fine-tuning takes", options::above(0, 1)),
+            field(&O::evaluate_every, "fine-tune-evaluate-every",
+                  "epochs between evaluations of fine-tuning; 0: a tenth of it", between(0, 1e6)),
+            field(&O::seed, "fine-tune-seed", "seed of fine-tuning", between(0, 1e15)), options::hidden(&O::workers),
+            options::hidden(&O::network), options::hidden(&O::train_damage), options::hidden(&O::validation_damage));
     }
 };
 static_assert(options::described<FineTuneOptions>);
@@ -83,14 +92,15 @@ struct FineTuneEpoch {
 };
 
 struct FineTuneResult {
-    Accuracy last{};               ///< on the validation images after the last epoch: the figure
-    Accuracy best{};               ///< after the evaluated epoch that was best there
-    std::int64_t best_epoch = 0;   ///< that epoch, from 1; the first of equal ones
-    std::vector<FineTuneEpoch> epochs{};      ///< the evaluated ones
-    std::int64_t images = 0;                  ///< training images whose labels were used
-    std::map<std::string, Tensor> encoder{};  ///< parameters and buffers after the last epoch, by their names in the module
-    Tensor weight{}, bias{};                  ///< [C, F], [C]: the classifier
-    std::string protocol{};                   ///< for reports: "fine-tuning with 10 % of the labels: 50 epochs of 256 images, …"
+    Accuracy last{};                      ///< on the validation images after the last epoch: the figure
+    Accuracy best{};                      ///< after the evaluated epoch that was best there
+    std::int64_t best_epoch = 0;          ///< that epoch, from 1; the first of equal ones
+    std::vector<FineTuneEpoch> epochs{};  ///< the evaluated ones
+    std::int64_t images = 0;              ///< training images whose labels were used
+    std::map<std::string, Tensor>
+        encoder{};            ///< parameters and buffers after the last epoch, by their names in the module
+    Tensor weight{}, bias{};  ///< [C, F], [C]: the classifier
+    std::string protocol{};   ///< for reports: "fine-tuning with 10 % of the labels: 50 epochs of 256 images, …"
 };
 
 namespace detail {
@@ -99,7 +109,11 @@ class FineTuning {
 public:
     FineTuning(torch::nn::Module& module, std::function<Tensor(const Tensor&)> forward, const data::Dataset& train,
                const data::Dataset& validation, const augment::Pipeline& eval_view, FineTuneOptions options)
-        : module_(module), forward_(std::move(forward)), validation_(validation), eval_view_(eval_view), options_(std::move(options)) {
+        : module_(module),
+          forward_(std::move(forward)),
+          validation_(validation),
+          eval_view_(eval_view),
+          options_(std::move(options)) {
         options::validate(who, options_);
         classes_ = static_cast<std::int64_t>(train.classes().size());
         require_labeled(who, "training", train, classes_);
@@ -112,13 +126,16 @@ public:
     }
 
     FineTuneResult run(const std::function<void(const FineTuneEpoch&)>& progress) {
-        const SeedScope seed(static_cast<std::uint64_t>(options_.seed));  // dropout and drop path draw from torch's generator
+        const SeedScope seed(
+            static_cast<std::uint64_t>(options_.seed));  // dropout and drop path draw from torch's generator
         optim::NamedParameters encoder;
         for (const auto& item : module_.named_parameters())
             if (item.value().is_floating_point()) encoder.emplace_back(item.key(), item.value());
         require(!encoder.empty(), who, ": the encoder has no parameters");
         const at::Device device = encoder.front().second.device();
-        const LinearHeads first({.classes = classes_, .features = width(device), .seed = static_cast<std::uint64_t>(options_.seed)}, device);
+        const LinearHeads first(
+            {.classes = classes_, .features = width(device), .seed = static_cast<std::uint64_t>(options_.seed)},
+            device);
         weight_ = first.weight[0].clone().set_requires_grad(true);
         bias_ = first.bias[0].clone().set_requires_grad(true);
         const bool adamw = uses_adamw(encoder);
@@ -129,8 +146,10 @@ public:
                                    .workers = options_.workers,
                                    .pinned = device.is_cuda(),
                                    .damage = options_.train_damage});
-        const schedules::WarmupCosine lr{.peak = peak(adamw) * static_cast<double>(options_.batch_size) / 256, .warmup_fraction = options_.warmup};
-        const Horizon horizon{.samples = train_.size(), .steps = options_.epochs * loader.batches(), .steps_per_epoch = loader.batches()};
+        const schedules::WarmupCosine lr{.peak = peak(adamw) * static_cast<double>(options_.batch_size) / 256,
+                                         .warmup_fraction = options_.warmup};
+        const Horizon horizon{
+            .samples = train_.size(), .steps = options_.epochs * loader.batches(), .steps_per_epoch = loader.batches()};
         FineTuneResult result{.images = train_.size()};
         auto pass = loader.pass(0, horizon.steps);
         Tensor loss = at::zeros({}, weight_.options().requires_grad(false));
@@ -142,10 +161,12 @@ public:
             optimizer.zero_grad();
             ++summed;
             const std::int64_t epoch = (step + 1) / loader.batches();
-            if ((step + 1) % loader.batches() != 0 || (epoch % options_.evaluate_every != 0 && epoch != options_.epochs)) continue;
+            if ((step + 1) % loader.batches() != 0 ||
+                (epoch % options_.evaluate_every != 0 && epoch != options_.epochs))
+                continue;
             const double mean = loss.item<double>() / static_cast<double>(std::exchange(summed, 0));
-            require(std::isfinite(mean), who, ": the loss is not finite in epoch ", epoch, " (", mean, "); lower the learning rate, ",
-                    peak(adamw), " for 256 images");
+            require(std::isfinite(mean), who, ": the loss is not finite in epoch ", epoch, " (", mean,
+                    "); lower the learning rate, ", peak(adamw), " for 256 images");
             loss.zero_();
             result.last = evaluate();
             result.epochs.push_back({.epoch = epoch, .loss = mean, .validation = result.last.top1});
@@ -170,20 +191,25 @@ private:
     std::int64_t width(at::Device device) {
         const at::NoGradGuard no_grad;
         const EvaluationMode scope(module_);
-        const Tensor rows = forward_(at::zeros({1, view_.channels(), view_.size(), view_.size()}, at::TensorOptions(device)));
+        const Tensor rows =
+            forward_(at::zeros({1, view_.channels(), view_.size(), view_.size()}, at::TensorOptions(device)));
         require(rows.dim() == 2, who, ": the encoder must return [images, features], got ", rows.sizes());
         return rows.size(1);
     }
 
     bool uses_adamw(const optim::NamedParameters& encoder) const {
         if (options_.optimizer != FineTuneOptimizer::automatic) return options_.optimizer == FineTuneOptimizer::adamw;
-        return std::any_of(encoder.begin(), encoder.end(), [](const auto& item) { return item.first.find("blocks.") != std::string::npos; });
+        return std::any_of(encoder.begin(), encoder.end(),
+                           [](const auto& item) { return item.first.find("blocks.") != std::string::npos; });
     }
     double peak(bool adamw) const { return options_.lr > 0 ? options_.lr : adamw ? 1e-3 : 0.05; }
-    double weight_decay(bool adamw) const { return options_.weight_decay >= 0 ? options_.weight_decay : adamw ? 0.05 : 0; }
+    double weight_decay(bool adamw) const {
+        return options_.weight_decay >= 0 ? options_.weight_decay : adamw ? 0.05 : 0;
+    }
 
     optim::AnyOptimizer optimizer_for(const optim::NamedParameters& encoder, bool adamw) const {
-        auto groups = optim::layer_decay(encoder, {{"classifier.weight", weight_}, {"classifier.bias", bias_}}, options_.layer_decay, weight_decay(adamw));
+        auto groups = optim::layer_decay(encoder, {{"classifier.weight", weight_}, {"classifier.bias", bias_}},
+                                         options_.layer_decay, weight_decay(adamw));
         if (adamw) return optim::AdamW{}.build_groups(std::move(groups));
         return optim::Sgd{.nesterov = true}.build_groups(std::move(groups));
     }
@@ -193,23 +219,27 @@ private:
         const at::AutoGradMode with_gradients(true);
         const at::Device device = weight_.device();
         const Autocast float32(device.type(), Precision::fp32);
-        const Tensor images = normalized(batch.views.front().to(device, /*non_blocking=*/true), view_.normalize(), at::MemoryFormat::ChannelsLast);
-        const Tensor loss = at::cross_entropy_loss(at::linear(forward_(images).to(at::kFloat), weight_, bias_), batch.label.to(device));
+        const Tensor images = normalized(batch.views.front().to(device, /*non_blocking=*/true), view_.normalize(),
+                                         at::MemoryFormat::ChannelsLast);
+        const Tensor loss =
+            at::cross_entropy_loss(at::linear(forward_(images).to(at::kFloat), weight_, bias_), batch.label.to(device));
         loss.backward();
         return loss.detach();
     }
 
     Accuracy evaluate() {
-        const auto found = features_of(module_, module_, forward_, validation_, eval_view_, {.workers = options_.workers, .damage = options_.validation_damage});
+        const auto found = features_of(module_, module_, forward_, validation_, eval_view_,
+                                       {.workers = options_.workers, .damage = options_.validation_damage});
         const at::NoGradGuard no_grad;
         return accuracy_of(at::linear(found.rows, weight_, bias_), found.labels);
     }
 
     std::string protocol(bool adamw) const {
         std::ostringstream text;
-        text << "fine-tuning with " << 100 * options_.labels << " % of the labels (" << train_.size() << " images): " << options_.epochs
-             << " epochs of " << options_.batch_size << " images, " << (adamw ? "AdamW" : "SGD") << ", learning rate " << peak(adamw)
-             << " for 256 images, times " << options_.layer_decay << " for each layer toward the images";
+        text << "fine-tuning with " << 100 * options_.labels << " % of the labels (" << train_.size()
+             << " images): " << options_.epochs << " epochs of " << options_.batch_size << " images, "
+             << (adamw ? "AdamW" : "SGD") << ", learning rate " << peak(adamw) << " for 256 images, times "
+             << options_.layer_decay << " for each layer toward the images";
         return text.str();
     }
 

@@ -44,8 +44,9 @@ public:
     LinearHeads() = default;
     explicit LinearHeads(const LinearHeadsOptions& options, at::Device device = at::kCPU) : options_(options) {
         const auto& [heads, classes, features, momentum, spread, seed] = options_;
-        require(heads >= 1 && classes >= 1 && features >= 1, "LinearHeads: heads, classes and features must be at least 1, got ",
-                heads, ", ", classes, " and ", features);
+        require(heads >= 1 && classes >= 1 && features >= 1,
+                "LinearHeads: heads, classes and features must be at least 1, got ", heads, ", ", classes, " and ",
+                features);
         require(momentum >= 0 && momentum < 1, "LinearHeads: momentum must be from 0 to below 1, got ", momentum);
         const at::NoGradGuard no_grad;
         Tensor first = at::zeros({classes, features});
@@ -68,18 +69,18 @@ public:
     Seen step(const Tensor& rows, const Tensor& labels, const Tensor& rates, const Tensor& use = {}) {
         const at::NoGradGuard no_grad;
         const Autocast float32(weight.device().type(), Precision::fp32);
-        require(rows.dim() == 2 && rows.size(1) == options_.features && rows.size(0) >= 1, "LinearHeads: rows must be [B, ",
-                options_.features, "], got ", rows.sizes());
+        require(rows.dim() == 2 && rows.size(1) == options_.features && rows.size(0) >= 1,
+                "LinearHeads: rows must be [B, ", options_.features, "], got ", rows.sizes());
         const std::int64_t heads = options_.heads, images = rows.size(0);
         const Tensor finite = at::isfinite(rows).all();
-        const Tensor x = at::where(finite, rows, at::zeros_like(rows)).to(at::kFloat);                    // [B, F]
-        const Tensor target = labels.view({images, 1, 1}).expand({images, heads, 1});                     // [B, H, 1]
+        const Tensor x = at::where(finite, rows, at::zeros_like(rows)).to(at::kFloat);  // [B, F]
+        const Tensor target = labels.view({images, 1, 1}).expand({images, heads, 1});   // [B, H, 1]
         const Tensor logits = at::addmm(bias.flatten(), x, weight.flatten(0, 1).t()).view({images, heads, -1});
-        const Tensor log_p = logits.log_softmax(2);                                                       // [B, H, C]
+        const Tensor log_p = logits.log_softmax(2);  // [B, H, C]
         const Tensor on = finite.to(at::kFloat);
         Tensor share = on / static_cast<double>(images);
-        if (use.defined()) share = on * (use / use.sum(1, true).clamp_min(1e-12)).t().unsqueeze(2);       // [B, H, 1]
-        const Tensor error = -log_p.gather(2, target);                                                    // [B, H, 1]
+        if (use.defined()) share = on * (use / use.sum(1, true).clamp_min(1e-12)).t().unsqueeze(2);  // [B, H, 1]
+        const Tensor error = -log_p.gather(2, target);                                               // [B, H, 1]
         Seen seen{.loss = (error * share).sum(at::IntArrayRef{0, 2}),
                   .right = (logits.argmax(2) == labels.unsqueeze(1)).sum(0)};
         Tensor slope = log_p.exp();
@@ -88,7 +89,7 @@ public:
         const Tensor keep = 1 - (1 - options_.momentum) * on;
         weight_velocity.mul_(keep).add_(slope.flatten(1).t().mm(x).view_as(weight));
         bias_velocity.mul_(keep).add_(slope.sum(0));
-        const Tensor rate = rates.to(weight.options()) * on;                                              // [H]
+        const Tensor rate = rates.to(weight.options()) * on;  // [H]
         weight.addcmul_(weight_velocity, rate.view({heads, 1, 1}), -1);
         bias.addcmul_(bias_velocity, rate.view({heads, 1}), -1);
         left_out += finite.logical_not();

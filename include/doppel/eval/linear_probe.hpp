@@ -41,8 +41,8 @@ struct LinearProbeOptions {
     std::string rates = "0.003,0.01,0.03,0.1,0.3,1,3,10,30";
     double held_out = 0.1, momentum = 0.9, min_scale = 0.08;
     std::int64_t seed = 0;
-    int workers = 1;                                      ///< decoding threads
-    Network network = Network::online;                    ///< network of a method's encoder
+    int workers = 1;                                                           ///< decoding threads
+    Network network = Network::online;                                         ///< network of a method's encoder
     std::shared_ptr<data::DamagedImages> train_damage{}, validation_damage{};  ///< as FeatureOptions::damage
 
     static constexpr auto fields() {
@@ -52,36 +52,38 @@ struct LinearProbeOptions {
         return std::tuple(
             field(&O::epochs, "probe-epochs", "passes of the linear probe over the training images", between(1, 1e6)),
             field(&O::batch_size, "probe-batch-size", "images per step of the linear probe", between(1, 1e6)),
-            field(&O::rates, "probe-rates", "learning rates of the linear probe for 256 images per step, trained together, with commas between them"),
-            field(&O::held_out, "probe-held-out", "share of the training images that chooses the learning rate", options::above(0, 0.5)),
+            field(&O::rates, "probe-rates",
+                  "learning rates of the linear probe for 256 images per step, with commas between them"),
+            field(&O::held_out, "probe-held-out", "share of the training images that chooses the learning rate",
+                  options::above(0, 0.5)),
             field(&O::momentum, "probe-momentum", "momentum of the linear probe's SGD", between(0, 0.999)),
-            field(&O::min_scale, "probe-min-scale", "smallest share of the image's area that a crop of the linear probe takes", options::above(0, 1)),
-            field(&O::seed, "probe-seed", "seed of the linear probe", between(0, 1e15)),
-            options::hidden(&O::workers), options::hidden(&O::network),
-            options::hidden(&O::train_damage), options::hidden(&O::validation_damage));
+            field(&O::min_scale, "probe-min-scale",
+                  "smallest share of the image's area that a crop of the linear probe takes", options::above(0, 1)),
+            field(&O::seed, "probe-seed", "seed of the linear probe", between(0, 1e15)), options::hidden(&O::workers),
+            options::hidden(&O::network), options::hidden(&O::train_damage), options::hidden(&O::validation_damage));
     }
 };
 static_assert(options::described<LinearProbeOptions>);
 
 /// What the classifiers of all learning rates reached after an epoch, in the order of the rates.
 struct LinearProbeEpoch {
-    std::int64_t epoch = 0;              ///< counted from 1
-    std::vector<double> loss{};          ///< mean over the epoch's augmented training images
-    std::vector<double> held_out{};      ///< top-1 on the images that choose; empty with a single rate
-    std::vector<double> validation{};    ///< top-1 on the validation images
+    std::int64_t epoch = 0;            ///< counted from 1
+    std::vector<double> loss{};        ///< mean over the epoch's augmented training images
+    std::vector<double> held_out{};    ///< top-1 on the images that choose; empty with a single rate
+    std::vector<double> validation{};  ///< top-1 on the validation images
 };
 
 struct LinearProbeResult {
-    Accuracy last{};               ///< on the validation images after the last epoch, with the chosen rate: the figure
-    Accuracy best{};               ///< after the epoch that was best there: papers report it, chosen on the test images
-    std::int64_t best_epoch = 0;   ///< that epoch, from 1; the first of equal ones
-    double rate = 0;               ///< the chosen learning rate, for 256 images per step
-    std::vector<double> rates{};   ///< all of them
+    Accuracy last{};              ///< on the validation images after the last epoch, with the chosen rate: the figure
+    Accuracy best{};              ///< after the epoch that was best there: papers report it, chosen on the test images
+    std::int64_t best_epoch = 0;  ///< that epoch, from 1; the first of equal ones
+    double rate = 0;              ///< the chosen learning rate, for 256 images per step
+    std::vector<double> rates{};  ///< all of them
     std::vector<LinearProbeEpoch> epochs{};
-    std::int64_t images = 0;       ///< training images
-    std::int64_t chosen_by = 0;    ///< of these, the images that chose the rate; 0 with a single rate
-    Tensor weight{}, bias{};       ///< [C, F], [C]: the chosen classifier after the last epoch
-    std::string protocol{};        ///< for reports: "linear probe by SGD: 100 epochs of 256 images, …"
+    std::int64_t images = 0;     ///< training images
+    std::int64_t chosen_by = 0;  ///< of these, the images that chose the rate; 0 with a single rate
+    Tensor weight{}, bias{};     ///< [C, F], [C]: the chosen classifier after the last epoch
+    std::string protocol{};      ///< for reports: "linear probe by SGD: 100 epochs of 256 images, …"
 };
 
 namespace detail {
@@ -108,7 +110,8 @@ inline Features checked_features(std::string_view who, std::string_view what, to
     auto found = features_of(module, module, forward, images, eval_view, options);
     const Tensor strange = at::isfinite(found.rows).all(1).logical_not();  // [N]
     const auto count = strange.sum().item<std::int64_t>();
-    require(count == 0, who, ": the encoder's features of ", count, " ", what, " images are not finite (the first is image ",
+    require(count == 0, who, ": the encoder's features of ", count, " ", what,
+            " images are not finite (the first is image ",
             count > 0 ? found.index[strange.to(at::kInt).argmax().item<std::int64_t>()].item<std::int64_t>() : 0,
             "); the network diverged, or its weights do not fit the pipeline's normalization");
     return found;
@@ -119,22 +122,26 @@ inline Features checked_features(std::string_view who, std::string_view what, to
 class ProbeTraining {
 public:
     ProbeTraining(torch::nn::Module& module, std::function<Tensor(const Tensor&)> forward, const data::Dataset& train,
-                  const data::Dataset& validation, const augment::Pipeline& eval_view, const LinearProbeOptions& options)
+                  const data::Dataset& validation, const augment::Pipeline& eval_view,
+                  const LinearProbeOptions& options)
         : forward_(std::move(forward)), train_(train), options_(options), rates_(rates_in(who, options.rates)) {
         options::validate(who, options_);
         classes_ = static_cast<std::int64_t>(train.classes().size());
         require_labeled(who, "training", train, classes_);
         require_labeled(who, "validation", validation, classes_);
         view_ = training_view(eval_view, options.min_scale);
-        validation_ = features_without_augmentation(module, "validation", validation, eval_view, options.validation_damage);
+        validation_ =
+            features_without_augmentation(module, "validation", validation, eval_view, options.validation_damage);
         const at::Device device = validation_.rows.device();
         if (rates_.size() > 1) {
             const auto held = held_out(train, options.held_out, static_cast<std::uint64_t>(options.seed));
-            require(!held.empty(), who, ": ", rates_.size(), " learning rates need images that choose among them, but each class has a single "
+            require(!held.empty(), who, ": ", rates_.size(),
+                    " learning rates need images that choose among them, but each class has a single "
                     "training image; give one rate, or more images");
             learned_from_ = at::ones({train.size()});
             for (const auto i : held) learned_from_[i] = 0;
-            held_out_ = features_without_augmentation(module, "training", data::Subset{train, held}, eval_view, options.train_damage);
+            held_out_ = features_without_augmentation(module, "training", data::Subset{train, held}, eval_view,
+                                                      options.train_damage);
         }
         heads_ = LinearHeads({.heads = static_cast<std::int64_t>(rates_.size()) * (held_out_.rows.defined() ? 2 : 1),
                               .classes = classes_,
@@ -163,7 +170,8 @@ public:
         std::vector<std::int64_t> best_epoch(rates_.size());
         Tensor loss = at::zeros_like(peak_);
         for (std::int64_t step = 0; step < steps; ++step) {
-            loss += step_on(*pass->next(), 0.5 * (1 + std::cos(std::numbers::pi * static_cast<double>(step) / static_cast<double>(steps))));
+            loss += step_on(*pass->next(), 0.5 * (1 + std::cos(std::numbers::pi * static_cast<double>(step) /
+                                                               static_cast<double>(steps))));
             if ((step + 1) % loader.batches() != 0) continue;
             const std::int64_t epoch = (step + 1) / loader.batches();
             const auto left_out = heads_.left_out.item<std::int64_t>();
@@ -177,7 +185,8 @@ public:
                 line.loss.push_back(mean[head].item<double>());
                 now[r] = accuracy_of(heads_.scores(validation_.rows, head), validation_.labels);
                 line.validation.push_back(now[r].top1);
-                if (held_out_.rows.defined()) line.held_out.push_back(accuracy_of(scores_of_held_out(r), held_out_.labels).top1);
+                if (held_out_.rows.defined())
+                    line.held_out.push_back(accuracy_of(scores_of_held_out(r), held_out_.labels).top1);
                 if (best_epoch[r] != 0 && now[r].top1 <= best[r].top1) continue;
                 best[r] = now[r];
                 best_epoch[r] = epoch;
@@ -194,7 +203,8 @@ public:
         std::ostringstream text;
         text << "linear probe by SGD: " << options_.epochs << " epochs of " << loader.options().batch_size
              << " images, random resized crops and flips, learning rate " << result.rate << " for 256 images";
-        if (result.chosen_by > 0) text << ", chosen of " << rates_.size() << " on " << result.chosen_by << " held-out training images";
+        if (result.chosen_by > 0)
+            text << ", chosen of " << rates_.size() << " on " << result.chosen_by << " held-out training images";
         result.protocol = text.str();
         return result;
     }
@@ -202,22 +212,27 @@ public:
 private:
     static constexpr std::string_view who = "linear probe";
 
-    Features features_without_augmentation(torch::nn::Module& module, std::string_view what, const data::Dataset& images,
-                                           const augment::Pipeline& eval_view, const std::shared_ptr<data::DamagedImages>& damage) const {
-        return checked_features(who, what, module, forward_, images, eval_view, {.workers = options_.workers, .damage = damage});
+    Features features_without_augmentation(torch::nn::Module& module, std::string_view what,
+                                           const data::Dataset& images, const augment::Pipeline& eval_view,
+                                           const std::shared_ptr<data::DamagedImages>& damage) const {
+        return checked_features(who, what, module, forward_, images, eval_view,
+                                {.workers = options_.workers, .damage = damage});
     }
 
     /// Trains all classifiers on a batch; returns their losses.
     Tensor step_on(Batch batch, double factor) {
         const at::Device device = peak_.device();
-        const Tensor images = normalized(batch.views.front().to(device, /*non_blocking=*/true), view_.normalize(), at::MemoryFormat::ChannelsLast);
+        const Tensor images = normalized(batch.views.front().to(device, /*non_blocking=*/true), view_.normalize(),
+                                         at::MemoryFormat::ChannelsLast);
         const Autocast float32(device.type(), Precision::fp32);
         const Tensor rows = forward_(images);  // [B, F]
         Tensor use;
         if (held_out_.rows.defined()) {
-            const Tensor second = learned_from_.index_select(0, batch.index).to(device);                 // [B]
-            const auto each = [&](const Tensor& weights) { return weights.expand({static_cast<std::int64_t>(rates_.size()), -1}); };
-            use = at::cat({each(at::ones_like(second)), each(second)});                                  // [H, B]
+            const Tensor second = learned_from_.index_select(0, batch.index).to(device);  // [B]
+            const auto each = [&](const Tensor& weights) {
+                return weights.expand({static_cast<std::int64_t>(rates_.size()), -1});
+            };
+            use = at::cat({each(at::ones_like(second)), each(second)});  // [H, B]
         }
         return heads_.step(rows, batch.label.to(device), peak_ * factor, use).loss;
     }
@@ -233,7 +248,9 @@ private:
         for (std::size_t r = 0; r < last.held_out.size(); ++r) {
             const Tensor log_p = scores_of_held_out(r).log_softmax(1);
             const double loss = -log_p.gather(1, held_out_.labels.unsqueeze(1)).mean().item<double>();
-            if (r > 0 && (last.held_out[r] < last.held_out[best] || (last.held_out[r] == last.held_out[best] && loss >= least))) continue;
+            if (r > 0 &&
+                (last.held_out[r] < last.held_out[best] || (last.held_out[r] == last.held_out[best] && loss >= least)))
+                continue;
             best = r;
             least = loss;
         }
@@ -249,7 +266,7 @@ private:
     Features validation_, held_out_;
     Tensor learned_from_;  // [training images], 0 where held out
     LinearHeads heads_;
-    Tensor peak_;          // [H], learning rates for the batch size
+    Tensor peak_;  // [H], learning rates for the batch size
 };
 
 }  // namespace detail
@@ -292,8 +309,9 @@ inline LinearProbeResult linear_probe(torch::nn::Module& module, const std::func
 /// The same for an encoder of a method: LinearProbeOptions::network says which.
 ///
 ///     auto result = eval::linear_probe(method, train, validation, preset.views.eval, {.epochs = 20});
-inline LinearProbeResult linear_probe(const AnyMethod& method, const data::Dataset& train, const data::Dataset& validation,
-                                      const augment::Pipeline& eval_view, const LinearProbeOptions& options = {},
+inline LinearProbeResult linear_probe(const AnyMethod& method, const data::Dataset& train,
+                                      const data::Dataset& validation, const augment::Pipeline& eval_view,
+                                      const LinearProbeOptions& options = {},
                                       const std::function<void(const LinearProbeEpoch&)>& progress = {}) {
     const auto forward = [&](const Tensor& x) { return method.features(x, options.network); };
     return linear_probe(method.module(), forward, train, validation, eval_view, options, progress);

@@ -55,8 +55,8 @@ public:
     /// Throws Error with the names if a tensor has changed, was added or is gone.
     void require_same(std::string_view who) const {
         const Tensor now = hashes();
-        require(now.sizes() == before_.sizes(), who, ": the network had ", before_.numel(), " parameters and buffers and has ",
-                now.numel(), " now; its forward() must not add or remove any");
+        require(now.sizes() == before_.sizes(), who, ": the network had ", before_.numel(),
+                " parameters and buffers and has ", now.numel(), " now; its forward() must not add or remove any");
         std::string changed;
         std::size_t count = 0;
         for (std::size_t i = 0; i < names_.size(); ++i) {

@@ -66,12 +66,14 @@ inline std::vector<std::int64_t> layers_of(const NamedParameters& encoder) {
 /// Vision Transformers; stages of a ResNet in place of blocks are doppel's.
 ///
 ///     auto optimizer = optim::AdamW{}.build_groups(optim::layer_decay(encoder, classifier, 0.75, 0.05));
-inline Groups layer_decay(const NamedParameters& encoder, const NamedParameters& classifier, double decay, double weight_decay) {
+inline Groups layer_decay(const NamedParameters& encoder, const NamedParameters& classifier, double decay,
+                          double weight_decay) {
     require(decay > 0 && decay <= 1, "layer_decay: the decay must be above 0 and at most 1, got ", decay);
     const auto layers = layers_of(encoder);
     std::int64_t numbered = 0;
     for (const auto& [name, parameter] : encoder) numbered = std::max(numbered, detail::layer_number(name).value_or(0));
-    require(decay == 1 || numbered > 0, "layer_decay: no parameter's name tells its layer, as blocks.3.… or layer2.… do (the first is '",
+    require(decay == 1 || numbered > 0,
+            "layer_decay: no parameter's name tells its layer, as blocks.3.… or layer2.… do (the first is '",
             encoder.empty() ? "" : encoder.front().first, "'); give a decay of 1 for such an encoder");
     Groups groups;
     const auto add = [&](const std::pair<std::string, Tensor>& item, double scale) {
@@ -79,7 +81,8 @@ inline Groups layer_decay(const NamedParameters& encoder, const NamedParameters&
         auto same = std::find_if(groups.begin(), groups.end(), [&](const Group& group) {
             return group.lr_scale == scale && group.weight_decay == own;
         });
-        if (same == groups.end()) same = groups.insert(same, Group{.parameters = {}, .weight_decay = own, .lr_scale = scale});
+        if (same == groups.end())
+            same = groups.insert(same, Group{.parameters = {}, .weight_decay = own, .lr_scale = scale});
         same->parameters.push_back(item);
     };
     for (std::size_t i = 0; i < encoder.size(); ++i)

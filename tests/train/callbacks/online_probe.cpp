@@ -20,7 +20,8 @@ data::Dataset colors(std::int64_t count) {
     for (std::int64_t i = 0; i < count; ++i) {
         Image image(16, 16, 3);
         for (std::size_t p = 0; p < image.pixels.size(); ++p)
-            image.pixels[p] = static_cast<std::uint8_t>((p % 3 == 2 * static_cast<std::size_t>(i % 2) ? 170 : 60) + 5 * (i % 7));
+            image.pixels[p] =
+                static_cast<std::uint8_t>((p % 3 == 2 * static_cast<std::size_t>(i % 2) ? 170 : 60) + 5 * (i % 7));
         images.push_back(std::move(image));
         labels.push_back(i % 2);
     }
@@ -98,7 +99,8 @@ TEST_CASE("a resumed run has the probe of an undisturbed one, also in the middle
     train::Trainer third(preset(), images(), quick());
     third.restore(folder / "a.safetensors");
     finish(third);
-    CHECK(bit_equal(third.snapshot().tensors.at("callback.online_probe.weight"), first.snapshot().tensors.at("callback.online_probe.weight")));
+    CHECK(bit_equal(third.snapshot().tensors.at("callback.online_probe.weight"),
+                    first.snapshot().tensors.at("callback.online_probe.weight")));
 }
 
 TEST_CASE("a checkpoint without a probe starts one, with a warning; one of other classes is rejected") {
@@ -115,7 +117,8 @@ TEST_CASE("a checkpoint without a probe starts one, with a warning; one of other
 
     train::Trainer third(preset(), images(), quick());
     third.carried()["online_probe.weight"] = at::zeros({1, 3, 8});
-    CHECK(mentions(message_of([&] { train::run(third, probe); }), {"online probe", "'weight'", "[1, 3, 8]", "[1, 10, 8]"}));
+    CHECK(mentions(message_of([&] { train::run(third, probe); }),
+                   {"online probe", "'weight'", "[1, 3, 8]", "[1, 10, 8]"}));
 }
 
 TEST_CASE("a step without finite features leaves no trace in the probe") {

@@ -28,7 +28,8 @@
 namespace doppel::train {
 
 struct OnlineProbeOptions {
-    double rate = 10;       ///< learning rate at the first step times the number of features, > 0; half a cosine to 0 over the run
+    double rate =
+        10;  ///< learning rate at the first step times the number of features, > 0; half a cosine to 0 over the run
     double momentum = 0.9;  ///< of SGD, from 0 to below 1
 };
 
@@ -51,14 +52,16 @@ struct OnlineProbeOptions {
 class OnlineProbe {
 public:
     explicit OnlineProbe(OnlineProbeOptions options = {}) : options_(options) {
-        require(options_.rate > 0 && std::isfinite(options_.rate), "online probe: rate must be above 0, got ", options_.rate);
+        require(options_.rate > 0 && std::isfinite(options_.rate), "online probe: rate must be above 0, got ",
+                options_.rate);
     }
 
     void begin(Trainer& trainer) {
         const auto classes = static_cast<std::int64_t>(trainer.images().classes().size());
         eval::require_labeled("online probe", "training", trainer.images(), classes);
         const std::int64_t features = trainer.method().feature_dim();
-        heads_ = eval::LinearHeads({.classes = classes, .features = features, .momentum = options_.momentum, .spread = 0}, trainer.device());
+        heads_ = eval::LinearHeads(
+            {.classes = classes, .features = features, .momentum = options_.momentum, .spread = 0}, trainer.device());
         const auto floats = heads_.weight.options();
         mean_ = at::zeros({features}, floats);
         variance_ = at::ones({features}, floats);
@@ -68,12 +71,14 @@ public:
         for (const auto& [name, tensor] : state()) {
             const auto [place, added] = trainer.carried().try_emplace("online_probe." + name, *tensor);
             require(place->second.sizes() == tensor->sizes(), "online probe: '", name, "' is ", place->second.sizes(),
-                    " in the checkpoint, expected ", tensor->sizes(), "; the classes or the encoder are not those of that run");
+                    " in the checkpoint, expected ", tensor->sizes(),
+                    "; the classes or the encoder are not those of that run");
             *tensor = place->second;
             anew |= added;
         }
         if (anew && trainer.resumed_at())
-            trainer.warn("the online probe starts at step " + std::to_string(*trainer.resumed_at()) + ": the checkpoint has none");
+            trainer.warn("the online probe starts at step " + std::to_string(*trainer.resumed_at()) +
+                         ": the checkpoint has none");
     }
 
     void step(Trainer& trainer, const StepReport& report) {
@@ -85,15 +90,17 @@ public:
             views.push_back(out.features[v].detach().to(at::kFloat));
             labels.push_back(out.label);
         }
-        require(!views.empty() && out.label.defined(), "online probe: the method's outputs have no features or no labels");
-        const Tensor rows = at::cat(views), label = at::cat(labels);        // [V·B, F], [V·B]
+        require(!views.empty() && out.label.defined(),
+                "online probe: the method's outputs have no features or no labels");
+        const Tensor rows = at::cat(views), label = at::cat(labels);  // [V·B, F], [V·B]
         const Tensor mean = rows.mean(0), variance = rows.var(0, /*unbiased=*/false);
         const Tensor finite = at::isfinite(rows).all();
         mean_.copy_(at::where(finite, mean_ + 0.1 * (mean - mean_), mean_));
         variance_.copy_(at::where(finite, variance_ + 0.1 * (variance - variance_), variance_));
         const double done = static_cast<double>(report.step - 1) / static_cast<double>(trainer.total_steps());
-        const Tensor rate = at::full({1}, options_.rate / static_cast<double>(rows.size(1)) * 0.5 * (1 + std::cos(std::numbers::pi * done)),
-                                     mean.options());
+        const Tensor rate = at::full(
+            {1}, options_.rate / static_cast<double>(rows.size(1)) * 0.5 * (1 + std::cos(std::numbers::pi * done)),
+            mean.options());
         right_ += heads_.step(standardized(rows, mean, variance), label, rate).right;
         seen_ += label.size(0);
     }
@@ -116,9 +123,15 @@ private:
     }
 
     std::vector<std::pair<std::string, Tensor*>> state() {
-        return {{"weight", &heads_.weight},     {"bias", &heads_.bias},   {"weight_velocity", &heads_.weight_velocity},
-                {"bias_velocity", &heads_.bias_velocity}, {"left_out", &heads_.left_out}, {"mean", &mean_},
-                {"variance", &variance_},       {"right", &right_},       {"seen", &seen_}};
+        return {{"weight", &heads_.weight},
+                {"bias", &heads_.bias},
+                {"weight_velocity", &heads_.weight_velocity},
+                {"bias_velocity", &heads_.bias_velocity},
+                {"left_out", &heads_.left_out},
+                {"mean", &mean_},
+                {"variance", &variance_},
+                {"right", &right_},
+                {"seen", &seen_}};
     }
 
     OnlineProbeOptions options_;
