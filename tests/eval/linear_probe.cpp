@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The linear probe by SGD: the protocol followed with torch's own parts, the choice of the rate, a frozen encoder.
 #include <doppel/data/memory.hpp>
+#include <doppel/encoders/resnet.hpp>
+#include <doppel/encoders/vit.hpp>
 #include <doppel/eval/linear_probe.hpp>
 #include <doppel/losses/nt_xent.hpp>
 
@@ -99,7 +101,7 @@ TEST_CASE("several rates are trained as each alone; held-out training images cho
     CHECK(several.best.top1 >= several.last.top1);
     CHECK(several.epochs.at(static_cast<std::size_t>(several.best_epoch - 1)).validation[chosen] == several.best.top1);
     for (const auto& epoch : several.epochs) CHECK(epoch.validation[chosen] <= several.best.top1);
-    CHECK(mentions(several.protocol, {"6 epochs of 30 images", "chosen of 3 on 6 held-out"}));
+    CHECK(mentions(several.protocol, {"6 epochs of 30 images", "encoder output", "chosen of 3 on 6 held-out"}));
 
     // The reported classifier learned from all training images, as the one of a single rate does.
     auto single = options;
@@ -144,7 +146,7 @@ TEST_CASE("the encoder is bit by bit what it was, in its mode; one that changes 
                                CHECK(epoch.epoch == ++told);
                                CHECK(epoch.validation.size() == 1);
                                CHECK(std::isfinite(epoch.loss.at(0)));
-                               CHECK(!method.module().is_training());
+                               CHECK(!method.encoder(Network::online)->is_training());
                            });
     CHECK(told == 2);
     check_equal(before, tensors_of(method));
@@ -162,6 +164,22 @@ TEST_CASE("the encoder is bit by bit what it was, in its mode; one that changes 
                                           {.epochs = 1, .rates = "1"});
                    }),
                    {"linear probe", "'bn.num_batches_tracked'", "evaluation mode"}));
+}
+
+TEST_CASE("a Vision Transformer is probed on the class tokens of its last blocks; an encoder without them says so") {
+    at::manual_seed(3);
+    auto vit = encoders::Vit{.patch = 4, .image_size = 12, .dim = 8, .depth = 3, .heads = 2}.build();
+    auto resnet = encoders::ResNet{.depth = 18, .stem = Stem::cifar, .width = 0.125}.build();
+    const auto probed = [](auto net, const std::string& feature) {
+        return eval::linear_probe(
+            *net, [&](const Tensor& x) { return net->forward(x); }, shades(20), shades(10), plain(),
+            {.epochs = 1, .batch_size = 10, .rates = "1", .feature = eval::Feature::named(feature)});
+    };
+    const auto result = probed(vit, "cls2+mean");
+    CHECK(result.weight.sizes() == at::IntArrayRef({2, 24}));
+    CHECK(mentions(result.protocol, {"class tokens of the last 2 blocks and mean patch token"}));
+    CHECK(mentions(message_of([&] { probed(vit, "patches"); }), {"[images, features]"}));
+    CHECK(message_of([&] { probed(resnet, "cls1"); }) != "");
 }
 
 TEST_CASE("a probe is the same for any number of workers") {

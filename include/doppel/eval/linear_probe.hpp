@@ -5,6 +5,7 @@
 #include <doppel/core/normalized.hpp>
 #include <doppel/data/loader.hpp>
 #include <doppel/eval/accuracy.hpp>
+#include <doppel/eval/feature.hpp>
 #include <doppel/eval/features.hpp>
 #include <doppel/eval/labeled_images.hpp>
 #include <doppel/eval/linear_heads.hpp>
@@ -43,6 +44,7 @@ struct LinearProbeOptions {
     std::int64_t seed = 0;
     int workers = 1;                                                           ///< decoding threads
     Network network = Network::online;                                         ///< network of a method's encoder
+    Feature feature{};                                                         ///< which output of the encoder
     std::shared_ptr<data::DamagedImages> train_damage{}, validation_damage{};  ///< as FeatureOptions::damage
 
     static constexpr auto fields() {
@@ -60,7 +62,8 @@ struct LinearProbeOptions {
             field(&O::min_scale, "probe-min-scale",
                   "smallest share of the image's area that a crop of the linear probe takes", options::above(0, 1)),
             field(&O::seed, "probe-seed", "seed of the linear probe", between(0, 1e15)), options::hidden(&O::workers),
-            options::hidden(&O::network), options::hidden(&O::train_damage), options::hidden(&O::validation_damage));
+            options::hidden(&O::network), options::hidden(&O::feature), options::hidden(&O::train_damage),
+            options::hidden(&O::validation_damage));
     }
 };
 static_assert(options::described<LinearProbeOptions>);
@@ -202,7 +205,8 @@ public:
         result.bias = heads_.bias[static_cast<std::int64_t>(r)].clone();
         std::ostringstream text;
         text << "linear probe by SGD: " << options_.epochs << " epochs of " << loader.options().batch_size
-             << " images, random resized crops and flips, learning rate " << result.rate << " for 256 images";
+             << " images, random resized crops and flips, " << options_.feature.title() << ", learning rate "
+             << result.rate << " for 256 images";
         if (result.chosen_by > 0)
             text << ", chosen of " << rates_.size() << " on " << result.chosen_by << " held-out training images";
         result.protocol = text.str();
@@ -300,7 +304,8 @@ inline LinearProbeResult linear_probe(torch::nn::Module& module, const std::func
     LinearProbeResult result;
     {
         const EvaluationMode scope(module);
-        result = detail::ProbeTraining(module, forward, train, validation, eval_view, options).run(progress);
+        const auto feature = [&](const Tensor& x) { return feature_of(module, forward, x, options.feature); };
+        result = detail::ProbeTraining(module, feature, train, validation, eval_view, options).run(progress);
     }
     before.require_same("linear probe");
     return result;
@@ -314,7 +319,7 @@ inline LinearProbeResult linear_probe(const AnyMethod& method, const data::Datas
                                       const LinearProbeOptions& options = {},
                                       const std::function<void(const LinearProbeEpoch&)>& progress = {}) {
     const auto forward = [&](const Tensor& x) { return method.features(x, options.network); };
-    return linear_probe(method.module(), forward, train, validation, eval_view, options, progress);
+    return linear_probe(*method.encoder(options.network), forward, train, validation, eval_view, options, progress);
 }
 
 }  // namespace doppel::eval
