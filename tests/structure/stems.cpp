@@ -21,6 +21,7 @@ const std::map<std::string, std::string> tested_elsewhere{
     {"cli/custom_data", "tests/cli/program.cpp"},
     {"cli/data_options", "tests/cli/program.cpp"},
     {"cli/options_document", "tests/methods/registry.cpp"},
+    {"cli/network_choice", "tests/cli/export.cpp, evaluate.cpp"},
     {"cli/opened_encoder", "tests/cli/evaluate.cpp, embed.cpp"},
     {"cli/prepare", "tests/cli/replay.cpp"},
     {"contracts/", "concepts: tests/contracts/contracts.cpp holds all of them against the same types"},

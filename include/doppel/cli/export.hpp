@@ -4,6 +4,7 @@
 
 #include <doppel/cli/arguments.hpp>
 #include <doppel/cli/exit_status.hpp>
+#include <doppel/cli/network_choice.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/options/rows.hpp>
 #include <doppel/run/messages.hpp>
@@ -16,19 +17,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <string>
-#include <string_view>
 #include <tuple>
 #include <vector>
 
 namespace doppel::cli {
-
-/// Which of two networks is taken.
-enum class NetworkChoice { automatic, online, target };
-constexpr std::array<std::string_view, 3> option_names(NetworkChoice) { return {"auto", "online", "target"}; }
 
 /// What is exported.
 struct ExportOptions {
@@ -67,7 +62,7 @@ inline int export_encoder(std::vector<std::string> words, const std::string& pro
             ": the format follows from the extension, expected .safetensors, .pt or .onnx");
 
     weights::OpenOptions how{.arch = o.arch, .size = o.size};
-    if (o.network != NetworkChoice::automatic) how.network = o.network == NetworkChoice::online ? Network::online : Network::target;
+    how.network = network_of(o.network);
     const auto opened = weights::open_encoder(paths[0], how);
     const auto info = weights::encoder_info(opened.spec);
     run::say("{}: {}, {}", opened.file.string(), info.text, opened.origin);

@@ -2,6 +2,7 @@
 // Command-line options of programs that take an encoder: a run folder, a checkpoint or a file of weights.
 #pragma once
 
+#include <doppel/cli/network_choice.hpp>
 #include <doppel/core/device.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/data/loader.hpp>
@@ -11,20 +12,14 @@
 #include <doppel/train/options.hpp>
 #include <doppel/weights/open.hpp>
 
-#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <string>
-#include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
 
 namespace doppel::cli {
-
-/// Which network of a file: what the file's method exports, or one of the two of a checkpoint.
-enum class NetworkChoice { automatic, online, target };
-constexpr std::array<std::string_view, 3> option_names(NetworkChoice) { return {"auto", "online", "target"}; }
 
 /// How the encoder is read and run.
 struct OpenedOptions {
@@ -59,9 +54,7 @@ inline std::filesystem::path first_word(std::vector<std::string>& words) {
 /// Opens the encoder and puts it on the device; says what it is. Gives it with the options of eval::features().
 inline std::pair<weights::OpenedEncoder, eval::FeatureOptions> open_for_features(const std::filesystem::path& path, const OpenedOptions& o) {
     const at::Device device = device_from(o.device);
-    const auto network = o.network == NetworkChoice::automatic ? std::nullopt
-                                                               : std::optional(o.network == NetworkChoice::target ? Network::target : Network::online);
-    auto opened = weights::open_encoder(path, {.arch = o.arch, .size = o.size, .network = network});
+    auto opened = weights::open_encoder(path, {.arch = o.arch, .size = o.size, .network = network_of(o.network)});
     opened.module->to(device);
     run::say("{}: {}, {} features; {}; images of {} px", path.string(), opened.spec.name(), opened.module->feature_dim(), opened.origin,
              opened.pipeline.size());
