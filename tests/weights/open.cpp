@@ -3,8 +3,12 @@
 #include <doppel/weights/encoder_info.hpp>
 #include <doppel/weights/open.hpp>
 
+#include "support/python.hpp"
 #include "support/torch_support.hpp"
 #include "support/weights.hpp"
+
+#include <map>
+#include <sstream>
 
 using namespace doppel;
 using namespace doppel::test;
@@ -100,7 +104,7 @@ TEST_CASE("a checkpoint opens as the network that its method exports, or the oth
     const auto online = spec.build(), target = spec.build();
     io::TensorFile file{.tensors = behind("encoder.", tensors_of(*online)), .metadata = {{"format", "doppel checkpoint 3"}, {"run.method", "dino"}, {"counter.step", "7"}}};
     file.tensors.merge(behind("target.encoder.", tensors_of(*target)));
-    file.tensors["optimizer.0.momentum"] = at::zeros({2});
+    file.tensors.merge(behind("optimizer.momentum.encoder.", tensors_of(*spec.build())));
     for (const auto& [name, value] : weights::encoder_info(spec).metadata) file.metadata["encoder." + name] = value;
     const auto pipeline = views::eval_pipeline({.size = 48});
     for (const auto& [name, value] : weights::preprocessing_metadata(pipeline)) file.metadata["encoder." + name] = value;
@@ -123,4 +127,42 @@ TEST_CASE("a checkpoint opens as the network that its method exports, or the oth
     CHECK(weights::open_encoder(folder.path(), {.network = Network::target}).file == path);
     io::save_safetensors(folder / "custom.safetensors", {.tensors = {{"x", at::zeros({1})}}, .metadata = {{"arch", "custom"}}});
     CHECK(mentions(message_of([&] { weights::open_encoder(folder / "custom.safetensors"); }), {"custom encoder", "load_into"}));
+}
+
+// Made by Python from the libraries' own networks, and converted by examples/convert.py.
+TEST_CASE("files of other libraries open with their networks' features", "[data]") {
+    const auto python = python_with({"torch", "torchvision", "timm", "safetensors"});
+    if (!python) SKIP("needs a Python with torch, torchvision, timm and safetensors (./run test installs them where torch is pip's)");
+    const TemporaryFolder folder;
+    const auto script = source_folder() / "tests/weights/foreign_encoders.py", convert = source_folder() / "examples/convert.py";
+    const auto [status, text] = run_python(*python, script.string() + " " + convert.string() + " " + folder.path().string());
+    INFO(text);
+    REQUIRE(status == 0);
+    const std::map<std::string, std::string> origins{{"torchvision", "torchvision's names"},
+                                                     {"torchvision_resnet50", "torchvision's names"},
+                                                     {"moco", "MoCo (authors), module.encoder_q"},
+                                                     {"simsiam", "SimSiam (authors), module.encoder"},
+                                                     {"swav", "SwAV (authors), module"},
+                                                     {"barlow_twins", "Barlow Twins (authors), module.backbone"},
+                                                     {"vicreg", "VICReg (authors), module.backbone"},
+                                                     {"lightly", "lightly, backbone"},
+                                                     {"dino", "DINO (authors), teacher.backbone"},
+                                                     {"timm_avg", "timm's names"},
+                                                     {"dinov2", "DINOv2 (authors)"},
+                                                     {"moco_v3", "MoCo v3 (authors), module.base_encoder"},
+                                                     {"torchvision_vit", "torchvision"},
+                                                     {"lightly_generated", "lightly, backbone"}};
+    std::istringstream names(text);
+    std::size_t count = 0;
+    const at::NoGradGuard no_grad;
+    for (std::string name; names >> name; ++count) {
+        INFO(name);
+        const auto io = io::load_safetensors(folder / (name + ".io.safetensors")).tensors;
+        const auto opened = weights::open_encoder(folder / (name + ".safetensors"), {.size = static_cast<int>(io.at("images").size(2))});
+        CHECK(opened.origin == origins.at(name));
+        const Tensor features = opened.module->forward(io.at("images"));
+        REQUIRE(features.sizes() == io.at("features").sizes());
+        CHECK((largest_difference(features, io.at("features")) / io.at("features").abs().max().item<double>()) < 1e-5);
+    }
+    CHECK(count >= 13);
 }

@@ -93,7 +93,8 @@ TEST_CASE("Python's network gives the same features, from safetensors and TorchS
 
 TEST_CASE("the Python lines for ONNX write a network with the same features, for any number of images", "[data]") {
     const auto python = python_with({"torch", "torchvision", "safetensors", "onnx", "onnxscript", "onnxruntime"});
-    if (!python) SKIP("needs a Python with torch, torchvision, safetensors, onnx, onnxscript and onnxruntime");
+    if (!python || run_python(*python, "-c 'import onnx, onnxscript, onnxruntime'").first != 0)
+        SKIP("needs a Python with torch, torchvision, safetensors, onnx, onnxscript and onnxruntime");
     const TemporaryFolder folder;
     const encoders::ByName spec = encoders::ResNet{.depth = 18, .stem = Stem::cifar, .width = 0.125};
     const auto net = spec.build();

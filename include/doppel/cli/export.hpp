@@ -39,6 +39,7 @@ struct ExportOptions {
                           field(&O::network, "network", "of a file with two; auto: the one that the method exports"));
     }
 };
+static_assert(options::described<ExportOptions>);
 
 namespace detail {
 

@@ -98,7 +98,7 @@ inline std::string origin_of(const io::TensorFile& file, const NamedEncoder& fou
 inline std::vector<NamedEncoder> encoders_in(const io::TensorFile& file) {
     std::vector<NamedEncoder> all;
     for (const auto& [name, tensor] : file.tensors)
-        if (auto found = detail::anchor(file.tensors, name))
+        if (auto found = detail::anchor(file.tensors, name); found && !found->prefix.starts_with("optimizer"))  // moments have the weights' names
             all.push_back({.naming = found->naming, .prefix = found->prefix, .network = detail::network_of(found->prefix)});
     return all;
 }
