@@ -243,8 +243,9 @@ std::vector<std::string> problems_of(const Tree& tree, const std::vector<Excepti
 
         const auto& torch = tree.folders[folder].torch;
         std::set<std::string> seen;
-        const bool allowed =
-            torch == "yes" || torch == "some" || (torch != "no" && path == header.folder + "/" + torch + ".hpp");
+        const auto stem = header.folder.size() < path.size() ? path.substr(header.folder.size() + 1) : "";  // "npy.hpp"
+        const bool allowed = torch == "yes" || torch == "some" ||
+                             (torch != "no" && (", " + torch + ",").find(", " + stem.substr(0, stem.find('.')) + ",") != std::string::npos);
         if (!allowed && reaches_torch(tree, path, seen))
             wrong("reaches torch; the folders table says of " + header.folder + "/: " + torch);
     }
