@@ -64,6 +64,7 @@ TEST_CASE("an online probe sees the features of captured passes, and the method 
         described.epochs = 3;
         auto options = quick();
         options.device = device;
+        options.precision = "fp32";
         options.log_every = 1000;
         train::Trainer trainer(described, images(48), options);  // 6 steps an epoch: captured from the fourth on
         train::OnlineProbe probe;
