@@ -342,13 +342,13 @@ def size_section(store, size):
             f"`{' '.join(plan['options'])}`, resnet18x0.125 with the strided stem (iBOT: {TRANSFORMER['ibot']}), "
             f"{first['device']} {first['precision']}, one core ({first['machine']}), torch {first['torch']}. Raw pixels: "
             f"{100 * first['knn_top1_pixels']:.1f} %. The untrained ResNet: {percent(random)} %.", "",
-            "| method | k-NN, last epoch | gain | seeds | spread | rank | batch | steps | training |", "|---|---|---|---|---|---|---|---|---|"]
+            "| method | k-NN, last epoch | gain | seeds | spread | rank | batch | steps |", "|---|---|---|---|---|---|---|---|"]
     for method, cell in cells:
         mean = lambda name: statistics.mean(cell.all(name))
         note = ", which warned of collapse" if any(cell.all("collapsed")) else ""
         text.append(f"| {METHODS[method][0]}{note} | **{cell.text()}** | {'+' if statistics.mean(cell.gains()) >= 0 else ''}{percent(cell.gains())} | "
                     f"{len(cell.good)} | {mean('feature_std'):.3f} | {mean('effective_rank'):.0f} | {cell.good[0]['batch_size']} | "
-                    f"{cell.good[0]['step']} | {mean('train_seconds'):.0f} s |")
+                    f"{cell.good[0]['step']} |")
     interval = 1.96 * (0.25 * 0.75 / first["validation_images"]) ** 0.5
     text += ["", f"± is the standard deviation over the seeds, which decide weights, order and views. That there are {first['validation_images']:,} "
              f"test images alone makes a figure uncertain by about {100 * interval:.1f} points (95 %). Gain: points above the untrained "
@@ -474,8 +474,16 @@ def between(path, name, lines):
 def choosing_table(store):
     sizes = [size for size in SIZES if measured(store, size)]
     order = {method: -statistics.mean(cell.all("knn_top1")) for size in reversed(sizes) for method, cell in measured(store, size)}
-    rows = [f"| {METHODS[method][0]} | " + " | ".join(Cell(store, size, method).text() for size in sizes) + " |" for method in sorted(order, key=order.get)]
-    return ["| method | " + " | ".join(SIZES[size]["title"] for size in sizes) + " |", "|---|" + "---|" * len(sizes), *rows]
+    seeds = lambda method: "/".join(str(len(Cell(store, size, method).good)) for size in sizes)
+    rows = [f"| {METHODS[method][0]} ({seeds(method)}) | " + " | ".join(Cell(store, size, method).text() for size in sizes) + " |" for method in sorted(order, key=order.get)]
+    table = ["| method (seeds) | " + " | ".join(SIZES[size]["title"] for size in sizes) + " |", "|---|" + "---|" * len(sizes), *rows]
+    for size in sizes:
+        cells = measured(store, size)
+        untrained = lambda wanted: [value for method, cell in cells if (method in TRANSFORMER) == wanted for value in cell.all("knn_top1_random")]
+        table += ["", f"{SIZES[size]['title']}: raw pixels {100 * cells[0][1].good[0]['knn_top1_pixels']:.1f} %, untrained ResNet {percent(untrained(False))} %" +
+                  (f", untrained ViT (iBOT) {percent(untrained(True))} %" if untrained(True) else "") +
+                  f"; {cells[0][1].good[0]['validation_images']:,} test images."]
+    return table
 
 
 def write(seeds):
@@ -483,8 +491,7 @@ def write(seeds):
     text = ["# Results", "",
             "Measured figures, each with its command; `docs/make_results.py DATA` runs them all and writes this file.",
             "k-NN: encoder output, k = 20, T = 0.1, bank = un-augmented training images. Figures are of the last epoch. Times are of "
-            "training alone, and of a machine that did other work beside it where a section says one core. "
-            "[choosing.md](choosing.md) says what follows from them.", ""]
+            "training alone. [choosing.md](choosing.md) says what follows from them.", ""]
     for size in SIZES:
         text += size_section(store, size)
     text += sensitivity_section(store) + failures_section(store)
