@@ -35,20 +35,21 @@ struct Judged {
 
 namespace detail {
 
-inline std::string percent_text(const eval::Accuracy& a) {
-    return fmt::format("{:.1f} % ({:.1f} to {:.1f})", 100 * a.top1, 100 * a.interval.low, 100 * a.interval.high);
-}
-
 /// The headline scores as bars.
 inline std::vector<eval::Measure> score_bars(const Evaluation& found, std::int64_t classes) {
     std::vector<eval::Measure> bars;
-    const auto add = [&](const Score& score, bool highlight) {
-        bars.push_back({.name = score.name(), .share = score.accuracy.top1, .explanation = "95 % interval: " + percent_text(score.accuracy), .highlight = highlight});
+    const auto add = [&](const Score& score, std::string text, bool highlight) {
+        const auto& a = score.accuracy;
+        bars.push_back({.name = score.name(), .share = a.top1, .explanation = std::move(text), .highlight = highlight, .interval = std::pair(a.interval.low, a.interval.high)});
     };
-    for (const char* key : {"linear", "knn"})
+    for (const auto& [key, text] : {std::pair("linear", "Logistic regression on the features of the training images."),
+                                    std::pair("knn", "The nearest training images vote, by the cosine of the features."),
+                                    std::pair("fine_tuned", "A copy of the network, trained further on the labels."),
+                                    std::pair("linear_sgd", "A linear layer on the frozen network, trained with augmented views.")})
         for (const auto& score : found.measures.scores)
-            if (score.key == key) add(score, true);
-    for (const auto& score : found.baselines) add(score, false);
+            if (score.key == key) add(score, text, true);
+    for (const auto& score : found.baselines)
+        add(score, score.key == "knn_pixels" ? "Distances between pixels: a baseline without learning." : "The same network before training.", false);
     if (!bars.empty() && classes > 0)
         bars.push_back({.name = "Guessing", .share = 1.0 / static_cast<double>(classes), .explanation = fmt::format("One of {} classes, picked at random.", classes)});
     return bars;

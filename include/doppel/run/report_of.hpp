@@ -9,6 +9,7 @@
 #include <doppel/run/command_text.hpp>
 #include <doppel/run/config.hpp>
 #include <doppel/run/context.hpp>
+#include <doppel/run/feature_sections.hpp>
 #include <doppel/run/data_summary.hpp>
 #include <doppel/run/data_wait.hpp>
 #include <doppel/run/metric_curves.hpp>
@@ -48,18 +49,31 @@ inline std::vector<std::string> tags(const Context& run, const train::Trainer& t
             std::string(run.preset.export_encoder == Network::online ? "online" : "target") + " encoder, at the end of training"};
 }
 
-/// The k-NN figures as bars; nothing where they were not measured.
+/// The linear probe as a bar.
+inline eval::Measure linear_bar(const train::Metrics& end, std::int64_t images) {
+    const auto [low, high] = eval::wilson(std::llround(end.at("linear_top1") * static_cast<double>(images)), images);
+    return {.name = "Linear probe",
+            .share = end.at("linear_top1"),
+            .explanation = "Logistic regression on the features of the training images" +
+                           (end.contains("linear_top1_random") ? fmt::format("; {:.1f} % on those of the untrained encoder.", 100 * end.at("linear_top1_random")) : "."),
+            .highlight = true,
+            .interval = std::pair(low, high)};
+}
+
+/// The k-NN figures and the linear probe as bars; nothing where they were not measured.
 inline std::vector<eval::Measure> headline(const Context& run, const train::Metrics& end) {
     if (!end.contains("knn_top1") || !end.contains("knn_top1_random")) return {};
     const auto skipped = run.skipped->validation ? run.skipped->validation->list().size() : 0;
     const auto images = run.data.validation.size() - static_cast<std::int64_t>(skipped);
     const auto [low, high] = eval::wilson(std::llround(end.at("knn_top1") * static_cast<double>(images)), images);
-    return eval::knn_headline({.trained = end.at("knn_top1"),
-                               .untrained = end.at("knn_top1_random"),
-                               .pixels = end.at("knn_top1_pixels"),
-                               .k = run.options.k,
-                               .classes = static_cast<std::int64_t>(run.bank().classes().size()),
-                               .interval = std::pair(low, high)});
+    auto bars = eval::knn_headline({.trained = end.at("knn_top1"),
+                                    .untrained = end.at("knn_top1_random"),
+                                    .pixels = end.at("knn_top1_pixels"),
+                                    .k = run.options.k,
+                                    .classes = static_cast<std::int64_t>(run.bank().classes().size()),
+                                    .interval = std::pair(low, high)});
+    if (end.contains("linear_top1")) bars.insert(bars.begin() + 1, linear_bar(end, images));
+    return bars;
 }
 
 /// What was run, name and value: what a reader asks first.
@@ -154,14 +168,7 @@ inline std::vector<eval::Table> data_tables(const Context& run) {
 
 /// The table at the end.
 inline std::vector<eval::Figure> figures(const train::Metrics& end, std::int64_t feature_dim) {
-    std::vector<eval::Figure> list;
-    if (end.contains("feature_std"))
-        list.push_back({"feature_std", fmt::format("{:.4f}", end.at("feature_std")),
-                        fmt::format("spread of the unit-norm features: about {:.3f} is healthy, 0 is collapse",
-                                    1 / std::sqrt(static_cast<double>(feature_dim)))});
-    if (end.contains("effective_rank"))
-        list.push_back({"effective_rank", fmt::format("{:.1f}", end.at("effective_rank")),
-                        fmt::format("how many of the {} feature directions are in use", feature_dim)});
+    auto list = figure_rows(end, feature_dim);
     if (end.contains("attention_on_objects") && end.contains("attention_on_objects_random"))
         list.push_back({"attention_on_objects", fmt::format("{:.3f}", end.at("attention_on_objects")),
                         fmt::format("share of the class token's attention that falls on the objects, of the head with the most; "
