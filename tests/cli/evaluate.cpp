@@ -99,6 +99,18 @@ TEST_CASE("a run is judged on its own images, and gives the k-NN figure that the
     CHECK(json["scores"]["knn"]["top1"].get<double>() == end);
     CHECK(json["encoder"]["method"] == "simclr");
     CHECK(!json["baselines"].contains("knn_random"));
+
+    // Its weights and its checkpoint are judged by the run's images too.
+    for (const char* file : {"encoder.safetensors", "checkpoints/step-00000003.safetensors"}) {
+        const auto out = (folder / "again").string();
+        REQUIRE(evaluate({(fs::path(run) / file).string(), "--k", "20", "--no-baselines", "--no-linear", "--augmented", "0", "--device", "cpu", "--out", out}).status == 0);
+        CHECK(json_of(folder / "again" / "evaluation.json")["scores"]["knn"]["top1"].get<double>() == end);
+    }
+    // Where the images of the run have moved, a line says what to do.
+    auto config = json_of(fs::path(run) / "config.json");
+    config["data"]["data"] = "moved/photos";
+    std::ofstream(fs::path(run) / "config.json") << config;
+    CHECK(mentions(evaluate({run}).err, {"moved/photos", "are not there", "--data"}));
 }
 
 TEST_CASE("wrong arguments of evaluate are one line, before anything is computed") {

@@ -74,6 +74,14 @@ inline run::EvaluateOptions measured_by(const EvaluateOptions& o, bool typed_k, 
             .say = [](const std::string& line) { run::say("{}", line); }};
 }
 
+/// Returns the folder of the run that a path belongs to: itself, that of its weights or of its checkpoint; empty for other files.
+inline std::filesystem::path run_folder_of(const std::filesystem::path& path) {
+    if (std::filesystem::is_directory(path)) return path;
+    const auto parent = std::filesystem::absolute(path).lexically_normal().parent_path();
+    const auto folder = parent.filename() == "checkpoints" ? parent.parent_path() : parent;
+    return std::filesystem::exists(folder / "config.json") && std::filesystem::exists(folder / "metrics.jsonl") ? folder : std::filesystem::path();
+}
+
 inline std::filesystem::path evaluation_folder(const std::filesystem::path& encoder, const std::string& out) {
     if (!out.empty()) return out;
     if (std::filesystem::is_directory(encoder)) return encoder / "evaluation";
@@ -111,7 +119,7 @@ inline int evaluate(std::vector<std::string> words, const std::string& program) 
         for (const auto& [name, value] : arguments.given)
             require(used || !name.starts_with(given), "--", name, " has no effect without --", given[0] == 'p' ? "sgd-probe" : "fine-tune");
     require(o.feature == "output" || (!o.sgd_probe && !o.fine_tune), "--sgd-probe and --fine-tune train on the encoder's output; leave --feature out");
-    const auto folder = std::filesystem::is_directory(path) ? path : path.parent_path().parent_path();  // of a checkpoint: its run's
+    const auto folder = run_folder_of(path);
     const bool of_run = std::filesystem::exists(folder / "config.json");
     run::RunOptions run_options{.train = {.seed = o.seed}};
     if (of_run) {
@@ -125,6 +133,9 @@ inline int evaluate(std::vector<std::string> words, const std::string& program) 
             " by, a folder of class folders, a list of files …, or 'embedded'");
     const auto feature = eval::Feature::named(o.feature);
     require(feature.kind != eval::Feature::Kind::patches, "--feature patches is not one row an image; ./run embed --patches writes them");
+    const bool own_data = of_run && !arguments.given.contains("data");
+    require(!own_data || data.data == "embedded" || std::filesystem::exists(data.data) || data.data.find('{') != std::string::npos, path.string(),
+            ": the images of its run, ", data.data, " by config.json, are not there; name them with --data");
     const auto how = measured_by(o, arguments.given.contains("k"), sgd_probe, fine_tune);
     if (data.threads > 0) at::set_num_threads(static_cast<int>(data.threads));
 
@@ -133,7 +144,6 @@ inline int evaluate(std::vector<std::string> words, const std::string& program) 
     features.feature = feature;
     data.size = opened.pipeline.size();
     const auto samples = samples_of(data, opened.pipeline.channels());
-    const bool own_data = of_run && !arguments.given.contains("data");
     auto splits = open_data(data, static_cast<std::uint64_t>(own_data ? run_options.train.seed : o.seed),
                             own_data ? folder / "images.tsv" : std::filesystem::path(), {}, samples);
     if (samples) read_samples(splits, data, *samples, false);
