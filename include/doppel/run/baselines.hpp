@@ -49,7 +49,8 @@ inline std::optional<train::Metrics> known_baselines(const Context& run) {
     return std::nullopt;
 }
 
-/// Measures the baselines, with a fresh network of the run's seed, and the weights of --init where a run starts from them, unless the run's metrics hold them; writes them there.
+/// Measures the baselines, with a fresh network of the run's seed and with the weights of --init, unless the run's metrics
+/// hold them; writes them there.
 inline train::Metrics baselines(const Context& run) {
     if (auto known = known_baselines(run)) return *std::move(known);
     const Stopwatch watch;
