@@ -118,7 +118,7 @@ inline int evaluate(std::vector<std::string> words, const std::string& program) 
     for (const auto& [given, used] : {std::pair("probe-", o.sgd_probe), std::pair("fine-tune-", o.fine_tune)})
         for (const auto& [name, value] : arguments.given)
             require(used || !name.starts_with(given), "--", name, " has no effect without --", given[0] == 'p' ? "sgd-probe" : "fine-tune");
-    require(o.feature == "output" || (!o.sgd_probe && !o.fine_tune), "--sgd-probe and --fine-tune train on the encoder's output; leave --feature out");
+    require(o.feature == "output" || !o.fine_tune, "--fine-tune trains on the encoder's output; leave --feature out");
     const auto folder = run_folder_of(path);
     const bool of_run = std::filesystem::exists(folder / "config.json");
     run::RunOptions run_options{.train = {.seed = o.seed}};
@@ -136,6 +136,7 @@ inline int evaluate(std::vector<std::string> words, const std::string& program) 
     const bool own_data = of_run && !arguments.given.contains("data");
     require(!own_data || data.data == "embedded" || std::filesystem::exists(data.data) || data.data.find('{') != std::string::npos, path.string(),
             ": the images of its run, ", data.data, " by config.json, are not there; name them with --data");
+    sgd_probe.feature = feature;
     const auto how = measured_by(o, arguments.given.contains("k"), sgd_probe, fine_tune);
     if (data.threads > 0) at::set_num_threads(static_cast<int>(data.threads));
 
