@@ -56,6 +56,20 @@ TEST_CASE("a step of a run is shown again, and its loss is the log's") {
     CHECK(mentions(read_text(folder / "views.html"), {"Images and views", "view 2; "}));
 }
 
+TEST_CASE("a run that started from weights is shown with these") {
+    const TemporaryFolder folder;
+    const auto first = folder / "first", second = folder / "second";
+    const std::vector<std::string> narrow{"--hidden", "16", "--out-dim", "8"};
+    REQUIRE(trained("simclr", first, narrow).status == 0);
+    auto with = narrow;
+    with.insert(with.end(), {"--init", (first / "encoder.safetensors").string()});
+    REQUIRE(trained("simclr", second, with).status == 0);
+    const auto done = replayed({second.string(), "--step", "2"});
+    INFO(done.err);
+    CHECK(done.status == 0);
+    CHECK(mentions(done.err, {"weights: ", "encoder.safetensors, then 1 step of training", "the same"}));
+}
+
 TEST_CASE("runs of image files are shown with the images of their list") {
     const TemporaryFolder folder;
     save_images(folder / "photos" / "a", 20);

@@ -61,6 +61,17 @@ TEST_CASE("no gain, or one within chance, is not yet learned") {
     CHECK(run::outcome_of(many).state == Outcome::State::learned);
 }
 
+TEST_CASE("a run that started from weights must be better than these") {
+    auto e = evidence(0.713, 0.41, 0.532);
+    e.end["knn_top1_init"] = 0.70;
+    const auto outcome = run::outcome_of(e);
+    CHECK(outcome.state == Outcome::State::not_yet);
+    CHECK(mentions(outcome.sentence, {"the untrained encoder 41.0 %, the weights that it started from 70.0 %",
+                                      "the gain over the best of these, the weights that it started from, is 1.3 points"}));
+    e.end["knn_top1_init"] = 0.5;
+    CHECK(run::outcome_of(e).state == Outcome::State::learned);
+}
+
 TEST_CASE("what to change first follows from the curves") {
     const auto advice = [](const run::Evidence& e) {
         const auto outcome = run::outcome_of(e);

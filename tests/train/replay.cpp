@@ -55,6 +55,11 @@ TEST_CASE("a step of a run is taken again: views, outputs and loss are the run's
     const auto again = train::replay(erase(preset()), images(), options, folder.path(), 14);
     CHECK(again.from == 0);
     CHECK(again.agrees());
+    const auto elsewhere = train::replay(erase(preset()), images(), options, folder.path(), 14, {}, [](const AnyMethod& method) {
+        const at::NoGradGuard no_grad;
+        method.module().parameters().front().add_(0.1);
+    });
+    CHECK_FALSE(elsewhere.agrees());
     auto other = options;
     other.seed = 8;
     CHECK_FALSE(train::replay(erase(preset()), images(), other, folder.path(), 14).agrees());

@@ -13,8 +13,10 @@
 #include <doppel/io/safetensors.hpp>
 #include <doppel/methods/entry.hpp>
 #include <doppel/options/rows.hpp>
+#include <doppel/run/context.hpp>
 #include <doppel/run/messages.hpp>
 #include <doppel/run/skipped.hpp>
+#include <doppel/run/start.hpp>
 #include <doppel/train/replay.hpp>
 
 #include <ATen/Parallel.h>
@@ -106,7 +108,7 @@ inline Image view_of(const Tensor& view, std::int64_t row) {
 }
 
 /// The images with their views, and what each operation drew; with outputs, how alike the embeddings of two views are.
-inline eval::ContactSheet replayed_images(const train::ReplayedViews& seen, const Prepared& run, const Outputs* outputs, std::int64_t rows) {
+inline eval::ContactSheet replayed_images(const train::ReplayedViews& seen, const run::Context& run, const Outputs* outputs, std::int64_t rows) {
     eval::ContactSheet sheet{.title = "Images and views",
                              .note = "A row is an image of the step; under a view stands what its operations drew."};
     const auto two = outputs ? two_embeddings(*outputs) : std::vector<std::pair<std::size_t, Tensor>>{};
@@ -222,7 +224,10 @@ inline int replay(std::vector<std::string> words, const std::string& program, co
     others.insert(others.begin(), {"--config", config.string(), "--resume", folder.string()});
     auto prepared = prepare(others, program, entry, custom);
     if (const auto* status = std::get_if<int>(&prepared)) return *status;
-    auto& run = std::get<Prepared>(prepared);
+    auto& [preset, data, options] = std::get<Prepared>(prepared);
+    run::Context run{.preset = std::move(preset), .data = std::move(data), .options = std::move(options)};
+    run.encoder = run.options.encoder;
+    run::prepare_start(run);
     if (!threads_given) take_threads(config);
     run::Skipped skipped(run.options.strict);
     run.options.train.damaged = skipped.train;
@@ -233,23 +238,30 @@ inline int replay(std::vector<std::string> words, const std::string& program, co
                   {"seed", std::to_string(run.options.train.seed)}};
     if (run.options.train.accumulate > 1)
         page.facts.emplace_back("passes", fmt::format("{} per step; images, views and outputs are those of the last", run.options.train.accumulate));
+    page.details.push_back({.title = "Views"});
     for (std::size_t v = 0; v < run.preset.views.pipelines.size(); ++v)
-        page.facts.emplace_back(fmt::format("view {}", v + 1), run.preset.views.pipelines[v].describe());
+        page.details.back().facts.emplace_back(fmt::format("view {}", v + 1), run.preset.views.pipelines[v].describe());
     std::optional<train::Replay> again;
     if (!o.views_only) {
         run::say("training up to step {}", o.step);
         auto said = std::chrono::steady_clock::now();
-        again = train::replay(run.preset, run.data.train, run.options.train, folder, o.step, [&](std::int64_t done, std::int64_t of) {
+        const auto progress = [&](std::int64_t done, std::int64_t of) {
             const auto now = std::chrono::steady_clock::now();
             if (now - said < std::chrono::seconds(10)) return;
             said = now;
             run::say("{} of {} steps", done, of);
-        });
+        };
+        const auto start = [&](const AnyMethod& method) {
+            if (!run.options.init.empty()) run::start_from(run, method);
+        };
+        again = train::replay(run.preset, run.data.train, run.options.train, folder, o.step, progress, start);
         for (const auto& warning : again->warnings) run::say("warning: {}", warning);
         const auto& report = again->report;
-        const std::string weights = again->checkpoint.empty() ? "those of the seed" : again->checkpoint.string();
-        run::say("weights: {}, then {} steps of training", weights, o.step - 1 - again->from);
-        page.facts.emplace_back("weights", fmt::format("{}, then {} steps of training", weights, o.step - 1 - again->from));
+        const std::string weights = !again->checkpoint.empty() ? again->checkpoint.string() : run.options.init.empty() ? "those of the seed" : run.started_from;
+        const auto steps = o.step - 1 - again->from;
+        const auto began = fmt::format("{}, then {} step{} of training", weights, steps, steps == 1 ? "" : "s");
+        run::say("weights: {}", began);
+        page.facts.emplace_back("weights", began);
         const std::string loss = fmt::format("{}", report.loss.item<double>());
         run::say("step {}: loss {}, learning rate {}{}", o.step, loss, report.lr, report.taken ? "" : "; the step was skipped");
         page.facts.emplace_back("loss", loss + (report.taken ? "" : " (the step was skipped)"));

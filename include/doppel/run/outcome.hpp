@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace doppel::run {
@@ -128,8 +129,8 @@ inline std::string advice_for(const Evidence& e, const eval::Gain& gain) {
 ///  1. collapsed: to the end, at least five samples of the embeddings in a row were collapsed (eval::CollapseWatch), or the
 ///     features' spread, feature_std·√D, is below 0.1; and k-NN does not contradict by rule 3;
 ///  2. unknown: k-NN or a baseline was not measured (images without labels);
-///  3. learned: k-NN is better than both baselines, raw pixels and the untrained encoder, by more than chance explains: the 95 %
-///     interval of the gain over the better one lies above 0 (eval::gain_of);
+///  3. learned: k-NN is better than all baselines, raw pixels, the untrained encoder and, with --init, the weights that it started
+///     from, by more than chance explains: the 95 % interval of the gain over the best one lies above 0 (eval::gain_of);
 ///  4. not yet: else. The advice is what to change first: what makes steps be skipped; fewer than 1,000 steps; embeddings that are
 ///     alike (mean cosine above 0.8); a loss that fell by more than a twentieth of its fall in the last fifth, or k-NN that rose
 ///     last; k-NN that has fallen by more than the interval; too few validation images; else the learning rate.
@@ -151,14 +152,17 @@ inline Outcome outcome_of(const Evidence& e) {
     eval::Gain gain;
     if (scored) {
         const auto right = [&](double share) { return std::llround(share * static_cast<double>(e.images)); };
-        const bool better_pixels = *pixels > *untrained;
-        gain = eval::gain_of(right(*knn), e.images, right(std::max(*pixels, *untrained)), e.images);
+        std::vector<std::pair<std::string, double>> baselines{{"raw pixels", *pixels}, {"the untrained encoder", *untrained}};
+        if (const auto start = figure("knn_top1_init")) baselines.emplace_back("the weights that it started from", *start);
+        const auto best = std::max_element(baselines.begin(), baselines.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+        gain = eval::gain_of(right(*knn), e.images, right(best->second), e.images);
         const auto interval = eval::wilson(right(*knn), e.images);
-        figures = fmt::format("k-NN (k = {}) is right for {} of {} validation images (95 % interval {:.1f} to {:.1f}); raw pixels reach {}, the untrained "
-                              "encoder {}; the gain over the better one, {}, is {:.1f} points ({:.1f} to {:.1f})",
-                              e.k, detail::percent(*knn), e.images, 100 * interval.low, 100 * interval.high, detail::percent(*pixels),
-                              detail::percent(*untrained), better_pixels ? "raw pixels" : "the untrained encoder", 100 * gain.value, 100 * gain.low,
-                              100 * gain.high);
+        figures = fmt::format("k-NN (k = {}) is right for {} of {} validation images (95 % interval {:.1f} to {:.1f})", e.k, detail::percent(*knn),
+                              e.images, 100 * interval.low, 100 * interval.high);
+        for (const auto& [name, share] : baselines)
+            figures += (name == baselines.front().first ? "; " + name + " reach " : ", " + name + " ") + detail::percent(share);
+        figures += fmt::format("; the gain over the {}, {}, is {:.1f} points ({:.1f} to {:.1f})", baselines.size() == 2 ? "better one" : "best of these",
+                               best->first, 100 * gain.value, 100 * gain.low, 100 * gain.high);
     }
     const bool gained = scored && gain.low > 0;
     std::string alike;

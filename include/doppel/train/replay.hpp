@@ -57,7 +57,7 @@ inline ReplayedViews replay_views(const AnyPreset& preset, const data::Dataset& 
 /// A step that was taken again.
 struct Replay {
     std::int64_t from = 0;               ///< the step after which training began again
-    std::filesystem::path checkpoint{};  ///< whose weights it began with; empty: those of the seed
+    std::filesystem::path checkpoint{};  ///< whose weights it began with; empty: those of the run's start
     StepReport report{};                 ///< of the step; its outputs are on the CPU, its metrics those of every logged step
     std::int64_t logged_at = 0;          ///< the step of the line of metrics.jsonl that this step's loss is part of
     double loss = 0;                     ///< the mean that this line must hold, computed again; NaN: all its steps were skipped
@@ -71,14 +71,16 @@ struct Replay {
 /// Takes step `step` of the run in `folder` again, counted from 1. Training begins with the newest checkpoint before the steps
 /// of the log's line that the step belongs to, or with the weights of the seed, and goes on to that line, so that the loss can be
 /// compared with the log's: on the CPU with the same number of threads, the bits are the same. `options` are the run's own.
-/// Writes nothing. Calls progress(steps done, steps in all) after each step. A step whose line follows a resume differs: the log's
+/// `start` makes the weights that the run began with, where these were not those of the seed (run::start_from). Writes nothing. Calls
+/// progress(steps done, steps in all) after each step. A step whose line follows a resume differs: the log's
 /// mean is then that of the steps after the resume alone.
 /// Throws Error for a step that the run does not have, and for a checkpoint of another run.
 ///
 ///     const auto again = train::replay(preset, photos, options, "runs/mine", 1000);
 ///     std::cout << again.report.loss.item<double>() << '\n';
 inline Replay replay(const AnyPreset& preset, const data::Dataset& images, TrainOptions options, const std::filesystem::path& folder,
-                     std::int64_t step, const std::function<void(std::int64_t, std::int64_t)>& progress = {}) {
+                     std::int64_t step, const std::function<void(std::int64_t, std::int64_t)>& progress = {},
+                     const std::function<void(const AnyMethod&)>& start = {}) {
     const std::int64_t every = options.log_every;
     options.log_every = 1;
     options.out.clear();
@@ -93,7 +95,10 @@ inline Replay replay(const AnyPreset& preset, const data::Dataset& images, Train
         std::from_chars(name.data() + 5, name.data() + name.size(), at);  // step-00000120.safetensors
         if (at > again.from && at <= before) again.from = at, again.checkpoint = path;
     }
-    if (!again.checkpoint.empty()) trainer.restore(again.checkpoint);
+    if (!again.checkpoint.empty())
+        trainer.restore(again.checkpoint);
+    else if (start)
+        start(trainer.method());
     Tensor sum = at::zeros({}, at::TensorOptions(trainer.device()).dtype(at::kFloat));
     std::int64_t taken = 0;
     while (trainer.step_count() < again.logged_at) {

@@ -81,6 +81,7 @@ inline std::vector<train::EvaluationFigure> evaluation_figures(const Context& ru
     const std::string no_online = !unscored.empty() ? unscored : run.options.online_probe ? "" : "it needs --online-probe";
     return {{.name = "knn_top1", .every = run.options.knn_every, .option = "--knn-every", .missing = unscored},
             {.name = "online_top1", .every = run.options.knn_every, .option = "--knn-every", .missing = no_online},
+            {.name = "online_top1_train", .every = 1, .missing = run.options.online_probe ? "" : "it needs --online-probe"},
             {.name = "knn_top5", .missing = unscored},
             {.name = "linear_top1", .missing = no_probe},
             {.name = "linear_top5", .missing = no_probe},
