@@ -20,10 +20,10 @@ import time
 
 
 def install(folder):
-    """Installs FAISS and NumPy once."""
+    """Installs FAISS and what it imports, once."""
     if not (folder / "done").exists():
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--upgrade", "--target", str(folder),
-                        "faiss-cpu==1.15.1", "numpy"], check=True, stdout=sys.stderr)
+                        "faiss-cpu==1.15.1", "numpy", "packaging"], check=True, stdout=sys.stderr)
         (folder / "done").touch()
     sys.path.insert(0, str(folder))
 
