@@ -111,7 +111,11 @@ eval::Report whole_report() {
     for (const char* name : {"PCA", "t-SNE"}) {
         eval::FeatureMap map{.title = name, .classes = classes};
         for (int i = 0; i < 90; ++i)
-            map.points.push_back({.x = static_cast<double>(i % 10), .y = std::floor(i / 10.0), .label = i % 3, .thumbnail = gradient(32, i), .caption = "image " + std::to_string(i)});
+            map.points.push_back({.x = static_cast<double>(i % 10),
+                                  .y = std::floor(i / 10.0),
+                                  .label = i % 3,
+                                  .thumbnail = gradient(32, i),
+                                  .caption = "image " + std::to_string(i)});
         report.maps.push_back(std::move(map));
     }
     report.spectra = {{.name = "Singular values", .series = {{"", {{1, 10}, {10, 1}, {100, 0.1}}}}, .log_x = true, .log_y = true}};
