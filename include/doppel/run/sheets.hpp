@@ -32,8 +32,9 @@ inline std::vector<eval::ContactSheet> view_sheets(const Context& run) {
     const auto rows = examples_of(images, index, 6);
     std::vector<eval::ContactSheet> sheets;
     for (const auto& [first, last] : view_groups(views)) {
-        const auto title = view_title(first, last, static_cast<std::size_t>(views.globals), views.pipelines.size());
-        eval::ContactSheet sheet{.title = "What the network saw: " + static_cast<char>(std::tolower(title[0])) + title.substr(1),
+        auto title = view_title(first, last, static_cast<std::size_t>(views.globals), views.pipelines.size());
+        title.front() = static_cast<char>(std::tolower(title.front()));
+        eval::ContactSheet sheet{.title = "What the network saw: " + title,
                                  .note = "Left: an image. Right: what the pipeline made of it in the first epochs, new in each epoch: " +
                                          views.pipelines[first].describe()};
         for (const std::int64_t row_of_image : rows) {
