@@ -27,3 +27,11 @@ TEST_CASE("A shell reads the words as they were") {
     for (const auto& word : words) expected += word + '|';
     CHECK(std::string(text, size) == expected);
 }
+
+TEST_CASE("The command of a run is that of its program, and doppel's own is started by ./run") {
+    using run::command_of;
+    using Words = std::vector<std::string>;
+    CHECK(command_of(nlohmann::ordered_json::object()).empty());
+    CHECK(command_of({{"program", "train simclr"}, {"command", Words{"--data", "my photos"}}}) == "./run train simclr --data 'my photos'");
+    CHECK(command_of({{"program", "mine"}, {"command", Words{}}}) == "mine");
+}

@@ -333,12 +333,3 @@ TEST_CASE("the weights are the exported network's, and their metadata say how im
     CHECK(opened.pipeline.describe() == described.views.eval.describe());
     for (const auto& item : opened.module->named_parameters()) CHECK(at::equal(item.value(), file.tensors.at(item.key())));
 }
-
-TEST_CASE("the command of a report is that of the program, as a shell reads it") {
-    run::Context context{.preset = erase(preset()), .data = {}, .options = {}};
-    CHECK(run::command(context).empty());
-    context.options.record = {{"program", "train simclr"}, {"command", {"--data", "my photos"}}};
-    CHECK(run::command(context) == "./run train simclr --data 'my photos'");
-    context.options.record = {{"program", "mine"}, {"command", nlohmann::ordered_json::array()}};
-    CHECK(run::command(context) == "mine");
-}

@@ -2,6 +2,8 @@
 // A command line as a shell reads it.
 #pragma once
 
+#include <nlohmann/json.hpp>
+
 #include <cctype>
 #include <string>
 #include <string_view>
@@ -29,6 +31,16 @@ inline std::string command_text(const std::vector<std::string>& words) {
         text += '\'';
     }
     return text;
+}
+
+/// Returns the command that repeats a run, from "program" and "command" of its config.json; empty where no command line
+/// started it.
+inline std::string command_of(const nlohmann::ordered_json& record) {
+    if (!record.contains("program") || !record.contains("command")) return "";
+    auto program = record["program"].get<std::string>();
+    if (program.starts_with("train ")) program = "./run " + program;  // doppel's own
+    const auto words = command_text(record["command"].get<std::vector<std::string>>());
+    return program + (words.empty() ? "" : " " + words);
 }
 
 }  // namespace doppel::run

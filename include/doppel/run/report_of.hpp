@@ -139,16 +139,6 @@ inline std::vector<eval::FactGroup> details(const Context& run, const train::Tra
     return groups;
 }
 
-/// The command that repeats the run; empty where no command line started it.
-inline std::string command(const Context& run) {
-    const auto& record = run.options.record;
-    if (!record.contains("program") || !record.contains("command")) return "";
-    auto program = record["program"].get<std::string>();
-    if (program.starts_with("train ")) program = "./run " + program;  // doppel's own
-    const auto words = command_text(record["command"].get<std::vector<std::string>>());
-    return program + (words.empty() ? "" : " " + words);
-}
-
 /// Classes and their sizes, and what was skipped.
 inline std::vector<eval::Table> data_tables(const Context& run) {
     std::vector<std::pair<std::string, data::Dataset>> parts{{"training", run.data.train}};
@@ -197,7 +187,7 @@ inline eval::Report report_of(const Context& run, const train::Trainer& trainer,
             .measures = headline(run, result.metrics),
             .facts = facts(run, trainer, result),
             .details = details(run, trainer),
-            .command = command(run),
+            .command = command_of(run.options.record),
             .curves = std::move(curves.main),
             .more_curves = std::move(curves.more),
             .tables = data_tables(run),
