@@ -4,7 +4,6 @@
 #include <doppel/image/write_png.hpp>
 #include <doppel/losses/supcon.hpp>
 #include <doppel/run/run.hpp>
-#include <doppel/run/report_of.hpp>
 #include <doppel/run/runs.hpp>
 #include <doppel/weights/open.hpp>
 
