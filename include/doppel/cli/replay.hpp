@@ -251,8 +251,8 @@ inline int replay(std::vector<std::string> words, const std::string& program, co
             said = now;
             run::say("{} of {} steps", done, of);
         };
-        const auto start = [&](const AnyMethod& method) {
-            if (!run.options.init.empty()) run::start_from(run, method);
+        const auto start = [&](const AnyMethod& fresh) {
+            if (!run.options.init.empty()) run::start_from(run, fresh);
         };
         again = train::replay(run.preset, run.data.train, run.options.train, folder, o.step, progress, start);
         for (const auto& warning : again->warnings) run::say("warning: {}", warning);
