@@ -77,8 +77,9 @@ TEST_CASE("Thumbnails lie in squares, centered on gray, large ones shrunk") {
     CHECK(shrunk.side == 64);
     CHECK(shrunk.sheet.at(0, 16)[1] == 77);
     CHECK(shrunk.sheet.at(0, 15)[1] == 128);
-    CHECK(eval::detail::sprite_of(std::vector<const Image*>(1500, &large)).side == 48);
-    CHECK(eval::detail::sprite_of(std::vector<const Image*>(1501, &large)).side == 32);
+    const auto line = plain(64, 1, 0);
+    CHECK(eval::detail::sprite_of(std::vector<const Image*>(1500, &line)).side == 48);
+    CHECK(eval::detail::sprite_of(std::vector<const Image*>(1501, &line)).side == 32);
     CHECK(eval::detail::sprite_of({&none}).side == 0);
 }
 
