@@ -9,6 +9,7 @@
 #include <doppel/eval/collapse.hpp>
 #include <doppel/eval/comparison.hpp>
 #include <doppel/eval/feature.hpp>
+#include <doppel/eval/feature_pictures.hpp>
 #include <doppel/eval/features.hpp>
 #include <doppel/eval/few_labels.hpp>
 #include <doppel/eval/fine_tune.hpp>
@@ -22,4 +23,6 @@
 #include <doppel/eval/pixels.hpp>
 #include <doppel/eval/report.hpp>
 #include <doppel/eval/spectrum.hpp>
+#include <doppel/eval/tsne.hpp>
 #include <doppel/eval/uniformity.hpp>
+#include <doppel/eval/view_features.hpp>

@@ -27,7 +27,7 @@ struct LidarOptions {
 ///
 /// μ_i is the mean of image i's views, μ the mean of all. Where effective_rank() counts every direction, this counts
 /// those in which images differ by more than their views do. δ depends on the scale of the features.
-/// Shapes: features [n · q, D] with the q views of an image one after the other, as view_features() gives them; any
+/// Shapes: features [n · q, D] with the q views of an image one after the other, view_features().flatten(0, 1); any
 /// floating type and device; n, q ≥ 2. The paper has n = 1000 and q = 50; n above D. Computed in float64.
 /// Differs: the paper's code adds 1e-7 to each p_i.
 /// Throws Error for other shapes and types, NaN and infinity.
