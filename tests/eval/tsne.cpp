@@ -96,6 +96,11 @@ TEST_CASE("t-SNE of few, equal and one-dimensional points") {
     CHECK(at::isfinite(tsne(at::ones({30, 3}))).all().item<bool>());
     CHECK(at::isfinite(tsne(normal_rows({10, 5}, 1).repeat({6, 1}))).all().item<bool>());
     CHECK(at::isfinite(tsne(1e20 * normal_rows({40, 5}, 1).to(at::kDouble))).all().item<bool>());
+    for (const std::int64_t count : {4, 6, 8, 12, 20}) {  // two kinds of equal points, and nearly equal ones
+        const Tensor kinds = normal_rows({2, 5}, 1).repeat({count / 2, 1});
+        CHECK(at::isfinite(tsne(kinds)).all().item<bool>());
+        CHECK(at::isfinite(tsne(kinds + 1e-5 * normal_rows({count, 5}, 2))).all().item<bool>());
+    }
     const Tensor line = tsne(normal_rows({100, 1}, 3), {.iterations = 400});
     CHECK(line.std(0).min().item<double>() > 0.1);  // not left on the line that the components begin with
 }

@@ -86,14 +86,14 @@ inline Tensor tsne_gradient(const Tensor& affinities, const Tensor& y, double ex
     Tensor sum = at::zeros({}, y.options());
     for (std::int64_t from = 0; from < count; from += tile) {
         const std::int64_t size = std::min(tile, count - from);
-        Tensor closeness = left.narrow(0, from, size).mm(right).reciprocal_();  // [T, N], 1/(1 + d²)
+        Tensor closeness = left.narrow(0, from, size).mm(right).clamp_min_(1).reciprocal_();  // [T, N], 1/(1 + d²)
         sum += closeness.sum();
         pull.narrow(0, from, size).copy_((affinities.narrow(0, from, size) * closeness).mm(points));
         push.narrow(0, from, size).copy_(closeness.square_().mm(points));
     }
     // Σ_j w_ij (y_i − y_j) = y_i Σ_j w_ij − Σ_j w_ij y_j
     const auto force = [&](const Tensor& f) { return y * f.narrow(1, 2, 1) - f.narrow(1, 0, 2); };
-    return 4 * (exaggeration * force(pull) - force(push) / (sum - count));
+    return 4 * (exaggeration * force(pull) - force(push) / (sum - count).clamp_min(1e-12));  // all far apart: no push
 }
 
 /// Returns the Kullback–Leibler divergence of the map's affinities from those of the features, which t-SNE minimizes.
@@ -151,7 +151,7 @@ inline Tensor tsne(const Tensor& features, const TsneOptions& options = {}) {
     y = y.to(affinities.options());
 
     constexpr double exaggeration = 12;
-    const double rate = std::max(static_cast<double>(count) / exaggeration / 4, 50.0);
+    const double rate = std::max(static_cast<double>(count) / exaggeration / 4, std::min(50.0, static_cast<double>(count)));  // few points would fly apart
     const std::int64_t early = std::min<std::int64_t>(250, options.iterations / 3);
     Tensor gains = at::ones_like(y), moved = at::zeros_like(y);
     for (std::int64_t i = 0; i < options.iterations; ++i) {
