@@ -151,7 +151,7 @@ inline Tensor tsne(const Tensor& features, const TsneOptions& options = {}) {
     y = y.to(affinities.options());
 
     constexpr double exaggeration = 12;
-    const double rate = std::max(static_cast<double>(count) / exaggeration / 4, std::min(50.0, static_cast<double>(count)));  // few points would fly apart
+    const double rate = std::max(static_cast<double>(count) / exaggeration / 4, std::min(50.0, static_cast<double>(count * count) / 12));  // few points would fly apart
     const std::int64_t early = std::min<std::int64_t>(250, options.iterations / 3);
     Tensor gains = at::ones_like(y), moved = at::zeros_like(y);
     for (std::int64_t i = 0; i < options.iterations; ++i) {
