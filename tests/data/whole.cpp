@@ -48,6 +48,11 @@ TEST_CASE("the images of all splits count, training images first; a split alone 
     const auto all = data::whole(folder.path());
     CHECK(all.images.size() == 10);
     CHECK(all.images.path(9) == folder / "test" / "dog" / "0.png");  // the last split
+    put(folder / "test" / "ant", 1);  // a class that only one split has
+    const auto more = data::whole(folder.path()).images;
+    CHECK(more.classes() == std::vector<std::string>{"cat", "dog", "ant"});
+    CHECK(more.classes()[static_cast<std::size_t>(more.label(7))] == "ant");
+    CHECK(more.classes()[static_cast<std::size_t>(more.label(6))] == "dog");
     CHECK(found.images.classes() == std::vector<std::string>{"cat", "dog"});
 }
 
