@@ -34,6 +34,10 @@ TEST_CASE("k-NN and the linear probe score separable features, and every figure 
     CHECK(found.figures.at("knn_top1") > 0.9);
     CHECK(found.figures.at("linear_top1") > 0.95);
     CHECK(found.probe->rows == 80);
+    const auto capped = run::measure(two_sides(80, 40), 2, {.k = {5}, .probe_rows = 20});
+    CHECK(capped.probe->rows == 20);
+    CHECK(capped.scores.back().key == "linear");
+    CHECK(capped.scores.back().protocol == "linear probe, 20 of 80 labels");
     CHECK(found.scores.back().protocol == "linear probe, 10 % of the labels");
     for (const char* name : {"knn_top5", "linear_top5", "feature_std", "effective_rank", "spectrum_decay", "uniformity"}) CHECK(found.figures.contains(name));
     CHECK(found.knn->neighbors.indices.size(1) == 5);

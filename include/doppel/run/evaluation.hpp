@@ -63,9 +63,12 @@ inline Compared compare(const Context& run, const AnyMethod& method) {
     return rows;
 }
 
+/// A linear probe on 512 features of so many images takes seconds; `./run evaluate` takes all of them.
+inline constexpr std::int64_t probe_rows = 20'000;
+
 /// What a run measures of its features.
 inline MeasureOptions measured_by(const Context& run) {
-    return {.k = {run.options.k}, .linear = run.options.linear, .seed = static_cast<std::uint64_t>(run.options.train.seed)};
+    return {.k = {run.options.k}, .linear = run.options.linear, .probe_rows = probe_rows, .seed = static_cast<std::uint64_t>(run.options.train.seed)};
 }
 
 /// How many neighbors to look for: fewer than asked for if damaged images leave a smaller bank.

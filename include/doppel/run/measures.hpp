@@ -35,6 +35,7 @@ struct MeasureOptions {
     std::vector<std::int64_t> k{20};         ///< neighbors that vote; the first one is the headline
     std::vector<double> temperatures{0.1};   ///< of the votes; likewise
     bool linear = true;                      ///< fit the linear probe
+    std::int64_t probe_rows = 0;             ///< rows of the bank that it learns from at most, of each class the same share; 0: all
     std::vector<double> label_shares{1};     ///< parts of the bank that the linear probe learns from, each in (0, 1]
     std::uint64_t seed = 1;                  ///< of those parts, and of what the probe holds out
     bool strict_k = false;                   ///< k above the bank is an error; else such a k is left out
@@ -55,7 +56,7 @@ struct Measures {
     train::Metrics figures{};                     ///< by the names of metrics.jsonl
     std::optional<eval::KnnResult> knn{};         ///< the headline's
     std::optional<eval::Neighbors> nearest{};     ///< also without labels
-    std::optional<eval::LogisticProbe> probe{};   ///< on all labels
+    std::optional<eval::LogisticProbe> probe{};   ///< of the largest share
     std::optional<eval::Spectrum> spectrum{};
     std::vector<Failure> failures{};              ///< what could not be measured; the rest is there
 
@@ -100,14 +101,17 @@ inline void measure_knn(Measures& found, const Compared& rows, std::int64_t clas
 
 inline void measure_linear(Measures& found, const Compared& rows, std::int64_t classes, const MeasureOptions& o) {
     for (const double share : o.label_shares) {
-        const bool all = share >= 1;
-        const auto part = all ? Tensor{} : eval::few_labels(rows.bank.labels, share, o.seed);
+        const std::int64_t count = rows.bank.labels.size(0);
+        const bool capped = o.probe_rows > 0 && static_cast<double>(count) * share > static_cast<double>(o.probe_rows);
+        const bool all = share >= 1 && !capped;
+        const double taken = capped ? static_cast<double>(o.probe_rows) / static_cast<double>(count) : share;
+        const auto part = all ? Tensor{} : eval::few_labels(rows.bank.labels, taken, o.seed);
         const auto chosen = [&](const Tensor& of) { return all ? of : of.index_select(0, part.to(of.device())); };
         auto probe = eval::fit_logistic(chosen(rows.bank.rows), chosen(rows.bank.labels), classes, {.seed = o.seed});
-        found.add({all ? "linear" : fmt::format("linear_{}", share),
-                   fmt::format("linear probe{}", all ? "" : fmt::format(", {:g} % of the labels", 100 * share)),
+        found.add({share >= 1 ? "linear" : fmt::format("linear_{}", share),
+                   fmt::format("linear probe{}", all ? "" : capped ? fmt::format(", {} of {} labels", part.size(0), count) : fmt::format(", {:g} % of the labels", 100 * share)),
                    eval::accuracy_of(probe.scores(rows.queries.rows), rows.queries.labels)});
-        if (all) found.probe = std::move(probe);
+        if (share >= 1) found.probe = std::move(probe);
     }
 }
 

@@ -69,7 +69,7 @@ struct RunOptions {
             field(&O::knn_every, "knn-every", "epochs between k-NN evaluations while training; 0: at the end only",
                   options::at_least(0)),
             field(&O::k, "k", "neighbors that vote in k-NN", options::between(1, 1e6)),
-            field(&O::linear, "linear", "fit a linear probe at the end: logistic regression on the features of the training images"),
+            field(&O::linear, "linear", "fit a linear probe at the end: logistic regression on the features of the training images, 20,000 at most"),
             field(&O::online_probe, "online-probe",
                   "train a linear classifier on the encoder's features beside the method, which it does not touch; needs labeled training images"),
             field(&O::strict, "strict", "end with an error at a damaged image, instead of skipping it"),
