@@ -58,7 +58,7 @@ TEST_CASE("fine-tuning on a device has the CPU's figures") {
 
 TEST_CASE("an online probe sees the features of captured passes, and the method is bit by bit the one without it") {
     simulated::install();
-    const auto run = [](const std::string& device, bool probed) {
+    const auto run = [](const std::string& device, bool probed, bool captured) {
         const simulated::UseGraphs graphs;
         auto described = preset();
         described.epochs = 3;
@@ -66,6 +66,7 @@ TEST_CASE("an online probe sees the features of captured passes, and the method 
         options.device = device;
         options.precision = "fp32";
         options.log_every = 1000;
+        options.capture = captured;
         train::Trainer trainer(described, images(48), options);  // 6 steps an epoch: captured from the fourth on
         train::OnlineProbe probe;
         if (probed)
@@ -77,10 +78,10 @@ TEST_CASE("an online probe sees the features of captured passes, and the method 
         std::erase_if(state, [](const auto& item) { return item.first.starts_with("generator."); });
         return state;
     };
-    const auto cpu = run("cpu", true);
+    const auto cpu = run("cpu", true, false);
     const simulated::Use use({.closed_to_host = true});
     simulated::take();
-    const auto plain = run("cuda:1", false), probed = run("cuda:1", true);
+    const auto plain = run("cuda:1", false, true), probed = run("cuda:1", true, true);
     CHECK(simulated::take().text(What::race) == "");
     for (const auto& [name, value] : plain) {
         INFO(name);

@@ -173,6 +173,11 @@ DOPPEL_BODY StepReport Trainer::step() {
             throw;
         }
     }
+    if (device_.is_cuda()) {  // callbacks read them on the stream of the caller
+        const c10::Stream here = c10::impl::VirtualGuardImpl(device_.type()).getStream(device_);
+        for (const Tensor& given : {report.outputs.index, report.outputs.label})
+            if (given.defined() && given.is_cuda()) given.record_stream(here);
+    }
     images_done_ += report.images;
     waited_ += waiting_;
     seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
