@@ -129,6 +129,11 @@ TEST_CASE("wrong arguments of evaluate are one line, before anything is computed
     wrong({file, "--data", "embedded", "--k", "5,x"}, {"--k", "5,x"});
     wrong({file, "--data", "embedded", "--feature", "patches"}, {"--feature patches", "embed"});
     wrong({file, "--data", "embedded", "--labels", "2"}, {"--labels"});
+    {
+        const auto many = evaluate({file, "--data", "embedded", "--images", "40", "--k", "500"});
+        CHECK(many.status == 2);
+        CHECK(mentions(many.err, {"--k 500", "40 images to compare with"}));
+    }
     std::ofstream(folder / "text.safetensors") << "no tensors";
     wrong({(folder / "text.safetensors").string(), "--data", "embedded"}, {"text.safetensors"});
 }

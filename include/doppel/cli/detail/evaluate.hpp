@@ -152,6 +152,8 @@ inline int evaluate(std::vector<std::string> words, const std::string& program) 
     const auto skipped = std::make_shared<run::Skipped>(o.strict);
     skipped->add_files(images.skipped);
     const auto& bank = images.bank.empty() ? images.train : images.bank;
+    for (const auto k : how.measures.k)
+        require(!how.measures.strict_k || k <= bank.size(), "--k ", k, " is more than the ", bank.size(), " images to compare with");
     run::say("{}: {} images to compare with, {} to judge by ({})", images.name, bank.size(), images.validation.size(), images.split_rule);
     if (!bank.labeled() || !images.validation.labeled())
         run::say("the images have no labels: only what needs none is measured; --data or --val with labeled images, in folders by class, enables the rest");
