@@ -116,7 +116,7 @@ inline double tsne_divergence(const Tensor& affinities, const Tensor& y) {
 ///
 /// Exact: all pairs, for up to a few thousand points (on one core 1,000 take 2 s and 2,000 take 8 s; at most 10,000, for
 /// which N² floats take 400 MB). Starts from the first two principal components, so that the large picture is theirs;
-/// learning rate, momentum, gains and early exaggeration are those of scikit-learn. Distances are Euclidean; for cosines,
+/// momentum, gains and early exaggeration are those of scikit-learn, the learning rate too from 25 points on (below, smaller). Distances are Euclidean; for cosines,
 /// give unit rows.
 /// Distances between groups and the size of a group mean little in a t-SNE map; what lies together is alike.
 /// The same features, options, machine and number of threads give the same map.
