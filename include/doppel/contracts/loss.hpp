@@ -51,6 +51,8 @@ concept OutputsLoss = requires(L& l, const Outputs& outputs) {
 /// | counters()                          | HasCounters  | named host integers of the checkpoint                      |
 /// | host_numbers(step) const            | NamesHostNumbers | numbers of the host that the result depends on, {} for none: allows capture as a graph |
 /// | mask(rows, columns, stream) const   | MaskingLoss  | masks patches of global views; true: masked                |
+/// | join(group)                         | Joins        | several processes: asks the others itself; see part.hpp    |
+/// | static constexpr bool per_image     | PerImage     | true: a mean over images of terms that look at one image each, and at state: computed by each process for its own images, commit() still gets those of all |
 /// | static constexpr bool uses_labels   | UsesLabels   | true: trains on Outputs::label, and the report says so     |
 ///
 /// part.hpp holds those that queues and targets share. A loss with a member of one of these names that cannot be called
@@ -105,6 +107,9 @@ template <class L>
 concept UsesLabels = requires { requires L::uses_labels; };
 
 template <class L>
+concept PerImage = requires { requires L::per_image; };
+
+template <class L>
 concept NamesPairing = requires { typename L::Pairing; } && Pairing<typename L::Pairing>;
 
 /// A member of the right name that cannot be called as the table says; each is false where the member is missing. Members
@@ -130,9 +135,11 @@ inline constexpr bool misspells_host_numbers = requires { &L::host_numbers; } &&
     { l.host_numbers(at) } -> std::convertible_to<std::vector<double>>;
 };
 template <class L>
+inline constexpr bool misspells_join = requires { &L::join; } && !Joins<L>;
+template <class L>
 inline constexpr bool misspells_nothing =
     !misnames_pairing<L> && !misspells_build<L> && !misspells_begin<L> && !misspells_state<L> && !misspells_commit<L> &&
     !misspells_metrics<L> && !misspells_counters<L> && !misspells_mask<L> &&
-    !misspells_host_numbers<L>;
+    !misspells_host_numbers<L> && !misspells_join<L>;
 
 }  // namespace doppel::contracts

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doppel/core/batch.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/core/training_step.hpp>
 #include <doppel/device/select.hpp>
@@ -49,6 +50,14 @@ void commit(P& part, const Outputs& outputs, const Tensor& bad) {
         device::restore_if(bad, now, before);
     }
 }
+
+/// join(group) is called before each forward pass and each commit on several processes, with the number of images that each of
+/// them has. The part then gets the outputs of its own process alone, and asks the group for what it needs of the others
+/// (core/collectives.hpp): a loss gives the mean over its own images, and the mean over processes, weighted by images, is the
+/// loss of the whole batch; state must come out the same everywhere.
+/// A part without it is given the outputs of all processes as one batch, which is right for every part.
+template <class P>
+concept Joins = requires(P& part, const Group& group) { part.join(group); };
 
 /// begin(horizon) is called before training and may throw, or give a warning as a string.
 template <class P>

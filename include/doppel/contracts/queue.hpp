@@ -19,6 +19,7 @@ namespace doppel::contracts {
 /// | read() → [K, dim]     | yes      | the rows as they were before this batch; Outputs::memory             |
 /// | commit(outputs)       | yes      | writes the batch, after the optimizer step                           |
 /// | state(visitor)        | yes      | names its tensors, which become buffers `queue.*`                    |
+/// | join(group)           | no       | several processes: commit() then gets this process's outputs alone, see part.hpp |
 /// | begin(horizon)        | no       | before training; throws, or gives a warning as a string              |
 template <class M>
 concept Memory = Commits<M> && HasState<M> && requires(M& memory) {

@@ -28,6 +28,8 @@ struct Batch {
     std::int64_t globals = 2;     ///< number of global views; all views are global except in multi-crop
     Tensor index{};               ///< [B] int64: indices of the images in the data set
     Tensor label{};               ///< [B] int64: class indices, −1 if unlabeled; undefined without classes
+    std::int64_t first = 0;       ///< on several processes: images of the whole batch before these
+    std::int64_t all = 0;         ///< images of the whole batch, shared as rows_of() does; 0: of this process alone
     std::vector<Tensor> orders{};       ///< drawn ahead by Method::draw(), else empty: of each view that starts a pass of the
                                         ///< target, [2, rows] int64: an order of its rows, and the way back
     std::vector<MaskedPatches> masked{};  ///< drawn ahead likewise, with a loss that masks patches

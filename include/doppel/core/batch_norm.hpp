@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/tensor.hpp>
 
 #include <ATen/ops/batch_norm.h>
@@ -29,6 +30,8 @@ public:
 
     /// num_batches_tracked. A Method adds the passes of a step at once, one launch for all layers.
     virtual Tensor& count() = 0;
+
+    Group group{};  ///< processes whose batches have common statistics
 };
 
 namespace detail {

@@ -35,6 +35,7 @@ public:
 
     std::vector<std::string> begin(const Horizon& horizon) { return self_->begin(horizon); }
     Tensor forward(const Batch& batch) { return self_->forward(batch); }
+    void join(const Group& group, bool sync_batch_norm = true) { self_->join(group, sync_batch_norm); }
     void open() { self_->open(); }
     void draw(Batch& batch, std::int64_t step, std::size_t pass, bool filled = false) { self_->draw(batch, step, pass, filled); }
     void commit(const Tensor& bad = {}) { self_->commit(bad); }
@@ -72,6 +73,7 @@ private:
         virtual ~Interface() = default;
         virtual std::vector<std::string> begin(const Horizon&) = 0;
         virtual Tensor forward(const Batch&) = 0;
+        virtual void join(const Group&, bool) = 0;
         virtual void open() = 0;
         virtual void draw(Batch&, std::int64_t, std::size_t, bool) = 0;
         virtual void commit(const Tensor&) = 0;
@@ -97,6 +99,7 @@ private:
         explicit Model(Method<R> m) : method(std::move(m)) {}
         std::vector<std::string> begin(const Horizon& horizon) override { return method->begin(horizon); }
         Tensor forward(const Batch& batch) override { return method->forward(batch); }
+        void join(const Group& group, bool sync_batch_norm) override { method->join(group, sync_batch_norm); }
         void open() override { method->open(); }
         void draw(Batch& batch, std::int64_t step, std::size_t pass, bool filled) override { method->draw(batch, step, pass, filled); }
         void commit(const Tensor& bad) override { method->commit(bad); }

@@ -5,6 +5,8 @@
 #include <doppel/contracts/encoder.hpp>
 #include <doppel/contracts/head.hpp>
 #include <doppel/contracts/queue.hpp>
+#include <doppel/core/batch.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/module.hpp>
 #include <doppel/recipe/masked_patches.hpp>
@@ -158,6 +160,7 @@ struct Branch {
         const std::vector<MaskedPatches>* masked = nullptr;
         bool visible = false;  ///< the encoder sees the masked patches all the same
         const std::vector<Tensor>* orders = nullptr;
+        const Group* group = nullptr;  ///< with the images of the batch; null: this process alone
     };
 
     /// Features and projections of the wanted views, with their masked patches where there are masks.

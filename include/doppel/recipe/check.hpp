@@ -95,6 +95,7 @@ struct Check {
                   "Recipe.loss: counters() must give std::vector<std::pair<std::string, std::int64_t*>>");
     static_assert(!contracts::misspells_mask<L>,
                   "Recipe.loss: mask must be const, callable as mask(rows, columns, random::Stream), and give std::vector<bool>");
+    static_assert(!contracts::misspells_join<L>, "Recipe.loss: join must be callable as join(const Group&)");
     static_assert(!contracts::misspells_host_numbers<L>,
                   "Recipe.loss: host_numbers must be const, callable as host_numbers(const TrainingStep&), and give std::vector<double>");
 

@@ -41,7 +41,7 @@ void draw(const R& recipe, Encoder& encoder, Batch& batch, const Draw& how) {
         batch.orders.resize(batch.views.size());
         for (const auto& members : all)
             batch.orders[members.front()] = shuffled_rows(
-                batch.views[members.front()].size(0) * static_cast<std::int64_t>(members.size()), how.seed, how.step, members.front());
+                (batch.all > 0 ? batch.all : batch.views[members.front()].size(0)) * static_cast<std::int64_t>(members.size()), how.seed, how.step, members.front());
     }
     if constexpr (contracts::MaskingLoss<typename R::Loss>) {
         all.insert(all.begin(), online.begin(), online.end());

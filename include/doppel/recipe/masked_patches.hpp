@@ -33,7 +33,7 @@ std::vector<Tensor> draw_masks(const Loss& loss, Encoder& encoder, const Batch& 
         const auto [rows, columns] = encoder->grid(view.size(2), view.size(3));
         all[v] = at::zeros({view.size(0), rows * columns}, at::kBool);
         bool* place = all[v].template mutable_data_ptr<bool>();
-        const std::int64_t before = view.size(0) * static_cast<std::int64_t>(pass);
+        const std::int64_t before = (batch.all > 0 ? batch.all : view.size(0)) * static_cast<std::int64_t>(pass) + batch.first;
         for (std::int64_t i = 0; i < view.size(0); ++i) {
             const random::Stream draw({.seed = seed,
                                        .purpose = random::Purpose::mask,

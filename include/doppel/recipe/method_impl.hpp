@@ -6,6 +6,7 @@
 #include <doppel/contracts/target.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/module.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/seed.hpp>
@@ -14,6 +15,7 @@
 #include <doppel/recipe/draws.hpp>
 #include <doppel/recipe/norm_passes.hpp>
 #include <doppel/recipe/outputs.hpp>
+#include <doppel/recipe/processes.hpp>
 #include <doppel/recipe/recipe.hpp>
 #include <doppel/recipe/route.hpp>
 #include <doppel/recipe/saved_buffers.hpp>
@@ -98,7 +100,22 @@ public:
         if constexpr (contracts::Builds<Loss>) recipe.loss.build(dim_);
         if constexpr (contracts::HasState<Loss>) register_state("loss", recipe.loss);
         find_tensors();
+        join(Group{});
         train();
+    }
+
+    /// This method is one of several, one in each process of the group, that train together: each gets its own images of a
+    /// batch (Batch::first, all), and losses, queues and targets come out as of the whole batch. The caller averages gradients
+    /// over the processes (Collectives::gradient_average()). `sync_batch_norm`: the statistics of BatchNorm are those of the whole
+    /// batch too; else each process has its own. The layout's bn_groups are those of the whole batch.
+    /// Throws Error where the layout cannot be shared.
+    void join(const Group& group, bool sync_batch_norm = true) {
+        group_ = group;
+        layout_ = detail::layout_for(recipe.layout, group);
+        const bool sync = sync_batch_norm && recipe.layout.bn_groups == 1 && !group.alone();
+        if (sync) detail::require_synchronized_norms(*this);
+        for (const auto& part : this->modules(/*include_self=*/false))
+            if (auto* layer = dynamic_cast<SplitsBatch*>(part.get())) layer->group = sync ? group : Group{};
     }
 
     /// Called before training: what needs the length of the run is checked here. Gives warnings, a line each.
@@ -174,11 +191,11 @@ public:
         masked_updates_ = 0;
         if constexpr (has_target)
             if (contracts::timing_of(recipe.target) == contracts::UpdateTiming::after_step) update_target();
-        for (const Outputs& out : last_) {
-            if constexpr (has_queue) contracts::commit(*memory_, out, bad);
-            if constexpr (contracts::Commits<Loss>) contracts::commit(recipe.loss, out, bad);
+        for (std::size_t i = 0; i < last_.size(); ++i) {
+            if constexpr (has_queue) detail::commit_on(*memory_, last_[i], groups_[i], bad);
+            if constexpr (contracts::Commits<Loss>) detail::commit_on(recipe.loss, last_[i], groups_[i], bad);
         }
-        last_.clear();
+        forget_passes();
         norm_passes_.commit();
         if (bad.defined()) buffers_.restore_if(bad);
         buffers_.drop();
@@ -203,7 +220,7 @@ public:
     void discard() {
         buffers_.restore();
         norm_passes_.drop();
-        last_.clear();
+        forget_passes();
         open_ = false;
     }
 
@@ -222,6 +239,7 @@ public:
         norm_passes_.count(norm_passes);
         outputs.at = at;
         last_.push_back(std::move(outputs));
+        groups_.push_back(group_);
     }
     /// Replaces the outputs of the last pass.
     void last_given(Outputs outputs) {
@@ -258,17 +276,19 @@ private:
     /// Views → loss, with all draws made.
     Tensor forward_drawn(const Batch& batch, const auto& route) {
         norm_passes_.begin();
+        const Group group = detail::group_for(batch, group_);
         Outputs out{.index = batch.index, .label = batch.label, .globals = batch.globals, .at = at};
-        run_online(batch, route, out);
-        run_target(batch, route, out);
+        run_online(batch, route, group, out);
+        run_target(batch, route, group, out);
         detail::to_float32(out);
         if constexpr (has_queue) out.memory = memory_->read();
 
         const Autocast float32(batch.views.front().device().type(), Precision::fp32);
-        Tensor loss = loss_of(out, route);
+        Tensor loss = loss_on(out, route, group);
         require(loss.defined() && loss.dim() == 0, "Recipe.loss must give a scalar, got shape ",
                 loss.defined() ? loss.sizes() : at::IntArrayRef{});
         last_.push_back(detail::without_gradients(std::move(out)));
+        groups_.push_back(group);
         norm_passes_.end();
         return loss;
     }
@@ -297,8 +317,8 @@ private:
             return {};
     }
 
-    void run_online(const Batch& batch, const Route& route, Outputs& out) {
-        auto result = online_->forward(batch.views, route.online, recipe.layout, {.masked = &batch.masked});
+    void run_online(const Batch& batch, const Route& route, const Group& group, Outputs& out) {
+        auto result = online_->forward(batch.views, route.online, layout_, {.masked = &batch.masked, .group = &group});
         out.features = std::move(result.features);
         out.projected = std::move(result.projected);
         out.online = out.projected;
@@ -314,11 +334,11 @@ private:
         }
     }
 
-    void run_target(const Batch& batch, const Route& route, Outputs& out) {
+    void run_target(const Batch& batch, const Route& route, const Group& group, Outputs& out) {
         if constexpr (has_target) {
             const at::NoGradGuard no_grad;
-            auto result = target_->forward(batch.views, route.target, recipe.layout,
-                                           {.masked = &batch.masked, .visible = true, .orders = &batch.orders});
+            auto result = target_->forward(batch.views, route.target, layout_,
+                                           {.masked = &batch.masked, .visible = true, .orders = &batch.orders, .group = &group});
             out.target = std::move(result.projected);
             out.patches.target = result.patches;
         } else {
@@ -326,6 +346,25 @@ private:
             for (Tensor& z : out.target)
                 if (z.defined()) z = recipe.target.output(z);
         }
+    }
+
+    /// The loss of this process, whose mean over the processes is the loss of the whole batch.
+    Tensor loss_on(Outputs& out, const Route& route, const Group& group) {
+        if (group.alone()) return loss_of(out, route);
+        if constexpr (contracts::Joins<Loss>) recipe.loss.join(group);
+        if constexpr (contracts::Joins<Loss> || contracts::PerImage<Loss>) {
+            const Tensor loss = loss_of(out, route);
+            return group.weight() == 1 ? loss : loss * group.weight();
+        } else {
+            Outputs all = detail::gathered(out, group, /*whole=*/route.at_once);
+            if constexpr (masks) all.patches = detail::gathered(out.patches, group, *first_defined(out.online));
+            return loss_of(all, route);
+        }
+    }
+    static const Tensor* first_defined(const std::vector<Tensor>& views) {
+        for (const Tensor& z : views)
+            if (z.defined()) return &z;
+        fail("Method: no view went through the online branch");
     }
 
     Tensor loss_of(const Outputs& out, const Route& route) {
@@ -344,6 +383,11 @@ private:
             return detail::pairing_of(recipe).reduce == pairings::Reduce::mean ? sum / static_cast<double>(route.pairs.size()) : sum;
         }
         return {};
+    }
+
+    void forget_passes() {
+        last_.clear();
+        groups_.clear();
     }
 
     void update_target() {
@@ -382,7 +426,10 @@ private:
     std::optional<Branch> online_, target_;
     Predictor predictor_ = detail::empty<Predictor>();
     std::optional<typename detail::QueueMemory<typename R::Queue>::type> memory_;
+    Group group_;           // without the images of a batch
+    ForwardLayout layout_;  // of this process's part
     std::vector<Outputs> last_;
+    std::vector<Group> groups_;  // of each, with its images
     detail::WeightWatch watch_;
     detail::SavedBuffers buffers_;
     detail::NormPasses norm_passes_;
