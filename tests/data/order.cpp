@@ -140,28 +140,3 @@ TEST_CASE("balanced: each class equally often, its images in turns, and a repeat
     labels[5] = data::unlabeled;
     says([&] { data::epoch_order(Numbers{.sizes = {}, .labels = labels}, {.balanced = true}, 0); }, {"--balanced: 1 of 101 images have no label"});
 }
-
-TEST_CASE("processes share an order: together they have it exactly, and their batches are those of one process") {
-    for (const std::int64_t size : {1, 7, 8, 24})
-        for (std::int64_t ranks = 1; ranks <= 4; ++ranks) {
-            Order order = all(size);
-            random::Stream draw({.seed = 4});
-            draw.shuffle(order);
-            std::map<std::int64_t, int> dropped, padded;
-            for (std::int64_t rank = 0; rank < ranks; ++rank) {
-                const auto part = data::share_of(order, rank, ranks, data::Share::drop), filled = data::share_of(order, rank, ranks, data::Share::pad);
-                CHECK(static_cast<std::int64_t>(part.size()) == size / ranks);
-                CHECK(static_cast<std::int64_t>(filled.size()) == (size + ranks - 1) / ranks);
-                CHECK(std::equal(part.begin(), part.end(), filled.begin()));
-                for (std::size_t i = 0; i < part.size(); ++i) CHECK(part[i] == order[i * static_cast<std::size_t>(ranks) + static_cast<std::size_t>(rank)]);
-                for (const auto i : part) ++dropped[i];
-                for (const auto i : filled) ++padded[i];
-            }
-            CHECK(static_cast<std::int64_t>(dropped.size()) == size / ranks * ranks);
-            for (const auto& [image, count] : dropped) CHECK(count == 1);
-            CHECK(static_cast<std::int64_t>(padded.size()) == size);
-            for (const auto& [image, count] : padded) CHECK((count == 1 || (count == 2 && size % ranks != 0) || size < ranks));
-        }
-    says([&] { data::share_of({1, 2}, 2, 2, data::Share::drop); }, {"rank must be from 0 to 1", "2 processes", "got 2"});
-    says([&] { data::share_of({1, 2}, -1, 2, data::Share::drop); }, {"rank must be", "-1"});
-}

@@ -92,14 +92,14 @@ public:
         return *collectives_;
     }
 
-    /// The same processes, with the number of images that each one has in the batch at hand.
+    /// The same processes, with the number of images that each one has in the current batch.
     Group with_images(std::vector<std::int64_t> images) const {
         require(static_cast<int>(images.size()) == size(), "Group: expected the images of ", size(), " processes, got ", images.size());
         Group group = *this;
         group.images_ = std::move(images);
         return group;
     }
-    /// Images of each process in the batch at hand; all equal where nobody said.
+    /// Images of each process in the current batch; all equal where nobody said.
     const std::vector<std::int64_t>& images() const { return images_; }
     /// Rows of each process, where this one has `mine`: the same number for each image.
     std::vector<std::int64_t> rows(std::int64_t mine) const {

@@ -20,6 +20,7 @@ enum class Purpose : std::uint32_t {
     split = 5,
     shuffle = 6,
     mask = 7,
+    step = 8,
     user = 1000
 };
 

@@ -6,6 +6,7 @@
 #include <doppel/augment/pipeline.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/random.hpp>
 #include <doppel/data/damaged_images.hpp>
 #include <doppel/data/dataset.hpp>
@@ -44,15 +45,14 @@ inline void require_channels(const Dataset& dataset, std::int64_t i, int channel
 }
 
 struct LoaderOptions {
-    std::int64_t batch_size = 256;  ///< images per batch, ≥ 1
+    std::int64_t batch_size = 256;  ///< images per batch, ≥ 1; on several processes: of the whole batch
     std::uint64_t seed = 0;         ///< seed of order and views
     int workers = 1;                ///< worker threads; 0: load in the calling thread
     int prefetch = 3;               ///< batches being loaded or ready, ≥ 1
     bool shuffle = true;            ///< shuffle each epoch; false: the data set's order
     std::int64_t shuffle_buffer = 10'000;  ///< images, for a data set in shards; 0: shuffled as if there were no shards
     bool balanced = false;          ///< each class equally often: see epoch_order()
-    std::int64_t rank = 0, ranks = 1;  ///< this process's part of each epoch: see share_of()
-    Share share = Share::drop;      ///< where the parts cannot be equal
+    std::int64_t rank = 0, ranks = 1;  ///< this process's part of each batch: rows_of() in core/group.hpp
     bool drop_last = true;          ///< drop the last batch of an epoch if it is smaller
     bool pinned = false;            ///< page-locked memory, for asynchronous copies to a GPU
     std::int64_t multiple = 1;      ///< batches per epoch are a multiple of this (gradient accumulation), ≥ 1
@@ -65,7 +65,7 @@ struct LoaderOptions {
 /// A loader of batches of 8-bit views, which train::to_device() normalizes. Step s is batch s mod b of epoch s div b, where
 /// b = batches().
 /// The batch of a step is a pure function of (seed, step): neither the number of threads nor the first step of a pass
-/// changes a bit. Each image is decoded once for all its views. With `damage`, the loader substitutes the next
+/// changes a bit, and the parts of several processes are together the batch of one (Batch::first, all). Each image is decoded once for all its views. With `damage`, the loader substitutes the next
 /// decodable image for a damaged one (next_valid_image), with its own index and label; the random stream is that of the
 /// original position.
 ///
@@ -94,11 +94,12 @@ public:
         require(options_.multiple >= 1, "Loader: multiple must be at least 1, got ", options_.multiple);
         require(options_.ranks >= 1 && options_.rank >= 0 && options_.rank < options_.ranks, "Loader: rank must be from 0 to ",
                 options_.ranks - 1, " for ", options_.ranks, " processes, got ", options_.rank);
+        require(options_.batch_size >= options_.ranks, "Loader: a batch of ", options_.batch_size, " images cannot be shared by ",
+                options_.ranks, " processes; choose a larger batch size or fewer processes");
         require(!options_.drop_last || images_per_epoch() >= options_.batch_size * options_.multiple, "a step needs ",
                 options_.batch_size * options_.multiple, " images (batch size ", options_.batch_size,
                 "), the data set has only ", images_per_epoch(), "; choose a smaller batch size");
-        require(batches() >= 1, "Loader: ", images_per_epoch(), " images (of ", options_.ranks, " processes each) make no step of ",
-                options_.multiple, " batches of ", options_.batch_size, "; choose a smaller batch size");
+        require(batches() >= 1, "Loader: ", images_per_epoch(), " images make no step of ", options_.multiple, " batches of ", options_.batch_size, "; choose a smaller batch size");
     }
 
     /// Returns the number of batches per epoch.
@@ -109,15 +110,14 @@ public:
     }
     const LoaderOptions& options() const { return options_; }
 
-    /// Returns the images of an epoch, in order: see epoch_order() and share_of().
+    /// Returns the images of an epoch, of all processes, in order: see epoch_order().
     std::vector<std::int64_t> order(std::int64_t epoch) const {
-        auto images = epoch_order(dataset_,
-                                  {.seed = options_.seed,
-                                   .shuffle = options_.shuffle,
-                                   .buffer = options_.shuffle_buffer,
-                                   .balanced = options_.balanced},
-                                  epoch);
-        return options_.ranks == 1 ? images : share_of(images, options_.rank, options_.ranks, options_.share);
+        return epoch_order(dataset_,
+                           {.seed = options_.seed,
+                            .shuffle = options_.shuffle,
+                            .buffer = options_.shuffle_buffer,
+                            .balanced = options_.balanced},
+                           epoch);
     }
 
     class Pass;
@@ -136,12 +136,16 @@ private:
         std::exception_ptr error;
     };
 
-    std::int64_t images_per_epoch() const { return share_size(dataset_.size(), options_.ranks, options_.share); }
+    std::int64_t images_per_epoch() const { return dataset_.size(); }
 
     void open(Slot& slot, std::int64_t step) const {
         slot.epoch = step / batches();
         slot.offset = step % batches() * options_.batch_size;
-        slot.left = slot.count = std::min(options_.batch_size, images_per_epoch() - slot.offset);
+        const auto whole = std::min(options_.batch_size, images_per_epoch() - slot.offset);
+        const auto part = rows_of(whole, static_cast<int>(options_.rank), static_cast<int>(options_.ranks));
+        slot.offset += part.first;
+        slot.left = slot.count = part.count;
+        if (options_.ranks > 1) slot.batch.first = part.first, slot.batch.all = whole;
         slot.batch.globals = options_.globals;
         const auto memory = at::TensorOptions().pinned_memory(options_.pinned);
         for (const auto& view : views_)

@@ -7,12 +7,10 @@
 #include <doppel/data/dataset.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <numeric>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -99,30 +97,6 @@ inline std::vector<std::int64_t> epoch_order(const Dataset& images, const OrderO
     std::iota(order.begin(), order.end(), 0);
     if (options.shuffle) draw.shuffle(order);
     return order;
-}
-
-/// What becomes of the images of an order that several processes cannot share equally: left out, or filled up with the
-/// order's first ones.
-enum class Share { drop, pad };
-constexpr std::array<std::string_view, 2> option_names(Share) { return {"drop", "pad"}; }
-
-/// How many images of `size` each of `ranks` processes gets.
-constexpr std::int64_t share_size(std::int64_t size, std::int64_t ranks, Share share) {
-    return share == Share::drop ? size / ranks : (size + ranks - 1) / ranks;
-}
-
-/// Returns the part of an order for process `rank` of `ranks`: places rank, rank + ranks, rank + 2 · ranks, …, so that the
-/// batches of all processes together are those of one process with larger batches. All parts have the same length.
-/// Throws Error for a rank that is not from 0 to ranks − 1.
-///
-///     auto mine = data::share_of(data::epoch_order(photos, {.seed = 1}, epoch), rank, 4, data::Share::pad);
-inline std::vector<std::int64_t> share_of(const std::vector<std::int64_t>& order, std::int64_t rank, std::int64_t ranks, Share share) {
-    require(ranks >= 1 && rank >= 0 && rank < ranks, "rank must be from 0 to ", ranks - 1, " for ", ranks, " processes, got ", rank);
-    const auto count = share_size(static_cast<std::int64_t>(order.size()), ranks, share);
-    std::vector<std::int64_t> part;
-    part.reserve(static_cast<std::size_t>(count));
-    for (std::int64_t i = 0; i < count; ++i) part.push_back(order[static_cast<std::size_t>(rank + i * ranks) % order.size()]);
-    return part;
 }
 
 }  // namespace doppel::data

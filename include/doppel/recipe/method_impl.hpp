@@ -11,8 +11,10 @@
 #include <doppel/core/precision.hpp>
 #include <doppel/core/seed.hpp>
 #include <doppel/recipe/branch.hpp>
+#include <doppel/recipe/build_options.hpp>
 #include <doppel/recipe/check.hpp>
 #include <doppel/recipe/draws.hpp>
+#include <doppel/recipe/loss_of.hpp>
 #include <doppel/recipe/norm_passes.hpp>
 #include <doppel/recipe/outputs.hpp>
 #include <doppel/recipe/processes.hpp>
@@ -32,11 +34,6 @@
 #include <vector>
 
 namespace doppel {
-
-/// How Method builds.
-struct BuildOptions {
-    std::uint64_t seed = 0;  ///< seed of all initial weights and memories; torch's own generators are left as they were
-};
 
 /// The built recipe. One step is
 ///
@@ -59,7 +56,6 @@ class MethodImpl : public torch::nn::Module {
     static constexpr bool has_queue = !std::same_as<typename R::Queue, None>;
     static constexpr bool has_target = contracts::NetworkTarget<typename R::Target>;
     static constexpr bool masks = contracts::MaskingLoss<Loss>;
-    using Forms = detail::LossForms<R>;
     using Route = detail::Route;
 
 public:
@@ -100,7 +96,6 @@ public:
         if constexpr (contracts::Builds<Loss>) recipe.loss.build(dim_);
         if constexpr (contracts::HasState<Loss>) register_state("loss", recipe.loss);
         find_tensors();
-        join(Group{});
         train();
     }
 
@@ -112,10 +107,7 @@ public:
     void join(const Group& group, bool sync_batch_norm = true) {
         group_ = group;
         layout_ = detail::layout_for(recipe.layout, group);
-        const bool sync = sync_batch_norm && recipe.layout.bn_groups == 1 && !group.alone();
-        if (sync) detail::require_synchronized_norms(*this);
-        for (const auto& part : this->modules(/*include_self=*/false))
-            if (auto* layer = dynamic_cast<SplitsBatch*>(part.get())) layer->group = sync ? group : Group{};
+        detail::share_statistics(*this, sync_batch_norm && recipe.layout.bn_groups == 1 ? group : Group{});
     }
 
     /// Called before training: what needs the length of the run is checked here. Gives warnings, a line each.
@@ -284,7 +276,7 @@ private:
         if constexpr (has_queue) out.memory = memory_->read();
 
         const Autocast float32(batch.views.front().device().type(), Precision::fp32);
-        Tensor loss = loss_on(out, route, group);
+        Tensor loss = detail::loss_on(recipe, out, route, group);
         require(loss.defined() && loss.dim() == 0, "Recipe.loss must give a scalar, got shape ",
                 loss.defined() ? loss.sizes() : at::IntArrayRef{});
         last_.push_back(detail::without_gradients(std::move(out)));
@@ -348,43 +340,6 @@ private:
         }
     }
 
-    /// The loss of this process, whose mean over the processes is the loss of the whole batch.
-    Tensor loss_on(Outputs& out, const Route& route, const Group& group) {
-        if (group.alone()) return loss_of(out, route);
-        if constexpr (contracts::Joins<Loss>) recipe.loss.join(group);
-        if constexpr (contracts::Joins<Loss> || contracts::PerImage<Loss>) {
-            const Tensor loss = loss_of(out, route);
-            return group.weight() == 1 ? loss : loss * group.weight();
-        } else {
-            Outputs all = detail::gathered(out, group, /*whole=*/route.at_once);
-            if constexpr (masks) all.patches = detail::gathered(out.patches, group, *first_defined(out.online));
-            return loss_of(all, route);
-        }
-    }
-    static const Tensor* first_defined(const std::vector<Tensor>& views) {
-        for (const Tensor& z : views)
-            if (z.defined()) return &z;
-        fail("Method: no view went through the online branch");
-    }
-
-    Tensor loss_of(const Outputs& out, const Route& route) {
-        if constexpr (Forms::on_outputs)
-            if (route.at_once) return recipe.loss(out);
-        if constexpr (Forms::on_pairs) {
-            Tensor sum;
-            for (const auto [o, t] : route.pairs) {
-                Tensor term;
-                if constexpr (has_queue)
-                    term = recipe.loss(out.online[o], out.target[t], out.memory);
-                else
-                    term = recipe.loss(out.online[o], out.target[t]);
-                sum = sum.defined() ? sum + term : term;
-            }
-            return detail::pairing_of(recipe).reduce == pairings::Reduce::mean ? sum / static_cast<double>(route.pairs.size()) : sum;
-        }
-        return {};
-    }
-
     void forget_passes() {
         last_.clear();
         groups_.clear();
@@ -427,7 +382,7 @@ private:
     Predictor predictor_ = detail::empty<Predictor>();
     std::optional<typename detail::QueueMemory<typename R::Queue>::type> memory_;
     Group group_;           // without the images of a batch
-    ForwardLayout layout_;  // of this process's part
+    ForwardLayout layout_ = recipe.layout;  // of this process's part
     std::vector<Outputs> last_;
     std::vector<Group> groups_;  // of each, with its images
     detail::WeightWatch watch_;

@@ -94,13 +94,16 @@ inline ForwardLayout layout_for(ForwardLayout layout, const Group& group) {
     return layout;
 }
 
-/// Throws Error for BatchNorm layers below `method` that know nothing of other processes.
-inline void require_synchronized_norms(const torch::nn::Module& method) {
-    for (const auto& item : method.named_modules("", /*include_self=*/false))
-        require(!item.value()->named_buffers(/*recurse=*/false).contains("running_mean") ||
-                    dynamic_cast<const SplitsBatch*>(item.value().get()) != nullptr,
-                item.key(), " (", item.value()->name(), ") normalizes by the batch of its own process alone; use "
-                "doppel::BatchNorm1d or 2d, or let each process have its own statistics (--no-sync-batch-norm)");
+/// The BatchNorm layers below `method` use the statistics of all processes of the group; alone: of their own.
+/// Throws Error for layers that know nothing of other processes.
+inline void share_statistics(torch::nn::Module& method, const Group& group) {
+    for (const auto& item : method.named_modules("", /*include_self=*/false)) {
+        auto* layer = dynamic_cast<SplitsBatch*>(item.value().get());
+        if (layer) layer->group = group;
+        require(layer || group.alone() || !item.value()->named_buffers(/*recurse=*/false).contains("running_mean"), item.key(), " (",
+                item.value()->name(), ") normalizes by the batch of its own process alone; use doppel::BatchNorm1d or 2d, or let each "
+                "process have its own statistics (--no-sync-batch-norm)");
+    }
 }
 
 /// commit() of a part, with what it gets on several processes.

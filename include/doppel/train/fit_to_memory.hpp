@@ -19,6 +19,7 @@ namespace doppel::train {
 ///
 ///     train::fit_to_memory(preset, photos, options);   // --accumulate 0
 inline void fit_to_memory(AnyPreset& preset, const data::Dataset& images, TrainOptions& options) {
+    require(options.group.alone(), "--accumulate 0 finds the number of passes on one process only; give a number");
     const std::int64_t whole = preset.batch_size;
     for (options.accumulate = 1;; options.accumulate *= 2) {
         require(whole % options.accumulate == 0 && whole / options.accumulate >= 2, "--accumulate 0: ", 2 * whole / options.accumulate,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doppel/core/device.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/data/damaged_images.hpp>
 #include <doppel/options/rows.hpp>
 #include <doppel/train/progress.hpp>
@@ -35,6 +36,7 @@ struct TrainOptions {
     std::int64_t shuffle_buffer = 10'000;
     bool balanced = false;
     std::int64_t accumulate = 1;
+    bool sync_batch_norm = true, compress_gradients = false;
     bool channels_last = true, capture = true, tune = true, tf32 = false, deterministic = false;
     std::string out{}, resume{};
     std::int64_t checkpoint_every = 0;
@@ -43,6 +45,7 @@ struct TrainOptions {
     ProgressMode progress = ProgressMode::automatic;
     std::shared_ptr<data::DamagedImages> damaged{};  ///< where damaged images are noted and skipped; none: one ends the run
     std::map<std::string, std::string> identity{};   ///< further settings that must agree when the run resumes
+    Group group{};                                   ///< the processes that train together: distributed::join()
     std::map<std::string, std::string> about{};      ///< more metadata of checkpoints, which need not agree
 
     static constexpr auto fields() {
@@ -63,6 +66,9 @@ struct TrainOptions {
                   "images that are mixed as shards are read one after another; 0: mix all images; of no effect without shards, or with --balanced", at_least(0)),
             field(&O::balanced, "balanced", "draw each class equally often; rare images come several times per epoch"),
             field(&O::accumulate, "accumulate", "forward passes per optimizer step; negatives stay those of one pass. 0: split --batch-size into as few as fit into the memory", at_least(0)),
+            field(&O::sync_batch_norm, "sync-batch-norm",
+                  "several processes: BatchNorm uses the statistics of the whole batch, as one process does; else each process its own"),
+            field(&O::compress_gradients, "compress-gradients", "several processes: send gradients as bfloat16, half the bytes"),
             field(&O::channels_last, "channels-last", "channels-last memory format for images and convolutions"),
             field(&O::capture, "capture", "on a GPU, capture forward and backward passes as graphs, which takes most work off the host"),
             field(&O::tune, "tune", "on a GPU, let cuDNN try its algorithms for each shape and keep the quickest"),
@@ -75,7 +81,7 @@ struct TrainOptions {
             field(&O::log_every, "log-every", "steps between lines of metrics.jsonl", at_least(1)),
             field(&O::give_up_after, "give-up-after", "skipped steps in a row that end the run", at_least(1)),
             field(&O::progress, "progress", "how progress is shown on stderr"),
-            options::hidden(&O::damaged), options::hidden(&O::identity), options::hidden(&O::about));
+            options::hidden(&O::damaged), options::hidden(&O::identity), options::hidden(&O::group), options::hidden(&O::about));
     }
 };
 static_assert(options::described<TrainOptions>);

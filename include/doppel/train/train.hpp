@@ -72,7 +72,7 @@ inline void refuse_used_folder(const TrainOptions& options) {
 ///     train::TrainResult r = train::train(preset, photos, {.seed = 1, .out = "runs/mine"});
 template <class R, class Images, class... Callbacks>
 TrainResult train(const Preset<R>& preset, Images&& images, TrainOptions options = {}, Callbacks&&... callbacks) {
-    detail::refuse_used_folder(options);
+    if (options.group.first()) detail::refuse_used_folder(options);
     Trainer trainer(preset, std::forward<Images>(images), std::move(options));
     if (const auto from = resume_point(trainer.options())) trainer.restore(*from);
     return run_with_logs(trainer, std::forward<Callbacks>(callbacks)...);

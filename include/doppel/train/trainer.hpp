@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/data/loader.hpp>
 #include <doppel/io/safetensors.hpp>
@@ -51,6 +52,8 @@ data::Dataset dataset_from(Images&& images) {
 ///
 ///     lr → views → forward under autocast → loss in float32 → backward → freeze, clip → optimizer → commit
 ///
+/// On several processes (TrainOptions::group) each takes its part of every batch, and weights, queues and targets come out as those
+/// of one process with the whole batch. Every process takes the same steps; callbacks of each run there.
 /// A step whose loss or gradients are not finite is skipped and leaves no trace in weights, optimizer, statistics and
 /// queues. On a GPU that is decided there, and the host learns of it while the next step is computed (settle()); batches are sent
 /// ahead, and forward and backward passes are captured as graphs (CapturedPasses), so that the host waits for the GPU only
@@ -83,9 +86,11 @@ public:
 
     /// All steps are done, or stop() was called.
     bool finished() const { return !stopped_.empty() || step_count() >= total_steps(); }
-    /// Ends the run after the current step; the first reason counts.
+    /// Ends the run after the current step; the first reason counts. On several processes one of them is enough, and all take one
+    /// step more, with which they tell each other.
     void stop(std::string reason) {
-        if (stopped_.empty()) stopped_ = reason.empty() ? "stopped" : std::move(reason);
+        std::string& wanted = options_.group.alone() ? stopped_ : wants_to_stop_;
+        if (wanted.empty()) wanted = reason.empty() ? "stopped" : std::move(reason);
     }
     /// The reason given to stop(), else "".
     const std::string& stopped() const { return stopped_; }
@@ -94,6 +99,7 @@ public:
     std::int64_t total_steps() const { return horizon_.steps; }
     std::int64_t steps_per_epoch() const { return horizon_.steps_per_epoch; }
     std::int64_t epoch() const { return step_count() / steps_per_epoch(); }  ///< passes done over the training images
+    /// Of all processes together.
     std::int64_t images_per_step() const { return preset_.batch_size * options_.accumulate; }
     std::int64_t skipped() const { return method_.skipped(); }  ///< steps skipped in the whole run, as far as known
     /// Waits for what the device decided on the last step; returns whether it was taken. The CPU always knows.
@@ -109,6 +115,8 @@ public:
     const AnyPreset& preset() const { return preset_; }
     const data::Dataset& images() const { return images_; }
     const TrainOptions& options() const { return options_; }
+    /// The processes that train together.
+    const Group& group() const { return options_.group; }
     at::Device device() const { return device_; }
     Precision precision() const { return precision_; }
     /// What makes the views, for people: "cpu", or how the images come to the device.
@@ -182,7 +190,9 @@ private:
     void attempt(StepReport& report);
     void load();
     Batch with_views(Batch batch) const;
-    Tensor forward_and_backward(Batch batch);
+    Tensor forward_and_backward(Batch batch, bool last);
+    void tell_others(StepReport& report);
+    void stop_together();
     void finish_step(StepReport& report, bool late);
     void warn_of_skipped(std::int64_t step, double loss);
     void find_without_gradient();
@@ -221,7 +231,10 @@ private:
     bool looked_for_gradients_ = false;
     std::vector<std::string> without_gradient_{}, loss_figures_{};
 
-    std::string stopped_;
+    std::unique_ptr<GradientAverage> average_{};  // over the processes; null: alone
+    Tensor stops_{};  // [], on several processes: > 0 if one of them wants to stop
+    bool others_stop_ = false;
+    std::string stopped_, wants_to_stop_;
     std::filesystem::path checkpoint_;
     std::optional<std::int64_t> resumed_at_, checkpoint_step_;
     std::int64_t skipped_in_a_row_ = 0;

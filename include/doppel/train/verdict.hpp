@@ -32,10 +32,11 @@ inline Tensor not_finite(const Tensor& loss, const optim::Groups& groups) {
 /// A verdict on its way to the host.
 class LateVerdict {
 public:
-    /// Sends loss and verdict, both [], to page-locked memory.
-    LateVerdict(const Tensor& loss, const Tensor& bad) : arrived_(bad.device().type()) {
-        const Tensor both = at::stack({loss.detach().to(at::kFloat), bad});
-        values_ = at::empty({2}, at::TensorOptions().dtype(at::kFloat).pinned_memory(true));
+    /// Sends loss, verdict and, on several processes, whether one wants to stop, all [], to page-locked memory.
+    LateVerdict(const Tensor& loss, const Tensor& bad, const Tensor& stops = {}) : arrived_(bad.device().type()) {
+        const Tensor both = at::stack({loss.detach().to(at::kFloat), bad, stops.defined() ? stops : bad});
+        has_stops_ = stops.defined();
+        values_ = at::empty({3}, at::TensorOptions().dtype(at::kFloat).pinned_memory(true));
         values_.copy_(both, /*non_blocking=*/true);
         arrived_.record(c10::impl::VirtualGuardImpl(bad.device().type()).getStream(bad.device()));
     }
@@ -44,11 +45,14 @@ public:
         arrived_.synchronize();
         return values_.const_data_ptr<float>()[1] != 0;
     }
+    /// Whether a process wants to stop, after bad().
+    bool stops() const { return has_stops_ && values_.const_data_ptr<float>()[2] > 0; }
     /// The step's loss, after bad().
     double loss() const { return values_.const_data_ptr<float>()[0]; }
 
 private:
     Tensor values_;
+    bool has_stops_ = false;
     c10::Event arrived_;
 };
 

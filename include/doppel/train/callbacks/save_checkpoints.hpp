@@ -12,11 +12,11 @@
 
 namespace doppel::train {
 
-/// Writes a checkpoint of the current step into checkpoints/ of the run folder; without a folder, nothing. Returns whether
-/// it did.
+/// Writes a checkpoint of the current step into checkpoints/ of the run folder; without a folder, or in another process than the
+/// first, nothing. Returns whether it did.
 inline bool save_checkpoint(Trainer& trainer) {
     const auto& options = trainer.options();
-    if (options.out.empty()) return false;
+    if (options.out.empty() || !options.group.first()) return false;
     const Checkpoints checkpoints(std::filesystem::path(options.out) / "checkpoints", options.keep);
     trainer.saved(checkpoints.save(trainer.step_count(), trainer.snapshot()));
     return true;

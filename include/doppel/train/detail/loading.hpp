@@ -26,6 +26,8 @@ inline data::LoaderOptions loader_options(const AnyPreset& preset, const TrainOp
                                .workers = loader_threads(options),
                                .shuffle_buffer = options.shuffle_buffer,
                                .balanced = options.balanced,
+                               .rank = options.group.rank(),
+                               .ranks = options.group.size(),
                                .pinned = device.is_cuda(),
                                .multiple = options.accumulate,
                                .globals = preset.views.globals,

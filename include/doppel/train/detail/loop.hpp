@@ -105,9 +105,14 @@ DOPPEL_BODY TrainResult run_with_logs_and(Trainer& trainer, std::vector<Callback
     StopOnSignal signals;  // last: a signal during another callback counts at once
     std::vector<CallbackRef> all{CallbackRef(collapse)};
     all.insert(all.end(), own.begin(), own.end());
-    for (const auto& shipped : {CallbackRef(give_up), CallbackRef(metrics), CallbackRef(tensorboard), CallbackRef(progress),
-                                CallbackRef(checkpoints), CallbackRef(signals)})
-        all.push_back(shipped);
+    all.emplace_back(give_up);
+    if (trainer.group().first()) {  // the process that writes and prints
+        all.emplace_back(metrics);
+        all.emplace_back(tensorboard);
+        all.emplace_back(progress);
+    }
+    all.emplace_back(checkpoints);
+    all.emplace_back(signals);
     return detail::run_loop(trainer, all);
 }
 

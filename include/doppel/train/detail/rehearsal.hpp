@@ -18,7 +18,8 @@ namespace detail {
 
 /// The first images of a batch that was just loaded.
 inline Batch first_of(const Batch& batch, std::int64_t images) {
-    Batch part{.normalize = batch.normalize, .globals = batch.globals, .index = batch.index.narrow(0, 0, images)};
+    Batch part{.normalize = batch.normalize, .globals = batch.globals, .index = batch.index.narrow(0, 0, images),
+               .first = batch.first, .all = batch.all};
     for (const Tensor& view : batch.views) part.views.push_back(view.narrow(0, 0, images));
     for (const Tensor& drawn : batch.drawn) part.drawn.push_back(drawn.narrow(0, 0, images));
     if (batch.label.defined()) part.label = batch.label.narrow(0, 0, images);
@@ -58,11 +59,11 @@ DOPPEL_BODY void Trainer::rehearse() {
         optimizer_.zero_grad();
         method_.discard();
     };
-    if (problem.empty()) take(preset_.batch_size);
+    if (problem.empty()) take(whole.index.size(0));
     const std::string first = problem;
     const bool too_large = memory;
     std::int64_t fits = preset_.batch_size;
-    while (memory && fits > 3) take(fits /= 2);
+    while (memory && fits > 3 && options_.group.alone()) take(fits /= 2);
     generators_.restore(draws);
     if (first.empty()) return;
     std::string sizes;
@@ -71,6 +72,7 @@ DOPPEL_BODY void Trainer::rehearse() {
     if (!too_large) fail(who, first);
     throw OutOfMemory(who + first + (problem.empty() ? "; " + std::to_string(fits) + " images fit: --batch-size " + std::to_string(fits) +
                                                            ", or --accumulate 0 for as many images a step in several passes"
+                             : !options_.group.alone() ? "; use a smaller --batch-size, --accumulate, or more processes"
                                                      : "; not even 2 images fit: use smaller views (--size) or a smaller encoder (--arch)"));
 }
 

@@ -9,11 +9,15 @@
 #include <doppel/optim/freeze.hpp>
 #include <doppel/optim/gradient_norm.hpp>
 #include <doppel/optim/loss_scaling.hpp>
+#include <doppel/train/detail/identity_of.hpp>
 #include <doppel/train/detail/loading.hpp>
 #include <doppel/train/detail/compute_stream.hpp>
+#include <doppel/train/detail/processes.hpp>
 #include <doppel/train/primitives.hpp>
 #include <doppel/train/trainer.hpp>
 
+#include <ATen/ops/full.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros_like.h>
 
@@ -36,6 +40,8 @@ inline TrainOptions checked(TrainOptions options, const AnyPreset& preset) {
     require(options.accumulate >= 1, "train: accumulate must be at least 1, got ", options.accumulate,
             "; train::fit_to_memory() finds a number, as --accumulate 0 does in a run");
     options::validate("train", options);
+    require(preset.batch_size >= options.group.size(), "train: a batch of ", preset.batch_size, " images cannot be shared by ",
+            options.group.size(), " processes; use a larger --batch-size or fewer processes");
     return options;
 }
 
@@ -64,42 +70,6 @@ inline optim::AnyOptimizer optimizer_for(optim::AnyOptimizer optimizer, at::Devi
     optim::LossScaling scaled(std::move(optimizer), device);
     scale = scaled.scale;
     return scaled;
-}
-
-/// Adds a JSON object's leaves as "option temperature"; lengths and sizes that stand elsewhere in the identity are left out.
-inline void add_options(Identity& identity, const nlohmann::ordered_json& options, const std::string& prefix = "") {
-    for (const auto& [name, value] : options.items()) {
-        if (value.is_object())
-            add_options(identity, value, prefix + name + ".");
-        else if (name != "epochs" && name != "batch-size" && name != "batch_size")
-            identity["option " + prefix + name] = value.is_string() ? value.get<std::string>() : value.dump();
-    }
-}
-
-inline Identity identity_of(const AnyPreset& preset, const data::Dataset& images, const TrainOptions& options,
-                            const schedules::AnySchedule& lr, Precision precision) {
-    Identity identity = options.identity;
-    identity["method"] = preset.name;
-    if (preset.options.is_object()) add_options(identity, preset.options);
-    for (std::size_t v = 0; v < preset.views.pipelines.size(); ++v)
-        identity["view " + std::to_string(v + 1)] = preset.views.pipelines[v].describe();
-    identity["global views"] = std::to_string(preset.views.globals);
-    identity["epochs"] = std::to_string(preset.epochs);
-    identity["batch size"] = std::to_string(preset.batch_size);
-    identity["accumulate"] = std::to_string(options.accumulate);
-    identity["precision"] = std::string(name_of(precision));
-    identity["seed"] = std::to_string(options.seed);
-    if (options.augment != Augment::cpu) identity["augment"] = std::string(options::name_of(options.augment));
-    if (options.balanced) identity["balanced"] = "true";
-    if (!images.shards().empty() && !options.balanced) identity["shuffle buffer"] = std::to_string(options.shuffle_buffer);
-    identity["training images"] = std::to_string(images.size());
-    if (auto list = images.fingerprint(); !list.empty()) identity["list of training images"] = std::move(list);
-    identity["optimizer"] = preset.optimizer.describe();
-    identity["learning rate"] = lr.describe();
-    if (preset.weight_decay) identity["weight decay"] = preset.weight_decay->describe();
-    if (const auto clip = preset.clip.describe(); clip != "none") identity["clipping"] = clip;
-    for (const auto& freeze : preset.frozen) identity["frozen"] += freeze.describe() + "; ";
-    return identity;
 }
 
 inline AnyMethod prepared(AnyMethod method, at::Device device, bool with_channels_last) {
@@ -142,6 +112,11 @@ DOPPEL_BODY Trainer::Trainer(AnyPreset preset, data::Dataset images, TrainOption
         if (name == "step") step_ = value;
     require(step_, "train: the method does not count its steps");
     generators_.seed(static_cast<std::uint64_t>(options_.seed));
+    if (options_.group.alone()) return;
+    detail::require_same_run(options_.group, identity_, method_.module());
+    detail::send_state(options_.group, method_.module());
+    method_.join(options_.group, options_.sync_batch_norm);
+    average_ = options_.group.collectives().gradient_average(method_.trainable(), {.bf16 = options_.compress_gradients});
 }
 
 DOPPEL_BODY std::string Trainer::augmented() const { return augmenter_ ? augmenter_->text() : "cpu"; }
@@ -154,6 +129,8 @@ DOPPEL_BODY StepReport Trainer::step() {
     const auto started = std::chrono::steady_clock::now();
     if (std::exchange(logged_, false)) recorded_.clear();
     const auto draws = generators_.state();
+    if (!options_.group.alone())  // other draws in each process, and the same ones after a resume
+        generators_.seed(detail::seed_of_step(options_, step_count()));
     if (!method_.module().is_training()) method_.module().train();
     StepReport report;
     waiting_ = 0;
@@ -178,6 +155,7 @@ DOPPEL_BODY StepReport Trainer::step() {
         for (const Tensor& given : {report.outputs.index, report.outputs.label})
             if (given.defined() && given.is_cuda()) given.record_stream(here);
     }
+    if (average_ && report.ends_epoch) detail::require_equal_weights(options_.group, method_.module());
     images_done_ += report.images;
     waited_ += waiting_;
     seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
@@ -213,8 +191,8 @@ DOPPEL_BODY void Trainer::attempt(StepReport& report) {
         if (!ahead_) load();
         Batch batch = with_views(feed_.receive(std::move(*std::exchange(ahead_, std::nullopt))));
         if (part == 0) method_.open();
-        report.images += batch.index.size(0);
-        const Tensor loss = forward_and_backward(std::move(batch));
+        report.images += batch.all > 0 ? batch.all : batch.index.size(0);
+        const Tensor loss = forward_and_backward(std::move(batch), part + 1 == options_.accumulate);
         report.loss = report.loss.defined() ? report.loss + loss : loss;
         const bool more = part + 1 < options_.accumulate || report.step < total_steps();
         if (device_.is_cuda() && more) try {  // on its way while this pass is computed
@@ -225,7 +203,7 @@ DOPPEL_BODY void Trainer::attempt(StepReport& report) {
 }
 
 /// Returns the loss of a batch without its graph; the gradients are added to the parameters'.
-DOPPEL_BODY Tensor Trainer::forward_and_backward(Batch batch) {
+DOPPEL_BODY Tensor Trainer::forward_and_backward(Batch batch, bool last) {
     const auto pass = [&](const Batch& sent) {
         const Batch views = with_normalized_views(sent, options_.channels_last);
         Tensor loss;
@@ -234,11 +212,14 @@ DOPPEL_BODY Tensor Trainer::forward_and_backward(Batch batch) {
             loss = method_.forward(views);
         }
         if (options_.accumulate > 1) loss = loss / static_cast<double>(options_.accumulate);
-        (scale_.defined() ? (loss * scale_).sum() : loss).backward();
+        const Tensor root = scale_.defined() ? (loss * scale_).sum() : loss;
+        if (average_) average_->before_backward(root, last);
+        root.backward();
+        if (average_) average_->after_backward(last);
         return loss.detach();
     };
     replayed_metrics_ = nullptr;
-    if (!device_.is_cuda() || !options_.capture) return pass(batch);
+    if (!device_.is_cuda() || !options_.capture || average_) return pass(batch);  // a graph cannot hold what processes say
     const bool could = captured_.problem().empty();
     const auto result = captured_(std::move(batch), method_, optimizer_.groups(), {.step = step_count(), .of = horizon_}, pass);
     replayed_metrics_ = result.metrics;
@@ -250,9 +231,11 @@ DOPPEL_BODY Tensor Trainer::forward_and_backward(Batch batch) {
 DOPPEL_BODY void Trainer::finish_step(StepReport& report, bool late) {
     const std::int64_t step = step_count();
     const bool logs = report.step % options_.log_every == 0 || report.step == total_steps();
+    if (average_) tell_others(report);
     const Tensor bad = scale_.defined() ? not_finite(report.loss, {}).maximum(optim::unscale(scale_, optimizer_.groups()))
                                         : not_finite(report.loss, optimizer_.groups());
     if (late) settle();  // of the step before: known by now, or soon
+    stop_together();
     report.outputs = method_.last().back();  // commit() and skip() forget them
     if (!late && bad.item<float>() != 0) {
         report.taken = last_taken_ = false;
@@ -260,6 +243,8 @@ DOPPEL_BODY void Trainer::finish_step(StepReport& report, bool late) {
         optimizer_.zero_grad();
         method_.skip();
         warn_of_skipped(report.step, report.loss.item<double>());
+        others_stop_ = others_stop_ || (stops_.defined() && stops_.item<float>() > 0);
+        stop_together();
         return;
     }
     if (logs) add_metrics(report);
@@ -280,18 +265,39 @@ DOPPEL_BODY void Trainer::finish_step(StepReport& report, bool late) {
         loss_sum_ += report.loss;
         skipped_in_a_row_ = overflows_ = 0;
         last_taken_ = true;
+        others_stop_ = others_stop_ || (stops_.defined() && stops_.item<float>() > 0);
+        stop_together();
         return;
     }
     loss_sum_ += at::where(bad.ne(0), at::zeros_like(report.loss), report.loss);
-    late_.emplace(report.loss, bad);
+    late_.emplace(report.loss, bad, stops_);
     late_step_ = report.step;
-    if (logs || report.ends_epoch) report.taken = settle();
+    if (logs || report.ends_epoch) {
+        report.taken = settle();
+        stop_together();
+    }
+}
+
+/// The loss becomes that of the whole batch, and a wish to stop that of any process; the host does not wait.
+DOPPEL_BODY void Trainer::tell_others(StepReport& report) {
+    const at::NoGradGuard no_grad;
+    const Tensor wish = at::full({}, wants_to_stop_.empty() ? 0 : 1, report.loss.options().dtype(at::kFloat));
+    Tensor told = at::stack({report.loss.to(at::kFloat) / options_.group.size(), wish});
+    options_.group.collectives().sum(told);
+    report.loss = told[0];
+    stops_ = told[1];
+}
+
+/// Where all processes know of it: ends the run.
+DOPPEL_BODY void Trainer::stop_together() {
+    if (others_stop_ && stopped_.empty()) stopped_ = wants_to_stop_.empty() ? "another process stopped" : wants_to_stop_;
 }
 
 DOPPEL_BODY bool Trainer::settle() {
     auto verdict = std::exchange(late_, std::nullopt);
     if (!verdict) return last_taken_;
     const bool bad = verdict->bad();
+    others_stop_ = others_stop_ || verdict->stops();
     method_.learn(bad);
     last_taken_ = !bad;
     if (bad) {

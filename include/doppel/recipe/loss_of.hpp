@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loss of a recipe's outputs, in one process or in several.
+#pragma once
+
+#include <doppel/contracts/loss.hpp>
+#include <doppel/core/batch.hpp>
+#include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
+#include <doppel/core/tensor.hpp>
+#include <doppel/pairings/pairing.hpp>
+#include <doppel/recipe/processes.hpp>
+#include <doppel/recipe/route.hpp>
+
+#include <concepts>
+#include <vector>
+
+namespace doppel::detail {
+
+/// The loss of these outputs: once for all views, or a term for each pair.
+template <class R>
+Tensor loss_of(R& recipe, const Outputs& out, const Route& route) {
+    using Forms = LossForms<R>;
+    if constexpr (Forms::on_outputs)
+        if (route.at_once) return recipe.loss(out);
+    if constexpr (Forms::on_pairs) {
+        Tensor sum;
+        for (const auto [o, t] : route.pairs) {
+            Tensor term;
+            if constexpr (!std::same_as<typename R::Queue, None>)
+                term = recipe.loss(out.online[o], out.target[t], out.memory);
+            else
+                term = recipe.loss(out.online[o], out.target[t]);
+            sum = sum.defined() ? sum + term : term;
+        }
+        return pairing_of(recipe).reduce == pairings::Reduce::mean ? sum / static_cast<double>(route.pairs.size()) : sum;
+    }
+    return {};
+}
+
+/// The loss of this process, whose mean over the processes is the loss of the whole batch.
+template <class R>
+Tensor loss_on(R& recipe, const Outputs& out, const Route& route, const Group& group) {
+    using Loss = typename R::Loss;
+    if (group.alone()) return loss_of(recipe, out, route);
+    if constexpr (contracts::Joins<Loss>) recipe.loss.join(group);
+    if constexpr (contracts::Joins<Loss> || contracts::PerImage<Loss>) {
+        const Tensor loss = loss_of(recipe, out, route);
+        return group.weight() == 1 ? loss : loss * group.weight();
+    } else {
+        Outputs all = gathered(out, group, /*whole=*/route.at_once);
+        if constexpr (contracts::MaskingLoss<Loss>) {
+            Tensor like;
+            for (const Tensor& z : out.online)
+                if (z.defined()) like = z;
+            require(like.defined(), "Method: no view went through the online branch");
+            all.patches = gathered(out.patches, group, like);
+        }
+        return loss_of(recipe, all, route);
+    }
+}
+
+}  // namespace doppel::detail
