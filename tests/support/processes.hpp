@@ -139,6 +139,8 @@ public:
         return result;
     }
 
+    void give_up(const std::string&) override {}
+    std::string explained(const std::string& problem) override { return problem; }
     std::unique_ptr<GradientAverage> gradient_average(std::vector<std::pair<std::string, Tensor>> parameters,
                                                       const GradientAverageOptions&) override;
 

@@ -4,6 +4,7 @@
 
 #include <doppel/core/error.hpp>
 #include <doppel/core/group.hpp>
+#include <doppel/core/synchronized_norm.hpp>
 #include <doppel/core/tensor.hpp>
 
 #include <ATen/ops/batch_norm.h>
@@ -63,6 +64,8 @@ public:
         this->_check_input_dim(x);
         const auto& o = this->options;
         if (this->is_training()) ++passes;
+        if (this->is_training() && !group.alone())
+            return synchronized_norm(x, this->weight, this->bias, this->running_mean, this->running_var, o.momentum().value(), o.eps(), group);
         if (!this->is_training() || groups == 1)
             return at::batch_norm(x, this->weight, this->bias, this->running_mean, this->running_var, this->is_training(),
                                   o.momentum().value(), o.eps(), /*cudnn_enabled=*/true);

@@ -60,6 +60,12 @@ public:
     /// all[r]: the text of process r. Waits on the host.
     virtual std::vector<std::string> texts(const std::string& mine) = 0;
 
+    /// This process ends by an error: the others are told, and end too. Not collective.
+    virtual void give_up(const std::string& why) = 0;
+    /// Why something failed that other processes take part in: what they say, within some seconds; else `problem` itself. Not
+    /// collective.
+    virtual std::string explained(const std::string& problem) = 0;
+
     virtual std::unique_ptr<GradientAverage> gradient_average(std::vector<std::pair<std::string, Tensor>> parameters,
                                                               const GradientAverageOptions& options) = 0;
 };
@@ -92,9 +98,9 @@ public:
         return *collectives_;
     }
 
-    /// The same processes, with the number of images that each one has in the current batch.
+    /// The same processes, with the number of images that each one has in the current batch; {}: all have as many.
     Group with_images(std::vector<std::int64_t> images) const {
-        require(static_cast<int>(images.size()) == size(), "Group: expected the images of ", size(), " processes, got ", images.size());
+        require(images.empty() || static_cast<int>(images.size()) == size(), "Group: expected the images of ", size(), " processes, got ", images.size());
         Group group = *this;
         group.images_ = std::move(images);
         return group;

@@ -168,17 +168,15 @@ struct Branch {
                          const Drawn& drawn) {
         BranchOutput result{.features = std::vector<Tensor>(views.size()), .projected = std::vector<Tensor>(views.size())};
         std::vector<Tensor> patches, weights;
+        const Group group = drawn.group ? *drawn.group : Group{};
         for (const auto& members : passes_of(views, wanted, layout.join_views)) {
             std::vector<Tensor> parts;
             for (const auto v : members) parts.push_back(views[v]);
-            Tensor x = parts.size() == 1 ? parts[0] : at::cat(parts), back;
-            if (drawn.orders && !drawn.orders->empty()) {
-                const Tensor& order = drawn.orders->at(members.front());
-                x = x.index_select(0, order[0]);
-                back = order[1];
-            }
+            Tensor x = parts.size() == 1 ? parts[0] : at::cat(parts);
+            const Tensor order = drawn.orders && !drawn.orders->empty() ? drawn.orders->at(members.front()) : Tensor{};
+            if (order.defined()) x = shuffled(x, order[0], group);
             Pass pass = pass_of(x, members, layout, drawn);  // [members · B, F], [members · B, D]
-            if (back.defined()) pass = {pass.features.index_select(0, back), pass.projected.index_select(0, back)};
+            if (order.defined()) pass = {shuffled(pass.features, order[1], group), shuffled(pass.projected, order[1], group)};
             if (pass.patches.defined()) {
                 patches.push_back(pass.patches);
                 weights.push_back(pass.patch_weight);
@@ -216,7 +214,7 @@ private:
         if constexpr (contracts::PatchEncoder<Encoder>)
             if (drawn.masked && !drawn.masked->empty())
                 if (const MaskedPatches& masked = drawn.masked->at(members.front()); masked.mask.defined()) {
-                    const MaskedFeatures seen = encode_masked(encoder, x, masked, drawn.visible);
+                    const MaskedFeatures seen = encode_masked(encoder, x, masked, drawn.visible, !drawn.group || drawn.group->alone());
                     return {seen.features, layout.join_heads ? seen.features : project(seen.features), seen.patches, seen.weight};
                 }
         if (layout.bn_groups == 1) return encode(x, !layout.join_heads);

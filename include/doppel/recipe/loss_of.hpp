@@ -6,15 +6,24 @@
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/group.hpp>
+#include <doppel/core/random.hpp>
+#include <doppel/core/seed.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/pairings/pairing.hpp>
 #include <doppel/recipe/processes.hpp>
 #include <doppel/recipe/route.hpp>
 
 #include <concepts>
+#include <cstdint>
 #include <vector>
 
 namespace doppel::detail {
+
+inline const Tensor& one_of(const std::vector<Tensor>& views) {
+    for (const Tensor& z : views)
+        if (z.defined()) return z;
+    fail("Method: no view went through the online branch");
+}
 
 /// The loss of these outputs: once for all views, or a term for each pair.
 template <class R>
@@ -37,9 +46,10 @@ Tensor loss_of(R& recipe, const Outputs& out, const Route& route) {
     return {};
 }
 
-/// The loss of this process, whose mean over the processes is the loss of the whole batch.
+/// The loss of this process, whose mean over the processes is the loss of the whole batch. What a loss draws for the whole batch from
+/// torch's generator is the same in all: a function of seed and step.
 template <class R>
-Tensor loss_on(R& recipe, const Outputs& out, const Route& route, const Group& group) {
+Tensor loss_on(R& recipe, const Outputs& out, const Route& route, const Group& group, std::uint64_t seed) {
     using Loss = typename R::Loss;
     if (group.alone()) return loss_of(recipe, out, route);
     if constexpr (contracts::Joins<Loss>) recipe.loss.join(group);
@@ -49,12 +59,10 @@ Tensor loss_on(R& recipe, const Outputs& out, const Route& route, const Group& g
     } else {
         Outputs all = gathered(out, group, /*whole=*/route.at_once);
         if constexpr (contracts::MaskingLoss<Loss>) {
-            Tensor like;
-            for (const Tensor& z : out.online)
-                if (z.defined()) like = z;
-            require(like.defined(), "Method: no view went through the online branch");
-            all.patches = gathered(out.patches, group, like);
+            all.patches = gathered(out.patches, group, one_of(out.online));
         }
+        random::Stream draw({.seed = seed, .purpose = random::Purpose::step, .epoch = static_cast<std::uint64_t>(out.at.step)});
+        const SeedScope same(draw.below(std::uint64_t{1} << 53), one_of(out.online).device());
         return loss_of(recipe, all, route);
     }
 }

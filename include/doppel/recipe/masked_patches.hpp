@@ -80,11 +80,12 @@ struct MaskedFeatures {
     Tensor weight{};    ///< [M], as Patches::weight
 };
 
-/// One pass of x. `visible`: the encoder sees the masked patches all the same (target).
+/// One pass of x. `visible`: the encoder sees the masked patches all the same (target). `alone`: where nothing is masked, there are no
+/// patches; else there are none of them, [0, F], for a head that takes part in what other processes compute.
 template <class Encoder>
-MaskedFeatures encode_masked(Encoder& encoder, const Tensor& x, const MaskedPatches& masked, bool visible) {
+MaskedFeatures encode_masked(Encoder& encoder, const Tensor& x, const MaskedPatches& masked, bool visible, bool alone = true) {
     const auto seen = encoder->with_patches(x, visible ? Tensor{} : masked.mask);
-    if (masked.places.numel() == 0) return {seen.features};
+    if (alone && masked.places.numel() == 0) return {seen.features};
     return {seen.features, seen.patches.flatten(0, 1).index_select(0, masked.places), masked.weight};
 }
 

@@ -189,6 +189,7 @@ public:
         }
         forget_passes();
         norm_passes_.commit();
+        detail::average_statistics(*this, group_);
         if (bad.defined()) buffers_.restore_if(bad);
         buffers_.drop();
         open_ = false;
@@ -276,7 +277,7 @@ private:
         if constexpr (has_queue) out.memory = memory_->read();
 
         const Autocast float32(batch.views.front().device().type(), Precision::fp32);
-        Tensor loss = detail::loss_on(recipe, out, route, group);
+        Tensor loss = detail::loss_on(recipe, out, route, group, seed_);
         require(loss.defined() && loss.dim() == 0, "Recipe.loss must give a scalar, got shape ",
                 loss.defined() ? loss.sizes() : at::IntArrayRef{});
         last_.push_back(detail::without_gradients(std::move(out)));
@@ -340,10 +341,7 @@ private:
         }
     }
 
-    void forget_passes() {
-        last_.clear();
-        groups_.clear();
-    }
+    void forget_passes() { last_.clear(), groups_.clear(); }
 
     void update_target() {
         contracts::update(recipe.target, target_->parameters(), online_->parameters(), at, bad_);
@@ -381,7 +379,7 @@ private:
     std::optional<Branch> online_, target_;
     Predictor predictor_ = detail::empty<Predictor>();
     std::optional<typename detail::QueueMemory<typename R::Queue>::type> memory_;
-    Group group_;           // without the images of a batch
+    Group group_;  // without the images of a batch
     ForwardLayout layout_ = recipe.layout;  // of this process's part
     std::vector<Outputs> last_;
     std::vector<Group> groups_;  // of each, with its images

@@ -13,11 +13,13 @@
 #include <doppel/core/tensor.hpp>
 #include <doppel/recipe/recipe.hpp>
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -77,6 +79,7 @@ inline Patches gathered(Patches patches, const Group& group, const Tensor& like)
     }
     if (!patches.target.defined()) patches.target = patches.online.detach();
     const auto counts = counted_rows(patches.online.size(0), group, like.device());
+    if (std::accumulate(counts.begin(), counts.end(), std::int64_t{0}) == 0) return {};
     const Group by_patches = group.with_images(counts);
     const double share = group.weight() / group.size();  // this process's images of all
     return {.online = doppel::gathered(patches.online, by_patches),
@@ -86,10 +89,12 @@ inline Patches gathered(Patches patches, const Group& group, const Tensor& like)
 
 /// The layout of this process's part: bn_groups of the whole batch are shared by the processes.
 inline ForwardLayout layout_for(ForwardLayout layout, const Group& group) {
-    if (group.alone() || layout.bn_groups == 1) return layout;
+    if (group.alone() || (layout.bn_groups == 1 && !layout.shuffle_target)) return layout;
+    require(!layout.join_views, "Recipe.layout: join_views with bn_groups or shuffle_target would join other images on ", group.size(),
+            " processes than on one");
+    if (layout.bn_groups == 1) return layout;
     require(layout.bn_groups % group.size() == 0, "bn_groups (Recipe.layout, --bn-groups) = ", layout.bn_groups,
             " are groups of the whole batch, which ", group.size(), " processes cannot share equally; choose a multiple of ", group.size());
-    require(!layout.join_views, "Recipe.layout: join_views with bn_groups would group other images on ", group.size(), " processes than on one");
     layout.bn_groups /= group.size();
     return layout;
 }
@@ -104,6 +109,26 @@ inline void share_statistics(torch::nn::Module& method, const Group& group) {
                 item.value()->name(), ") normalizes by the batch of its own process alone; use doppel::BatchNorm1d or 2d, or let each "
                 "process have its own statistics (--no-sync-batch-norm)");
     }
+}
+
+/// Running statistics below `method` that each process moved by its own part: their mean stays in all, as SplitBN's groups do in one
+/// process.
+inline void average_statistics(const torch::nn::Module& method, const Group& group) {
+    if (group.alone()) return;
+    std::vector<Tensor> statistics, flat;
+    for (const auto& item : method.named_modules("", /*include_self=*/false)) {
+        const auto* layer = dynamic_cast<const SplitsBatch*>(item.value().get());
+        if (layer && !layer->group.alone()) continue;  // moved by all together
+        for (const auto& buffer : item.value()->named_buffers(/*recurse=*/false))
+            if (buffer.key() == "running_mean" || buffer.key() == "running_var") statistics.push_back(buffer.value());
+    }
+    if (statistics.empty()) return;
+    for (const Tensor& one : statistics) flat.push_back(one.reshape({-1}));
+    Tensor all = at::cat(flat);
+    group.collectives().sum(all);
+    all.div_(group.size());
+    std::int64_t at = 0;
+    for (const Tensor& one : statistics) one.copy_(all.narrow(0, std::exchange(at, at + one.numel()), one.numel()).view(one.sizes()));
 }
 
 /// commit() of a part, with what it gets on several processes.

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <doppel/core/batch_norm.hpp>
+#include <doppel/core/collectives.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/module.hpp>
 #include <doppel/core/random.hpp>
 #include <doppel/core/tensor.hpp>
@@ -31,6 +33,17 @@ inline Tensor shuffled_rows(std::int64_t rows, std::uint64_t seed, std::int64_t 
     draw.shuffle(order);
     for (std::size_t i = 0; i < order.size(); ++i) back[static_cast<std::size_t>(order[i])] = static_cast<std::int64_t>(i);
     return result;
+}
+
+/// Rows of all processes in an order of the whole batch: this process's part of it, as many as x has. Without gradient where there
+/// are several processes; all rows travel to all, as in MoCo's code.
+inline Tensor shuffled(const Tensor& x, const Tensor& order, const Group& group) {
+    if (group.alone()) return x.index_select(0, order);
+    require(!x.requires_grad() || !at::GradMode::is_enabled(), "Recipe.layout: shuffle_target on several processes needs a target without gradient");
+    const auto mine = x.size(0);
+    require(order.size(0) == group.all_rows(mine), "Method: the order of ", order.size(0), " rows does not fit the whole batch of ",
+            group.all_rows(mine), "; a batch that is shared with shuffle_target must say how many images it has in all (Batch::all)");
+    return gather_rows(x, group).index_select(0, order.narrow(0, group.rows_before(mine), mine));
 }
 
 /// The running statistics of some modules while a batch passes in parts: each part starts from the same values, and the

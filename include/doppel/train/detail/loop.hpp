@@ -63,6 +63,7 @@ DOPPEL_BODY TrainResult run_loop(Trainer& trainer, const std::vector<CallbackRef
     } catch (...) {
         problem = std::current_exception();
         result.error = error_text(problem);
+        if (!trainer.group().alone()) trainer.group().collectives().give_up(result.error);
         try {
             save_last_good_step(trainer);
         } catch (...) {}  // the first problem counts

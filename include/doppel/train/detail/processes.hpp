@@ -17,7 +17,9 @@
 #include <torch/version.h>
 
 #include <cstdint>
+#include <exception>
 #include <map>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -55,6 +57,22 @@ inline void require_same_run(const Group& group, const Identity& identity, const
                 require(here == there, "processes of one run must agree: ", name, " is ", here, " in process 0 and ", there,
                         " in process ", r, "; start all of them with the same program and options");
             }
+    }
+}
+
+/// In a handler: where the call of a library failed since another process ended, throws Error that says so.
+inline void explain(const Group& group) {
+    try {
+        throw;
+    } catch (const Error&) {
+        return;
+    } catch (const c10::OutOfMemoryError&) {
+        return;
+    } catch (const std::bad_alloc&) {
+        return;
+    } catch (const std::exception& problem) {
+        const std::string text = problem.what();
+        fail(group.collectives().explained(text.substr(0, text.find('\n'))));
     }
 }
 

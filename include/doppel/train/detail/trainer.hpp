@@ -147,6 +147,7 @@ DOPPEL_BODY StepReport Trainer::step() {
                 optimizer_.zero_grad();
                 generators_.restore(draws);
             }
+            if (!options_.group.alone()) detail::explain(options_.group);
             throw;
         }
     }

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Real processes of a run on this machine, made by fork().
+#pragma once
+
+#include <doppel/distributed/place.hpp>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace doppel::test {
+
+/// A port that nobody listens to at the moment.
+inline int free_port() {
+    const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    int port = 0;
+    if (::bind(socket, reinterpret_cast<sockaddr*>(&address), size) == 0 && ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0)
+        port = ntohs(address.sin_port);
+    ::close(socket);
+    return port;
+}
+
+/// How a process ended: what it said (returned, or threw), and its signal.
+struct ProcessEnd {
+    std::string said{};
+    bool threw = false;
+    int signal = 0;
+};
+
+/// Runs body(place) → text in `size` processes.
+template <class Body>
+std::vector<ProcessEnd> forked(int size, Body&& body) {
+    const int port = free_port();
+    std::vector<std::pair<pid_t, int>> children;
+    for (int rank = 0; rank < size; ++rank) {
+        int ends[2];
+        if (::pipe(ends) != 0) std::abort();
+        const pid_t child = ::fork();
+        if (child == 0) {
+            ::close(ends[0]);
+            std::string said;
+            bool threw = false;
+            try {
+                said = body(distributed::Place{.rank = rank, .size = size, .local_rank = rank, .local_size = size, .port = port});
+            } catch (const std::exception& problem) {
+                said = problem.what();
+                threw = true;
+            }
+            for (std::size_t at = 0; at < said.size();) {
+                const auto written = ::write(ends[1], said.data() + at, said.size() - at);
+                if (written <= 0) break;
+                at += static_cast<std::size_t>(written);
+            }
+            ::_exit(threw ? 1 : 0);
+        }
+        ::close(ends[1]);
+        children.emplace_back(child, ends[0]);
+    }
+    std::vector<ProcessEnd> all;
+    for (const auto& [child, end] : children) {
+        ProcessEnd one;
+        char buffer[4096];
+        for (ssize_t n; (n = ::read(end, buffer, sizeof buffer)) > 0;) one.said.append(buffer, static_cast<std::size_t>(n));
+        ::close(end);
+        int status = 0;
+        ::waitpid(child, &status, 0);
+        one.threw = WIFEXITED(status) && WEXITSTATUS(status) != 0;
+        one.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+        all.push_back(std::move(one));
+    }
+    return all;
+}
+
+}  // namespace doppel::test
