@@ -18,6 +18,7 @@ struct Prepared {
     AnyPreset preset{};
     run::Data data{};
     run::RunOptions options{};
+    int processes = 1;  ///< to start on this machine
 };
 
 /// Opens the images and makes the preset as the words of a command line say: data, encoder, method, run. Builds no network and

@@ -2,16 +2,23 @@
 // Features of a data set.
 #pragma once
 
+#include <doppel/core/group.hpp>
 #include <doppel/core/normalized.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/data/loader.hpp>
 #include <doppel/eval/feature.hpp>
 #include <doppel/recipe/any_method.hpp>
 
+#include <ATen/ops/cat.h>
+#include <nlohmann/json.hpp>
+
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -48,6 +55,7 @@ struct FeatureOptions {
     Network network = Network::online;  ///< network of the encoder
     std::shared_ptr<data::DamagedImages> damage{};  ///< records damaged images and skips them; null: they throw
     Feature feature{};  ///< which output of the encoder
+    Group group{};      ///< these processes share the images, batch by batch; all of them get all rows
 };
 
 namespace detail {
@@ -65,8 +73,9 @@ void each_batch(const data::Dataset& images, const augment::Pipeline& eval_view,
                                .drop_last = false,
                                .pinned = device.is_cuda(),
                                .damage = options.damage});
-    auto pass = loader.pass(0, loader.batches());
-    for (std::int64_t done = 0; auto batch = pass->next();) {
+    const auto own_part = rows_of(loader.batches(), options.group.rank(), options.group.size());
+    auto pass = loader.pass(own_part.first, own_part.first + own_part.count);
+    for (std::int64_t done = own_part.first * options.batch_size; auto batch = pass->next();) {
         const std::int64_t size = batch->index.size(0);
         const Tensor own = batch->index.eq(at::arange(done, done + size, at::kLong)).nonzero().squeeze(1);
         done += size;
@@ -100,11 +109,62 @@ void each_feature_batch(torch::nn::Module& module, torch::nn::Module& encoder,
                    count += rows.size(0);
                    use(Features{rows, label, number});
                });
-    require(count > 0, "features: none of the ", images.size(), " images can be decoded");
+    require(count > 0 || !options.group.alone(), "features: none of the ", images.size(), " images can be decoded");
 }
 
+/// The rows of all processes in their order. `problem`: why this process has none; then all throw it.
+inline Features rows_of_all(const Group& group, Features own, const std::string& problem, at::Device device, std::int64_t images) {
+    nlohmann::json mine{{"problem", problem}, {"shape", own.rows.defined() ? own.rows.sizes().vec() : std::vector<std::int64_t>{}},
+                        {"labels", own.labels.defined()}};
+    std::vector<nlohmann::json> all;
+    for (const auto& text : group.collectives().texts(mine.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)))
+        all.push_back(nlohmann::json::parse(text));
+    std::vector<std::int64_t> shape;
+    bool labels = false;
+    for (std::size_t r = 0; r < all.size(); ++r) {
+        const auto what = all[r]["problem"].get<std::string>();
+        require(what.empty(), "process ", r, " of ", group.size(), ": ", what);
+        if (all[r]["shape"].empty()) continue;
+        shape = all[r]["shape"].get<std::vector<std::int64_t>>();
+        labels = labels || all[r]["labels"].get<bool>();
+    }
+    require(!shape.empty(), "features: none of the ", images, " images can be decoded");
+    const auto joined = [&](const Tensor& rows, std::vector<std::int64_t> sizes, at::ScalarType type) {
+        std::vector<Tensor> parts;
+        for (const auto& one : all) {
+            sizes[0] = one["shape"].empty() ? 0 : one["shape"][0].get<std::int64_t>();
+            parts.push_back(at::empty(sizes, at::TensorOptions(device).dtype(type)));
+        }
+        const auto own_part = static_cast<std::size_t>(group.rank());
+        if (rows.defined()) parts[own_part].copy_(rows);
+        group.collectives().gather(parts[own_part].clone(), parts);
+        return at::cat(parts);
+    };
+    return {joined(own.rows, shape, at::kFloat), labels ? joined(own.labels, {0}, at::kLong) : Tensor{}, joined(own.index, {0}, at::kLong).cpu()};
+}
+
+inline Features features_of_part(torch::nn::Module& module, torch::nn::Module& encoder, const std::function<Tensor(const Tensor&)>& forward,
+                                 const data::Dataset& images, const augment::Pipeline& eval_view, const FeatureOptions& options);
+
 /// Returns the features of each_feature_batch together.
-inline Features features_of(torch::nn::Module& module, torch::nn::Module& encoder,
+inline Features features_of(torch::nn::Module& module, torch::nn::Module& encoder, const std::function<Tensor(const Tensor&)>& forward,
+                            const data::Dataset& images, const augment::Pipeline& eval_view, const FeatureOptions& options) {
+    if (options.group.alone()) return features_of_part(module, encoder, forward, images, eval_view, options);
+    const at::NoGradGuard no_grad;
+    Features own;
+    std::string problem;
+    try {
+        own = features_of_part(module, encoder, forward, images, eval_view, options);
+    } catch (const std::exception& error) {
+        problem = error.what();
+        problem = problem.substr(0, problem.find('\n'));
+    }
+    const auto parameters = module.parameters();
+    return rows_of_all(options.group, std::move(own), problem, parameters.empty() ? at::Device(at::kCPU) : parameters.front().device(), images.size());
+}
+
+/// Of this process's batches.
+inline Features features_of_part(torch::nn::Module& module, torch::nn::Module& encoder,
                             const std::function<Tensor(const Tensor&)>& forward, const data::Dataset& images,
                             const augment::Pipeline& eval_view, const FeatureOptions& options) {
     // Filled in place: many small tensors among large buffers would fragment the heap.
@@ -124,6 +184,7 @@ inline Features features_of(torch::nn::Module& module, torch::nn::Module& encode
         if (part.labels.defined()) found.labels.narrow(0, count, size).copy_(part.labels);
         count += size;
     });
+    if (count == 0) return {};
     return {found.rows.narrow(0, 0, count),
             found.labels.defined() ? found.labels.narrow(0, 0, count).to(found.rows.device()) : Tensor{},
             found.index.narrow(0, 0, count)};

@@ -8,6 +8,7 @@
 #include <doppel/run/evaluation.hpp>
 #include <doppel/run/folder.hpp>
 #include <doppel/run/start.hpp>
+#include <doppel/run/told.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -49,11 +50,8 @@ inline std::optional<train::Metrics> known_baselines(const Context& run) {
     return std::nullopt;
 }
 
-/// Measures the baselines, with a fresh network of the run's seed and with the weights of --init, unless the run's metrics
-/// hold them; writes them there.
-inline train::Metrics baselines(const Context& run) {
-    if (auto known = known_baselines(run)) return *std::move(known);
-    const Stopwatch watch;
+/// k-NN on raw pixels, and what an untrained method's features give.
+inline train::Metrics baselines_without_training(const Context& run, const AnyMethod& untrained, const Compared& rows) {
     train::Metrics found;
     found["knn_top1_pixels"] = eval::knn_pixels(run.bank(), run.data.validation, run.pipeline(),
                                                 {.knn = {.k = run.options.k},
@@ -61,17 +59,30 @@ inline train::Metrics baselines(const Context& run) {
                                                  .bank_damage = run.bank_damage(),
                                                  .query_damage = run.skipped->validation})
                                    .top1;
-    const AnyMethod untrained = run.preset.recipe.build({.seed = static_cast<std::uint64_t>(run.options.train.seed)});
-    untrained.module().to(run.device);
-    const auto without_training = measure(compare(run, untrained), static_cast<std::int64_t>(run.bank().classes().size()), measured_by(run));
+    const auto without_training = measure(rows, static_cast<std::int64_t>(run.bank().classes().size()), measured_by(run));
     for (const char* name : {"knn_top1", "linear_top1"})
         if (const auto value = without_training.figures.find(name); value != without_training.figures.end()) found[name + std::string("_random")] = value->second;
     if (const auto looks = attention_metrics(run, untrained); !looks.empty())
         found["attention_on_objects_random"] = looks.at("attention_on_objects");
+    return found;
+}
+
+/// Measures the baselines, with a fresh network of the run's seed and with the weights of --init, unless the run's metrics
+/// hold them; writes them there.
+inline train::Metrics baselines(const Context& run) {
+    const Group& group = run.options.train.group;
+    if (auto known = told(group, [&] { return known_baselines(run).value_or(train::Metrics{}); }); !known.empty()) return known;
+    const Stopwatch watch;
+    const AnyMethod untrained = run.preset.recipe.build({.seed = static_cast<std::uint64_t>(run.options.train.seed)});
+    untrained.module().to(run.device);
+    const auto rows = compare(run, untrained);
+    train::Metrics found = told(group, [&] { return baselines_without_training(run, untrained, rows); });
     if (!run.options.init.empty()) {
         start_from(run, untrained);
-        found["knn_top1_init"] = knn(run, compare(run, untrained)).top1;
+        const auto started = compare(run, untrained);
+        found["knn_top1_init"] = told(group, [&] { return knn(run, started).top1; });
     }
+    if (!group.first()) return found;
     nlohmann::ordered_json line{{"step", 0}, {"epoch", 0}};
     for (const auto& [name, value] : found) line[name] = value;
     line["evaluation_seconds"] = watch.seconds();

@@ -54,6 +54,8 @@ inline nlohmann::ordered_json config_of(const Context& run, const train::Trainer
     training = {{"epochs", preset.epochs},
                 {"batch_size", preset.batch_size},
                 {"images_per_step", trainer.images_per_step()},
+                {"processes", trainer.group().size()},
+                {"images_per_process", rows_of(preset.batch_size, 0, trainer.group().size()).count},
                 {"steps", trainer.total_steps()},
                 {"optimizer", preset.optimizer.describe()},
                 {"lr", trainer.lr().describe()}};

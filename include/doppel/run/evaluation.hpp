@@ -56,7 +56,7 @@ inline std::vector<std::string> not_measurable(const Context& run) {
 inline Compared compare(const Context& run, const AnyMethod& method) {
     const auto of = [&](const data::Dataset& images, const std::shared_ptr<data::DamagedImages>& damage) {
         return eval::features(method, images, run.pipeline(),
-                              {.workers = train::loader_threads(run.options.train), .network = run.preset.export_encoder, .damage = damage});
+                              {.workers = train::loader_threads(run.options.train), .network = run.preset.export_encoder, .damage = damage, .group = run.options.train.group});
     };
     Compared rows{of(run.bank(), run.bank_damage()), of(run.data.validation, run.skipped->validation)};
     if (!run.labeled) rows.bank.labels = rows.queries.labels = Tensor{};

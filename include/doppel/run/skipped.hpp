@@ -4,6 +4,7 @@
 
 #include <doppel/run/messages.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/data/damaged_images.hpp>
 #include <doppel/data/open.hpp>
 #include <doppel/image/formats.hpp>
@@ -15,6 +16,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -70,6 +72,27 @@ public:
         require(train != nullptr, files.front(), files.size() > 1 ? " (and " + std::to_string(files.size() - 1) + " more)" : "",
                 ": cannot be used, and --strict skips none");
         for (const auto& line : detail::lines_of(files, image::formats)) say("{}", line);
+    }
+
+    /// The first process learns which images the others skipped.
+    void tell_first(const Group& group) {
+        if (group.alone() || !train) return;
+        const auto pairs = [](const std::vector<data::Damage>& list) {
+            auto all = nlohmann::json::array();
+            for (const auto& [index, reason] : list) all.push_back({index, reason});
+            return all;
+        };
+        auto own = nlohmann::json::array();
+        for (const auto& damage : {train, validation, bank}) own.push_back({pairs(damage->list()), pairs(damage->notes())});
+        const auto all = group.collectives().texts(own.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+        for (std::size_t r = 1; group.first() && r < all.size(); ++r) {
+            const auto theirs = nlohmann::json::parse(all[r]);
+            for (std::size_t i = 0; const auto& damage : {train, validation, bank}) {
+                for (const auto& one : theirs[i][0]) damage->record(one[0].get<std::int64_t>(), one[1].get<std::string>());
+                for (const auto& one : theirs[i][1]) damage->note(one[0].get<std::int64_t>(), one[1].get<std::string>());
+                ++i;
+            }
+        }
     }
 
     std::size_t count() const {

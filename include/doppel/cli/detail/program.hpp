@@ -13,18 +13,26 @@
 #include <doppel/core/compiled.hpp>
 #include <doppel/core/device.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/distributed/join.hpp>
+#include <doppel/distributed/launch.hpp>
+#include <doppel/distributed/place.hpp>
 #include <doppel/methods/entry.hpp>
 #include <doppel/run/folder.hpp>
+#include <doppel/run/messages.hpp>
 #include <doppel/run/run.hpp>
+#include <doppel/train/error_text.hpp>
 
 #include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -35,10 +43,14 @@ namespace doppel::cli {
 struct ProgramOptions {
     std::string config{};
     bool verbose = false;
+    int processes = 1;
 
     static constexpr auto fields() {
         return std::tuple(options::field(&ProgramOptions::config, "config",
                                          "JSON file of options, as a run's config.json; the command line overrides it"),
+                          options::field(&ProgramOptions::processes, "processes",
+                                         "processes to start on this machine, which train together: on GPUs one for each; torchrun, mpirun and srun start them too",
+                                         options::between(1, 1024)),
                           options::field(&ProgramOptions::verbose, "verbose", "print more about errors"));
     }
 };
@@ -148,17 +160,69 @@ DOPPEL_BODY std::variant<int, Prepared> prepare(const std::vector<std::string>& 
     if (!entry.about.own_encoder) run_options.record["encoder"] = options::to_json(encoder_rows);
     return Prepared{.preset = std::move(preset),
                     .data = run::data_from(std::move(splits), data_name(data_options)),
-                    .options = std::move(run_options)};
+                    .options = std::move(run_options),
+                    .processes = own.processes};
 }
 
 namespace detail {
 
+/// One GPU for each process of this machine, and its part of the cores.
+inline void take_device(train::TrainOptions& options, int local_rank, int local_size) {
+    const auto device = device_from(options.device);
+    if (!device.is_cuda()) return;
+    require(!options.device.starts_with("cuda:"), "--device ", options.device, " names one GPU, and there are ", local_size, " processes; --device cuda gives each its own");
+    const int count = at::detail::getCUDAHooks().deviceCount();
+    require(local_size <= count, local_size, " processes on this machine, which has ", count, " GPU", count == 1 ? "" : "s", "; start one process for each, or use --device cpu");
+    options.device = "cuda:" + std::to_string(local_rank);
+    const int cores = static_cast<int>(std::thread::hardware_concurrency());
+    if (options.workers < 0) options.workers = std::clamp(cores / local_size - 1, 1, 16);
+}
+
+/// The words without --processes.
+inline std::vector<std::string> for_one_process(const std::vector<std::string>& words) {
+    std::vector<std::string> kept;
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        if (words[i] == "--processes") ++i;
+        else if (!words[i].starts_with("--processes=")) kept.push_back(words[i]);
+    }
+    return kept;
+}
+
+/// The run, in the process at `place`.
+inline int train_at(const std::optional<distributed::Place>& place, Prepared& ready) {
+    auto& options = ready.options;
+    const Group group = options.train.group = distributed::join(place, device_from(options.train.device));
+    if (group.alone()) return run::run(ready.preset, std::move(ready.data), options).status();
+    try {
+        return run::run(ready.preset, std::move(ready.data), options).status();
+    } catch (...) {
+        const auto problem = train::error_text();
+        group.collectives().give_up(problem);
+        if (group.first()) std::this_thread::sleep_for(std::chrono::milliseconds(1500));  // the others ask this process for the reason
+        if (group.first() || problem.find("without a word") != std::string::npos) throw;
+        return 2;  // the first process says it
+    }
+}
+
+/// `command`: the whole command line, the program's name first.
 inline int train(const std::vector<std::string>& words, const std::string& program, const methods::MethodEntry& entry,
-                 const CustomData& custom) {
-    auto prepared = prepare(words, program, entry, custom);
-    if (const auto* status = std::get_if<int>(&prepared)) return *status;
-    auto& [preset, data, options] = std::get<Prepared>(prepared);
-    return run::run(preset, std::move(data), options).status();
+                 const CustomData& custom, const std::vector<std::string>& command) {
+    const auto place = distributed::place_from_environment();
+    run::silent() = place && place->rank > 0;
+    int processes = 1;
+    {
+        auto prepared = prepare(words, program, entry, custom);
+        if (const auto* status = std::get_if<int>(&prepared)) return *status;
+        auto& ready = std::get<Prepared>(prepared);
+        processes = ready.processes;
+        require(processes == 1 || !place, "--processes ", processes, " starts processes, and this is already process ", place ? place->rank : 0, " of ",
+                place ? place->size : 0, ", as torchrun, mpirun or srun started it; leave --processes out");
+        if (place || processes > 1) take_device(ready.options.train, place ? place->local_rank : 0, place ? place->local_size : processes);
+        if (processes == 1) return train_at(place, ready);
+        require(processes <= ready.preset.batch_size, "--processes ", processes, ": more than the images of a batch, ", ready.preset.batch_size,
+                " (--batch-size), which they share");
+    }  // before they start: what was opened takes memory
+    return distributed::launch(distributed::this_program(command.front()), for_one_process(command), {.processes = processes});
 }
 
 }  // namespace detail
@@ -167,7 +231,7 @@ DOPPEL_BODY int train(int argc, char** argv, const methods::MethodEntry& entry, 
     const std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
     const std::string program = argc > 0 ? std::filesystem::path(argv[0]).filename().string() : entry.about.name;
     const bool verbose = std::find(words.begin(), words.end(), "--verbose") != words.end();
-    return exit_status_of(entry.about.name, [&] { return detail::train(words, program, entry, own); }, verbose);
+    return exit_status_of(entry.about.name, [&] { return detail::train(words, program, entry, own, {argv, argv + argc}); }, verbose);
 }
 
 DOPPEL_BODY int train(int argc, char** argv, const std::vector<methods::MethodEntry>& entries, const CustomData& own) {
@@ -194,7 +258,7 @@ DOPPEL_BODY int train(int argc, char** argv, const std::vector<methods::MethodEn
             std::fputs(list.c_str(), wanted ? stdout : stderr);
             return wanted ? 0 : 2;
         }
-        return detail::train(words, program + " " + name, methods::find_in(entries, name), own);
+        return detail::train(words, program + " " + name, methods::find_in(entries, name), own, {argv, argv + argc});
     };
     return exit_status_of(program, action, verbose);
 }

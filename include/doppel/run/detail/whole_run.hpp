@@ -9,6 +9,7 @@
 #include <doppel/image/write_png.hpp>
 #include <doppel/io/tensorboard.hpp>
 #include <doppel/run/data_wait.hpp>
+#include <doppel/run/detail/prepared_run.hpp>
 #include <doppel/run/baselines.hpp>
 #include <doppel/run/config.hpp>
 #include <doppel/run/context.hpp>
@@ -20,6 +21,7 @@
 #include <doppel/run/report_of.hpp>
 #include <doppel/run/sheets.hpp>
 #include <doppel/run/start.hpp>
+#include <doppel/run/told.hpp>
 #include <doppel/train/callbacks/evaluate_every.hpp>
 #include <doppel/train/callbacks/expectation.hpp>
 #include <doppel/train/callbacks/online_probe.hpp>
@@ -28,6 +30,7 @@
 #include <doppel/train/train.hpp>
 #include <doppel/weights/encoder_file.hpp>
 
+#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -35,60 +38,6 @@
 #include <utility>
 
 namespace doppel::run::detail {
-
-/// Rejects a k above the number of images to compare with; where it is the default, all of them vote, and a note says so.
-inline void check_k(Context& run) {
-    auto& k = run.options.k;
-    const std::int64_t images = run.bank().size();
-    if (k <= images) return;
-    require(!run.labeled || k == RunOptions{}.k, "--k ", k, " is larger than the number of images to compare with (", images,
-            "); expected at most ", images);
-    if (run.labeled) run.data.notes.push_back(fmt::format("{} images to compare with, so k-NN has k = {} instead of {}", images, images, k));
-    k = images;
-}
-
-inline Context context_of(AnyPreset preset, Data data, RunOptions options) {
-    options::validate("run", options);
-    train::milestones_of(options.expect);  // tells a wrong one before anything long
-    require(data.train.size() >= 2, "run: ", data.name, " has ", data.train.size(), " training image",
-            data.train.size() == 1 ? "" : "s", ", expected at least two");
-    require(preset.batch_size <= data.train.size(), "--batch-size ", preset.batch_size, " is larger than the training set (",
-            data.train.size(), " images)");
-    const auto& from = options.train.resume;
-    require(from.empty() || from == "auto" || std::filesystem::exists(from), "--resume: ", from,
-            ": No such file; expected a checkpoint, or 'auto'");
-    if (options.online_probe)
-        eval::require_labeled("--online-probe", "training", data.train, static_cast<std::int64_t>(data.train.classes().size()));
-    Context run{.preset = std::move(preset), .data = std::move(data), .options = std::move(options)};
-    run.encoder = run.options.encoder;
-    run.out = folder_of(run.options.train, run.preset.name);
-    run.options.train.out = run.out.string();
-    prepare_start(run);
-    run.skipped = std::make_shared<Skipped>(run.options.strict);
-    run.skipped->add_files(run.data.skipped);
-    run.options.train.damaged = run.skipped->train;
-    run.labeled = run.bank().labeled() && run.data.validation.labeled();
-    check_k(run);
-    if (run.options.train.accumulate == 0) train::fit_to_memory(run.preset, run.data.train, run.options.train);
-    return run;
-}
-
-/// The figures of the evaluations, for milestones.
-inline std::vector<train::EvaluationFigure> evaluation_figures(const Context& run) {
-    const std::string none = run.data.validation.empty() ? "there are no validation images" : "";
-    const std::string unscored = !none.empty() ? none : run.labeled ? "" : "the data set has no labels";
-    const std::string no_probe = !unscored.empty() ? unscored : run.options.linear ? "" : "--no-linear leaves it out";
-    const std::string no_online = !unscored.empty() ? unscored : run.options.online_probe ? "" : "it needs --online-probe";
-    return {{.name = "knn_top1", .every = run.options.knn_every, .option = "--knn-every", .missing = unscored},
-            {.name = "online_top1", .every = run.options.knn_every, .option = "--knn-every", .missing = no_online},
-            {.name = "online_top1_train", .every = 1, .missing = run.options.online_probe ? "" : "it needs --online-probe"},
-            {.name = "knn_top5", .missing = unscored},
-            {.name = "linear_top1", .missing = no_probe},
-            {.name = "linear_top5", .missing = no_probe},
-            {.name = "effective_rank", .missing = none},
-            {.name = "spectrum_decay", .missing = none},
-            {.name = "uniformity", .missing = none}};
-}
 
 inline std::int64_t parameter_count(const torch::nn::Module& module) {
     std::int64_t count = 0;
@@ -119,48 +68,87 @@ public:
         }
         trainer.rehearse();
         expectation.check(trainer);
-        const auto from = train::resume_point(trainer.options());
-        folder_.emplace(context.out, !context.options.train.resume.empty());
-        if (from) trainer.restore(*from);  // compares first; only then is anything written
-        if (!from) std::filesystem::remove(context.out / "metrics.jsonl");
+        const std::filesystem::path from = told(group(), [&] {
+            const auto found = train::resume_point(trainer.options());
+            folder_.emplace(context.out, !context.options.train.resume.empty());
+            return found ? found->string() : std::string();
+        });
+        if (!from.empty()) trainer.restore(from);  // compares first; only then is anything written
+        if (group().first()) write_start(!from.empty());
+        measure_baselines();
+    }
+
+    /// The processes that train together; the first one writes and speaks.
+    const Group& group() const { return context.options.train.group; }
+
+    void write_start(bool resumed) {
+        if (!resumed) std::filesystem::remove(context.out / "metrics.jsonl");
         using Handler = nlohmann::ordered_json::error_handler_t;
         if (!context.data.list.empty()) io::write_atomically(context.out / "images.tsv", context.data.list);
         io::write_atomically(context.out / "config.json", config_of(context, trainer).dump(2, ' ', false, Handler::replace) + "\n");
         say_plan();
-        measure_baselines();
     }
 
     train::EvaluateEvery while_training() {
         return {.epochs = context.labeled ? context.options.knn_every : 0, .measure = [this](train::Trainer& t) {
                     const Stopwatch watch;
                     const auto rows = compare(context, t.method());
-                    train::Metrics found{{"knn_top1", knn(context, rows).top1}};
-                    if (online) found["online_top1"] = online_top1(rows);
-                    found["evaluation_seconds"] = watch.seconds();
-                    return found;
+                    const auto own = online_rows(rows);
+                    return told(group(), [&] {
+                        train::Metrics found{{"knn_top1", knn(context, rows).top1}};
+                        if (online) found["online_top1"] = online_top1(own);
+                        found["evaluation_seconds"] = watch.seconds();
+                        return found;
+                    });
                 }};
     }
 
     RunResult finish(train::TrainResult training) {
         RunResult result{.training = std::move(training), .metrics = baselines_, .failures = failures_, .folder = context.out};
-        attempt(result, "skipped.jsonl", [&] { context.skipped->write(context.out); });
+        tell_signal(result.training);
+        write_skipped(result);
         if (result.training.signal != 0) {
             say("stopped at step {}; {} holds everything. To resume, add --resume {} to the same command",
                 result.training.steps, result.training.checkpoint.string(), context.out.string());
             return result;
         }
-        write_weights(result);
-        write_end(result);
+        if (group().first()) {
+            write_weights(result);
+            write_end(result);
+        }
         const Stopwatch watch;
-        evaluate(result);
-        expectation.finish(result.metrics, result.training.steps == trainer.total_steps());
-        result.missed = expectation.missed();
-        evaluation_seconds_ = watch.seconds();
-        attempt(result, "skipped.jsonl", [&] { context.skipped->write(context.out); });
-        write_end(result);
-        attempt(result, "tensorboard", [&] { write_board(result.metrics, result.training.steps); });
-        say_result(result);
+        std::optional<Compared> rows;
+        eval::Features own;
+        if (!context.data.validation.empty())
+            attempt(result, "features", [&] {
+                auto found = compare(context, trainer.method());
+                own = online_rows(found);
+                rows = std::move(found);
+            });
+        write_skipped(result);
+        result.missed = told(group(), [&] {
+            evaluate(result, rows, own);
+            expectation.finish(result.metrics, result.training.steps == trainer.total_steps());
+            result.missed = expectation.missed();
+            evaluation_seconds_ = watch.seconds();
+            write_end(result);
+            attempt(result, "tensorboard", [&] { write_board(result.metrics, result.training.steps); });
+            say_result(result);
+            return result.missed;
+        });
         return result;
+    }
+
+    /// Lists the images that any process skipped.
+    void write_skipped(RunResult& result) {
+        context.skipped->tell_first(group());
+        if (group().first()) attempt(result, "skipped.jsonl", [&] { context.skipped->write(context.out); });
+    }
+
+    /// A signal that came to one of the processes ends all.
+    void tell_signal(train::TrainResult& training) const {
+        if (group().alone()) return;
+        for (const auto& said : group().collectives().texts(std::to_string(training.signal))) training.signal = std::max(training.signal, std::stoi(said));
     }
 
     /// Lists skipped images also where training threw.
@@ -216,7 +204,7 @@ private:
             attempt(outcome, "baselines", [&] { baselines_ = baselines(context); });
             failures_ = outcome.failures;
         }
-        if (baselines_.empty()) return;
+        if (baselines_.empty() || !group().first()) return;
         say("before training: k-NN {:.1f} % on raw pixels, {:.1f} % with the untrained encoder",
             100 * baselines_.at("knn_top1_pixels"), 100 * baselines_.at("knn_top1_random"));
         if (baselines_.contains("knn_top1_init")) say("before training: k-NN {:.1f} % with the weights of --init", 100 * baselines_.at("knn_top1_init"));
@@ -234,16 +222,14 @@ private:
         weights::save_encoder(result.encoder, *trainer.method().encoder(context.preset.export_encoder), context.pipeline(), metadata);
     }
 
-    void evaluate(RunResult& result) {
+    void evaluate(RunResult& result, const std::optional<Compared>& rows, const eval::Features& own) {
         if (context.data.validation.empty()) {
             conclude(result, 0);
             attempt(result, "report", [&] { eval::write_report(context.out / "report.html", report_of(context, trainer, result)); });
             return;
         }
         const AnyMethod& method = trainer.method();
-        std::optional<Compared> rows;
         Measures measures;
-        attempt(result, "features", [&] { rows = compare(context, method); });
         if (rows) {
             measures = measure(*rows, static_cast<std::int64_t>(context.bank().classes().size()), measured_by(context));
             for (const auto& failure : measures.failures) {
@@ -251,7 +237,7 @@ private:
                 say("{} failed: {}", failure.what, failure.reason);
             }
             for (const auto& [name, value] : measures.figures) result.metrics[name] = value;
-            if (online && context.labeled) attempt(result, "online probe", [&] { result.metrics["online_top1"] = online_top1(*rows); });
+            if (online && context.labeled) attempt(result, "online probe", [&] { result.metrics["online_top1"] = online_top1(own); });
         }
         if (baselines_.contains("attention_on_objects_random"))
             attempt(result, "attention", [&] {
@@ -276,14 +262,14 @@ private:
         });
     }
 
-    /// The online probe's top-1 on the validation images. It has learned the online encoder's features.
-    double online_top1(const Compared& rows) const {
-        if (context.preset.export_encoder == Network::online)
-            return eval::accuracy_of(online->scores(rows.queries.rows), rows.queries.labels).top1;
-        const auto own = eval::features(trainer.method(), context.data.validation, context.pipeline(),
-                                        {.workers = train::loader_threads(context.options.train), .damage = context.skipped->validation});
-        return eval::accuracy_of(online->scores(own.rows), own.labels).top1;
+    /// The online encoder's features of the validation images, which the online probe has learned; nothing without the probe.
+    eval::Features online_rows(const Compared& rows) const {
+        if (!online || !context.labeled) return {};
+        if (context.preset.export_encoder == Network::online) return rows.queries;
+        return eval::features(trainer.method(), context.data.validation, context.pipeline(),
+                              {.workers = train::loader_threads(context.options.train), .damage = context.skipped->validation, .group = group()});
     }
+    double online_top1(const eval::Features& own) const { return eval::accuracy_of(online->scores(own.rows), own.labels).top1; }
 
     void write_report(RunResult& result, const std::optional<Compared>& rows, const Measures& measures) {
         std::vector<eval::ContactSheet> sheets;
@@ -384,13 +370,15 @@ DOPPEL_BODY RunResult whole_run(AnyPreset preset, Data data, RunOptions options,
     WholeRun whole(std::move(preset), std::move(data), std::move(options), !callbacks.empty());
     auto evaluation = whole.while_training();
     callbacks.insert(callbacks.begin(), train::CallbackRef(evaluation));
-    callbacks.push_back(train::CallbackRef(whole.expectation));
+    if (whole.group().first()) callbacks.push_back(train::CallbackRef(whole.expectation));
     if (whole.online) callbacks.insert(callbacks.begin(), train::CallbackRef(*whole.online));
     try {
         return whole.finish(train::run_with_logs_and(whole.trainer, std::move(callbacks)));
     } catch (...) {
-        whole.write_failure();
-        whole.write_skipped();
+        if (whole.group().first()) {
+            whole.write_failure();
+            whole.write_skipped();
+        }
         throw;
     }
 }

@@ -2,8 +2,10 @@
 // Warns when the embeddings collapse.
 #pragma once
 
+#include <doppel/core/collectives.hpp>
 #include <doppel/eval/collapse.hpp>
 #include <doppel/train/callback.hpp>
+#include <doppel/train/detail/group_of_batch.hpp>
 #include <doppel/train/trainer.hpp>
 
 #include <algorithm>
@@ -12,7 +14,7 @@
 
 namespace doppel::train {
 
-/// Samples the embeddings 50 times per run (eval::CollapseWatch), records embedding_std, embedding_rank, embedding_cos and
+/// Samples the embeddings, of all processes, 50 times per run (eval::CollapseWatch), records embedding_std, embedding_rank, embedding_cos and
 /// embedding_collapsed (1: the sample is collapsed, else 0) for the logs, and warns once when the embeddings stay collapsed for a
 /// tenth of the run.
 class CollapseWatch {
@@ -24,7 +26,7 @@ public:
         const auto& views = report.outputs.projected;
         const auto found = std::find_if(views.begin(), views.end(), [](const Tensor& v) { return v.defined(); });
         if (found == views.end()) return;
-        const auto seen = watch_->look(*found);
+        const auto seen = watch_->look(gathered(found->detach(), detail::group_of_batch(trainer)));
         trainer.record("embedding_std", seen.std);
         trainer.record("embedding_rank", seen.rank);
         trainer.record("embedding_cos", seen.cos);

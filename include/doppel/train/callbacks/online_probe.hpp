@@ -2,11 +2,13 @@
 // A linear classifier on the encoder's features, trained while the method trains.
 #pragma once
 
+#include <doppel/core/collectives.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/eval/labeled_images.hpp>
 #include <doppel/eval/linear_heads.hpp>
 #include <doppel/train/callback.hpp>
+#include <doppel/train/detail/group_of_batch.hpp>
 #include <doppel/train/trainer.hpp>
 
 #include <ATen/ops/cat.h>
@@ -40,7 +42,8 @@ struct OnlineProbeOptions {
 /// The features come detached, after the step is done, and the classifier draws no random numbers: weights of the method
 /// are bit by bit those of a run without it. The classifier's input is standardized: in training by the batch, in scores()
 /// by running mean and variance (rate 0.1), which is part of the linear map. Standardized features of width F have a mean
-/// square length of F, hence a learning rate in proportion to 1/F. With accumulated passes it sees the last one.
+/// square length of F, hence a learning rate in proportion to 1/F. With accumulated passes it sees the last one;
+/// on several processes, the features of all.
 /// Its state is in each checkpoint (Trainer::carried()), so a resumed run continues exactly; where the checkpoint has none,
 /// it starts anew, with a warning. On a GPU it makes the host wait once per epoch.
 /// Throws Error in begin() unless each training image has a label and there are at least two classes.
@@ -84,11 +87,13 @@ public:
     void step(Trainer& trainer, const StepReport& report) {
         const at::NoGradGuard no_grad;
         const auto& out = report.outputs;
+        const Group group = detail::group_of_batch(trainer);
+        const Tensor label_of_all = out.label.defined() ? gathered(out.label, group) : Tensor{};
         std::vector<Tensor> views, labels;
         for (std::size_t v = 0; v < std::min(out.features.size(), static_cast<std::size_t>(out.globals)); ++v) {
             if (!out.features[v].defined()) continue;
-            views.push_back(out.features[v].detach().to(at::kFloat));
-            labels.push_back(out.label);
+            views.push_back(gathered(out.features[v].detach().to(at::kFloat), group));
+            labels.push_back(label_of_all);
         }
         require(!views.empty() && out.label.defined(),
                 "online probe: the method's outputs have no features or no labels");
