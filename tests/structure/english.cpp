@@ -33,6 +33,7 @@ const std::map<std::string, std::string> with_another_meaning{
     {"drop", "of a path, a verb"},
     {"limits", "the C++ header"},
     {"room", "space"},
+    {"node", "of the options of launchers"},
 };
 
 /// Other libraries' words, which name networks in their files: where they may stand.
