@@ -131,6 +131,7 @@ public:
             expectation.finish(result.metrics, result.training.steps == trainer.total_steps());
             result.missed = expectation.missed();
             evaluation_seconds_ = watch.seconds();
+            attempt(result, "skipped.jsonl", [&] { context.skipped->write(context.out); });
             write_end(result);
             attempt(result, "tensorboard", [&] { write_board(result.metrics, result.training.steps); });
             say_result(result);
