@@ -40,6 +40,7 @@ inline Tensor standard_columns(const Tensor& x, double eps = 1e-5) {
 ///
 ///     losses::BarlowTwins loss{};
 ///     loss(z0, z1).backward();
+/// On several processes it is given the embeddings of all, whose [D, D] sums would be larger than its rows.
 struct BarlowTwins {
     double lambda = 0.0051;  ///< λ ≥ 0, weight of the off-diagonal elements
     double scale = 1;        ///< > 0, multiplies the loss

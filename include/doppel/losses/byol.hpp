@@ -22,6 +22,7 @@ namespace doppel::losses {
 ///     Recipe{..., .predictor = heads::Mlp{...}, .target = targets::Ema{...}, .loss = losses::Byol{}}
 struct Byol {
     using Pairing = pairings::Symmetric;
+    static constexpr bool per_image = true;
 
     Tensor operator()(const Tensor& p, const Tensor& z) const { return 2 - 2 * detail::mean_cosine("Byol", p, z); }
 };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/training_step.hpp>
 #include <doppel/core/tensor.hpp>
@@ -55,13 +56,14 @@ struct TargetTemperature {
 
 /// Returns the target's distribution P [B, K] for scores S [B, K] at temperature τ: softmax((S − c)/τ) with the center
 /// c [1, K], or sinkhorn(S, ε = τ). No gradient flows. float32 (float64 for float64 scores), also under autocast.
-/// `counted` as for sinkhorn().
+/// `counted` and `group` as for sinkhorn().
 ///
 ///     Tensor p = losses::centered(scores, center, 0.04, Centering::mean);
-inline Tensor centered(const Tensor& scores, const Tensor& center, double temperature, Centering how, const Tensor& counted = {}) {
+inline Tensor centered(const Tensor& scores, const Tensor& center, double temperature, Centering how, const Tensor& counted = {},
+                       const Group& group = {}) {
     const at::NoGradGuard no_grad;
     const Autocast float32(scores.device().type(), Precision::fp32);
-    if (how == Centering::sinkhorn) return sinkhorn(scores, {.epsilon = temperature}, counted);
+    if (how == Centering::sinkhorn) return sinkhorn(scores, {.epsilon = temperature}, counted, group);
     const Tensor s = detail::at_least_float(scores);
     return ((s - center.to(s.scalar_type())) / temperature).softmax(-1);
 }

@@ -3,9 +3,12 @@
 #pragma once
 
 #include <doppel/contracts/loss.hpp>
+#include <doppel/core/collectives.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
+#include <doppel/losses/detail/keys_of_all.hpp>
 #include <doppel/losses/detail/pool.hpp>
 #include <doppel/losses/detail/rows.hpp>
 #include <doppel/losses/tiles.hpp>
@@ -24,12 +27,19 @@ namespace detail {
 struct Decoupled {
     Tensor positive, negative;
 
-    Decoupled(std::string_view who, const Tensor& z0, const Tensor& z1, double temperature, const Tiles& tiles) {
+    Decoupled(std::string_view who, const Tensor& z0, const Tensor& z1, double temperature, const Tiles& tiles,
+              const Group& group) {
         require_temperature(who, temperature);
         require_pair(who, z0, z1);
         const auto n = z0.size(0);
-        require(n >= 2, who, ": needs at least 2 images for a negative, got ", n);
+        require(group.all_rows(n) >= 2, who, ": needs at least 2 images for a negative, got ", n);
         const Autocast float32(z0.device().type(), Precision::fp32);
+        if (!group.alone()) {
+            const Tensor z = unit_rows(at::cat({z0, z1}));                                            // [2N, D]
+            negative = log_sum_exp_over_all(z, z, group, temperature, tiles, {-n, 0, n}, 1).mean();
+            positive = (z.narrow(0, 0, n) * z.narrow(0, n, n)).sum(1);
+            return;
+        }
         if (tiles.cut(2 * n, 2 * n)) {
             const PoolTerms terms({z0, z1}, temperature, tiles, {-n, 0, n});
             negative = terms.log_sum.mean();
@@ -70,9 +80,12 @@ struct Decoupled {
 struct Dcl {
     double temperature = 0.1;  ///< τ > 0
     Tiles tiles{};             ///< from which size on the similarities are computed by tiles
+    Group group{};             ///< set by join()
+
+    void join(const Group& with) { group = with; }
 
     Tensor operator()(const Tensor& z0, const Tensor& z1) const {
-        const detail::Decoupled parts("Dcl", z0, z1, temperature, tiles);
+        const detail::Decoupled parts("Dcl", z0, z1, temperature, tiles, group);
         return parts.negative - parts.positive.mean() / temperature;
     }
 };
@@ -95,13 +108,19 @@ struct Dclw {
     double sigma = 0.5;            ///< σ > 0: the larger, the more uniform the weights
     bool through_weights = false;  ///< let the gradient flow through the weights, too
     Tiles tiles{};                 ///< from which size on the similarities are computed by tiles
+    Group group{};                 ///< set by join()
+
+    void join(const Group& with) { group = with; }
 
     Tensor operator()(const Tensor& z0, const Tensor& z1) const {
         require(sigma > 0 && sigma < std::numeric_limits<double>::infinity(),
                 "Dclw: sigma must be positive and finite, got ", sigma);
-        const detail::Decoupled parts("Dclw", z0, z1, temperature, tiles);
-        const Tensor share = (parts.positive / sigma).softmax(0);                                     // [N]
-        Tensor weight = 2 - static_cast<double>(z0.size(0)) * share;                                  // [N]
+        const detail::Decoupled parts("Dclw", z0, z1, temperature, tiles, group);
+        const auto n = z0.size(0);
+        const Tensor cosine = through_weights ? parts.positive : parts.positive.detach();             // [N]
+        Tensor share = (gathered(cosine, group) / sigma).softmax(0);  // among the images of all processes
+        if (!group.alone()) share = share.narrow(0, group.rows_before(n), n);                         // [N]
+        Tensor weight = 2 - static_cast<double>(group.all_rows(n)) * share;                           // [N]
         if (!through_weights) weight = weight.detach();
         return parts.negative - (weight * parts.positive).mean() / temperature;
     }

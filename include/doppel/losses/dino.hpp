@@ -4,7 +4,9 @@
 
 #include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
+#include <doppel/core/collectives.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/training_step.hpp>
 #include <doppel/core/tensor.hpp>
@@ -15,6 +17,7 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/special_entr.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 
 #include <cstddef>
@@ -59,6 +62,10 @@ struct Dino {
     Centering centering = Centering::mean;   ///< center, or Sinkhorn over the global views (DINOv2)
     Tensor center{};                         ///< state: c [1, K]; do not set
     Tensor entropy{}, divergence{};          ///< results for metrics(); do not set
+    Group group{};                           ///< set by join()
+
+    /// The center is that of the images of all processes; scores never travel, only their sums.
+    void join(const Group& with) { group = with; }
 
     void build(std::int64_t dim) {
         check();
@@ -80,7 +87,7 @@ struct Dino {
         require(center.defined() && center.dim() == 2 && center.size(1) == k, "Dino: the center must be [1, ", k,
                 "], got ", center.defined() ? center.sizes() : at::IntArrayRef{}, "; call build(", k, ") first");
         const Autocast float32(t.device().type(), Precision::fp32);
-        const Tensor all = centered(t, center, target_temperature(out.at), centering);                // [G · B, K]
+        const Tensor all = centered(t, center, target_temperature(out.at), centering, {}, group);                // [G · B, K]
         const auto parts = all.chunk(static_cast<std::int64_t>(globals.size()));
         std::vector<Tensor> p(out.online.size()), log_q(out.online.size());
         for (std::size_t i = 0; i < globals.size(); ++i) p.at(globals[i].view) = parts[i];
@@ -93,6 +100,11 @@ struct Dino {
         const at::NoGradGuard no_grad;
         entropy = at::special_entr(all).sum(1).mean();
         divergence = loss.detach() - entropy;
+        if (!group.alone()) {
+            const Tensor both = summed(at::stack({entropy, divergence}) * (group.weight() / group.size()), group);
+            entropy = both[0];
+            divergence = both[1];
+        }
         return loss;
     }
 
@@ -103,7 +115,9 @@ struct Dino {
         const at::NoGradGuard no_grad;
         const Tensor t = rows(targets(out));
         const Autocast float32(t.device().type(), Precision::fp32);
-        const Tensor seen = detail::at_least_float(t).mean(0, true);                                  // [1, K]
+        const Tensor mine = detail::at_least_float(t);
+        const Tensor seen = group.alone() ? mine.mean(0, true)
+                                          : summed(mine.sum(0, true), group) / group.all_rows(mine.size(0));  // [1, K]
         center.mul_(center_momentum).add_(seen.to(center.scalar_type()), 1 - center_momentum);
     }
 

@@ -4,6 +4,7 @@
 
 #include <doppel/contracts/loss.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/losses/detail/rows.hpp>
 #include <doppel/losses/info_nce.hpp>
@@ -32,6 +33,9 @@ struct Directclr {
     std::int64_t dims = 360;   ///< d0 ≥ 1, features used by the loss; authors: 360 of ResNet-50's 2048
     double temperature = 0.1;  ///< τ > 0
     bool cross_view = false;   ///< negatives from the other view only, as in the authors' code
+    Group group{};             ///< set by join()
+
+    void join(const Group& with) { group = with; }
 
     Tensor operator()(const Tensor& r0, const Tensor& r1) const {
         detail::require_temperature("Directclr", temperature);
@@ -39,9 +43,10 @@ struct Directclr {
         detail::require_pair("Directclr", r0, r1);
         require(r0.size(1) >= dims, "Directclr: dims is ", dims, ", but the encoder has only ", r0.size(1),
                 " features");
-        require(r0.size(0) >= 2, "Directclr: needs at least 2 images for a negative, got ", r0.size(0));
+        require(group.all_rows(r0.size(0)) >= 2, "Directclr: needs at least 2 images for a negative, got ", r0.size(0));
         const Tensor a = r0.narrow(1, 0, dims), b = r1.narrow(1, 0, dims);                            // [N, d0]
-        return cross_view ? CrossViewInfoNce{.temperature = temperature}(a, b) : NtXent{.temperature = temperature}(a, b);
+        return cross_view ? CrossViewInfoNce{.temperature = temperature, .group = group}(a, b)
+                          : NtXent{.temperature = temperature, .group = group}(a, b);
     }
 };
 

@@ -5,7 +5,9 @@
 #include <doppel/augment/block_mask.hpp>
 #include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
+#include <doppel/core/collectives.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/random.hpp>
 #include <doppel/core/tensor.hpp>
@@ -13,6 +15,8 @@
 #include <doppel/losses/detail/rows.hpp>
 #include <doppel/pairings/pairing.hpp>
 
+#include <ATen/ops/cat.h>
+#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
 #include <cstdint>
@@ -55,6 +59,10 @@ struct Ibot {
     Centering centering = Centering::mean;  ///< center, or Sinkhorn over the masked patches (DINOv2)
     augment::BlockMask blocks{};            ///< draws the masked patches
     Tensor patch_center{};                  ///< state: c [1, K]; do not set
+    Group group{};                          ///< set by join()
+
+    /// The center is that of the masked patches of all processes, some of which may have none; scores never travel.
+    void join(const Group& with) { group = with; }
 
     void build(std::int64_t dim) {
         check();
@@ -76,7 +84,11 @@ struct Ibot {
             require(out.online[v].defined(), "Ibot: global view ", v,
                     " did not go through the online branch; the pairing must send every global view through it");
         const Tensor &s = out.patches.online, &t = out.patches.target, &w = out.patches.weight;
-        if (!s.defined()) return nothing(out);
+        if (!s.defined()) {
+            if (!group.alone() && centering == Centering::sinkhorn)  // the others reckon with this process
+                sinkhorn(patch_center.narrow(0, 0, 0), {.epsilon = target_temperature(out.at)}, {}, group);
+            return nothing(out);
+        }
         detail::require_pair("Ibot", s, t);
         const std::int64_t m = s.size(0), k = s.size(1);
         require(w.defined() && w.dim() == 1 && w.size(0) == m, "Ibot: the patches' weights must be [", m, "], got ",
@@ -85,7 +97,7 @@ struct Ibot {
         require(c.defined() && c.dim() == 2 && c.size(1) == k, "Ibot: the center must be [1, ", k, "], got ",
                 c.defined() ? c.sizes() : at::IntArrayRef{}, "; call build(", k, ") first");
         const Autocast float32(s.device().type(), Precision::fp32);
-        const Tensor p = centered(t, c, target_temperature(out.at), centering, w.gt(0));               // [M, K]
+        const Tensor p = centered(t, c, target_temperature(out.at), centering, w.gt(0), group);               // [M, K]
         const Tensor log_q = (detail::at_least_float(s) / temperature).log_softmax(1);                // [M, K]
         return -((p * log_q).sum(1) * w.to(log_q.scalar_type())).sum();
     }
@@ -96,8 +108,9 @@ struct Ibot {
 
     void commit(const Outputs& out) {
         const Tensor& t = out.patches.target;
-        if (centering != Centering::mean || !t.defined()) return;
+        if (centering != Centering::mean || (!t.defined() && group.alone())) return;
         const at::NoGradGuard no_grad;
+        if (!group.alone()) return commit_of_all(out.patches);
         const Autocast float32(t.device().type(), Precision::fp32);
         const Tensor rows = detail::at_least_float(t);                                                // [M, K]
         const Tensor counted = out.patches.weight.gt(0).to(rows.scalar_type()).unsqueeze(0);          // [1, M]
@@ -106,6 +119,20 @@ struct Ibot {
     }
 
 private:
+    void commit_of_all(const Patches& patches) {
+        Tensor sum = at::zeros({1, patch_center.size(1) + 1}, patch_center.options());                // [1, K + 1]
+        if (patches.target.defined()) {
+            const Autocast float32(patches.target.device().type(), Precision::fp32);
+            const Tensor rows = detail::at_least_float(patches.target);                               // [M, K]
+            const Tensor counted = patches.weight.gt(0).to(rows.scalar_type()).unsqueeze(0);          // [1, M]
+            sum = at::cat({counted.mm(rows), counted.sum().view({1, 1})}, 1).to(sum.scalar_type());
+        }
+        sum = summed(sum, group);
+        const Tensor count = sum.narrow(1, patch_center.size(1), 1);                                  // [1, 1]
+        const Tensor seen = sum.narrow(1, 0, patch_center.size(1)) / count.clamp_min(1);
+        patch_center.copy_(at::where(count.gt(0), patch_center * center_momentum + seen * (1 - center_momentum), patch_center));
+    }
+
     void check() const {
         detail::require_temperature("Ibot", temperature);
         target_temperature.check("Ibot");

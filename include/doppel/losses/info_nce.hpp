@@ -4,9 +4,11 @@
 
 #include <doppel/contracts/loss.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/losses/detail/cross_log_sum_exp.hpp>
+#include <doppel/losses/detail/keys_of_all.hpp>
 #include <doppel/losses/detail/rows.hpp>
 #include <doppel/losses/tiles.hpp>
 #include <doppel/pairings/pairing.hpp>
@@ -33,6 +35,8 @@ namespace doppel::losses {
 ///     Recipe{..., .target = targets::Ema{...}, .queue = queues::Fifo{.capacity = 4096},
 ///            .loss = losses::InfoNce{.temperature = 0.2}}
 struct InfoNce {
+    static constexpr bool per_image = true;
+
     double temperature = 0.07;  ///< τ > 0. MoCo v1: 0.07, v2: 0.2; CIFAR-10: 0.1
     Tiles tiles{};              ///< from which size on the similarities are computed by tiles
 
@@ -72,12 +76,19 @@ struct InBatchInfoNce {
 
     double temperature = 1.0;  ///< τ > 0. MoCo v3: 1 for ResNet-50, 0.2 for ViT
     Tiles tiles{};             ///< from which size on the similarities are computed by tiles
+    Group group{};             ///< set by join()
+
+    void join(const Group& with) { group = with; }
 
     Tensor operator()(const Tensor& q, const Tensor& k) const {
         detail::require_temperature("InBatchInfoNce", temperature);
         detail::require_pair("InBatchInfoNce", q, k);
         const Autocast float32(q.device().type(), Precision::fp32);
         const Tensor query = detail::unit_rows(q), key = detail::unit_rows(k.detach());               // [N, D]
+        if (!group.alone()) {
+            const Tensor log_sum = detail::log_sum_exp_over_all(query, key, group, temperature, tiles, {}, 1);
+            return 2 * temperature * log_sum.mean() - 2 * (query * key).sum(1).mean();
+        }
         if (tiles.cut(q.size(0), q.size(0))) {
             const auto log_sum = detail::cross_log_sum_exp(query, key, temperature, tiles, false, {}, 1);
             return 2 * temperature * log_sum[0].mean() - 2 * (query * key).sum(1).mean();
@@ -104,12 +115,20 @@ struct InBatchInfoNce {
 struct CrossViewInfoNce {
     double temperature = 0.1;  ///< τ > 0
     Tiles tiles{};             ///< from which size on the similarities are computed by tiles
+    Group group{};             ///< set by join()
+
+    void join(const Group& with) { group = with; }
 
     Tensor operator()(const Tensor& a, const Tensor& b) const {
         detail::require_temperature("CrossViewInfoNce", temperature);
         detail::require_pair("CrossViewInfoNce", a, b);
         const Autocast float32(a.device().type(), Precision::fp32);
         const Tensor rows = detail::unit_rows(a), columns = detail::unit_rows(b);                     // [N, D]
+        if (!group.alone()) {
+            const Tensor there = detail::log_sum_exp_over_all(rows, columns, group, temperature, tiles, {}, 1);
+            const Tensor back = detail::log_sum_exp_over_all(columns, rows, group, temperature, tiles, {}, 1);
+            return (there.mean() + back.mean()) / 2 - (rows * columns).sum(1).mean() / temperature;
+        }
         if (tiles.cut(a.size(0), a.size(0))) {
             const auto log_sum = detail::cross_log_sum_exp(rows, columns, temperature, tiles, true, {}, 1);
             return (log_sum[0].mean() + log_sum[1].mean()) / 2 - (rows * columns).sum(1).mean() / temperature;

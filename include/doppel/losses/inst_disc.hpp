@@ -4,7 +4,9 @@
 
 #include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
+#include <doppel/core/collectives.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/core/training_step.hpp>
@@ -62,6 +64,8 @@ struct InstanceInputs {
 ///
 ///     Recipe{..., .queue = queues::MemoryBank{.size = photos.size()}, .loss = losses::InstanceSoftmax{}}
 struct InstanceSoftmax {
+    static constexpr bool per_image = true;
+
     double temperature = 0.1;  ///< τ > 0. Authors: 0.1 for CIFAR-10, 0.07 for ImageNet
     Tiles tiles{};             ///< from which size on the similarities are computed by tiles
 
@@ -96,6 +100,10 @@ struct InstanceNce {
     double temperature = 0.07;      ///< τ > 0
     std::int64_t negatives = 4096;  ///< K ≥ 1 noise rows per image
     Tensor log_z{}, pending{};      ///< state: ln Z, −∞ until the first commit(), and its next value; do not set
+    Group group{};                  ///< set by join()
+
+    /// Each process draws the noise of the whole batch and takes that of its own images.
+    void join(const Group& with) { group = with; }
 
     void build(std::int64_t) {
         require(negatives >= 1, "InstanceNce: negatives must be at least 1, got ", negatives);
@@ -112,7 +120,8 @@ struct InstanceNce {
         detail::require_temperature("InstanceNce", temperature);
         const detail::InstanceInputs in("InstanceNce", out);
         const auto rows = in.z.size(0), images = in.bank.size(0);
-        const Tensor noise = at::randint(images, {rows, negatives}, in.index.options());              // [N, K]
+        const Tensor noise = at::randint(images, {group.all_rows(rows), negatives}, in.index.options())
+                                 .narrow(0, group.rows_before(rows), rows);                           // [N, K]
         return with_noise(in.z, in.bank, at::cat({in.index.unsqueeze(1), noise}, 1));
     }
 
@@ -122,8 +131,10 @@ struct InstanceNce {
         const auto images = static_cast<double>(bank.size(0)), k = static_cast<double>(rows.size(1) - 1);
         const Tensor scores = detail::chosen_products(z, bank, rows) / temperature;                   // [N, 1 + K]
         const Tensor known = log_z.to(scores.scalar_type());
-        const Tensor estimate =
-            scores.detach().flatten().logsumexp(0) - std::log(static_cast<double>(scores.numel()) / images);
+        const Tensor sum = scores.detach().flatten().logsumexp(0);
+        const Tensor of_all = group.alone() ? sum : gathered(sum.view({1}), group.with_images({})).logsumexp(0);
+        const double terms = static_cast<double>(group.all_rows(rows.size(0)) * rows.size(1));
+        const Tensor estimate = of_all - std::log(terms / images);
         const Tensor used = at::where(at::isinf(known), estimate, known);                             // [1]
         pending = used.to(at::kFloat);
         const Tensor log_p = scores - used;

@@ -4,7 +4,9 @@
 
 #include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
+#include <doppel/core/collectives.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/core/training_step.hpp>
@@ -35,6 +37,9 @@ namespace doppel::losses {
 ///     .loss = losses::Sum{losses::Weighted{1.0, losses::Dino{}}, losses::Weighted{1.0, losses::Koleo{}}}
 struct Koleo {
     double weight = 0.1;  ///< multiplies the loss, ≥ 0
+    Group group{};        ///< set by join(): neighbors are looked for among the images of all processes
+
+    void join(const Group& with) { group = with; }
 
     std::vector<double> host_numbers(const TrainingStep&) const { return {}; }  // of the tensors alone
 
@@ -43,7 +48,7 @@ struct Koleo {
         Tensor sum;
         for (std::size_t v = 0; v < out.features.size() && static_cast<std::int64_t>(v) < out.globals; ++v) {
             if (!out.features[v].defined()) continue;
-            const Tensor term = of_view(out.features[v]);
+            const Tensor term = of_view(out.features[v], group);
             sum = sum.defined() ? sum + term : term;
         }
         require(sum.defined(), "KoLeo: needs the features of at least one global view");
@@ -51,17 +56,20 @@ struct Koleo {
     }
 
     /// Returns −mean log of the distance to the nearest other row of f [B, F].
-    static Tensor of_view(const Tensor& f) {
+    static Tensor of_view(const Tensor& f, const Group& group = {}) {
         detail::require_pair("KoLeo", f, f);
-        require(f.size(0) >= 2, "KoLeo: needs at least 2 images in a batch, got ", f.size(0));
+        require(group.all_rows(f.size(0)) >= 2, "KoLeo: needs at least 2 images in a batch, got ", f.size(0));
         const Autocast float32(f.device().type(), Precision::fp32);
         const Tensor x = detail::unit_rows(f);                                                        // [B, F]
+        const Tensor all = gathered(x, group);                                                       // [all images, F]
         Tensor nearest;
         {
             const at::NoGradGuard no_grad;
-            nearest = x.mm(x.t()).fill_diagonal_(-2).argmax(1);                                       // [B]
+            const Tensor cosine = x.mm(all.t());
+            cosine.diagonal(group.rows_before(x.size(0))).fill_(-2);
+            nearest = cosine.argmax(1);                                                               // [B]
         }
-        return -((x - x.index_select(0, nearest)).norm(2, 1) + 1e-8).log().mean();
+        return -((x - all.index_select(0, nearest)).norm(2, 1) + 1e-8).log().mean();
     }
 };
 

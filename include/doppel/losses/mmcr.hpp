@@ -4,7 +4,9 @@
 
 #include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
+#include <doppel/core/collectives.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/core/training_step.hpp>
@@ -43,6 +45,9 @@ namespace doppel::losses {
 ///     Recipe{..., .target = targets::Ema{.schedule = schedules::Constant{0.99}}, .loss = losses::Mmcr{}}
 struct Mmcr {
     double lambda = 0;  ///< λ ≥ 0, weight of the local term; 0: not computed
+    Group group{};      ///< set by join(): only centroids travel
+
+    void join(const Group& with) { group = with; }
 
     std::vector<double> host_numbers(const TrainingStep&) const { return {}; }  // of the tensors alone
 
@@ -57,7 +62,8 @@ struct Mmcr {
         const Tensor z = unit_views(online);                                                          // [V, N, D]
         Tensor centroids = z.mean(0);                                                                 // [N, D]
         if (!target.empty() && !same(online, target)) centroids = (centroids + unit_views(target).mean(0)) / 2;
-        const Tensor global = detail::nuclear(centroids);
+        Tensor global = detail::nuclear(gathered(centroids, group));
+        if (!group.alone()) global = global / group.weight();  // the same in all processes: a mean without weights
         if (lambda == 0) return -global;
         return detail::nuclear(z.transpose(0, 1)).mean() * lambda - global;
     }

@@ -4,10 +4,12 @@
 
 #include <doppel/contracts/loss.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/nearest.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/losses/detail/cross_log_sum_exp.hpp>
+#include <doppel/losses/detail/keys_of_all.hpp>
 #include <doppel/losses/detail/rows.hpp>
 #include <doppel/losses/tiles.hpp>
 #include <doppel/pairings/pairing.hpp>
@@ -43,6 +45,9 @@ struct Nnclr {
 
     double temperature = 0.1;  ///< τ > 0
     Tiles tiles{};             ///< from which size on the similarities are computed by tiles
+    Group group{};             ///< set by join()
+
+    void join(const Group& with) { group = with; }
 
     Tensor operator()(const Tensor& p, const Tensor& z, const Tensor& memory) const {
         detail::require_temperature("Nnclr", temperature);
@@ -53,6 +58,9 @@ struct Nnclr {
         const Autocast float32(p.device().type(), Precision::fp32);
         const Tensor prediction = detail::unit_rows(p);                                               // [N, D]
         const Tensor positive = nearest_rows(memory, z).to(prediction.scalar_type());                 // [N, D]
+        if (!group.alone())
+            return detail::log_sum_exp_over_all(positive, prediction, group, temperature, tiles).mean() -
+                   (positive * prediction).sum(1).mean() / temperature;
         if (tiles.cut(p.size(0), p.size(0))) {
             const auto log_sum = detail::cross_log_sum_exp(positive, prediction, temperature, tiles);
             return log_sum[0].mean() - (positive * prediction).sum(1).mean() / temperature;

@@ -5,10 +5,12 @@
 #include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/core/training_step.hpp>
 #include <doppel/losses/detail/cross_log_sum_exp.hpp>
+#include <doppel/losses/detail/keys_of_all.hpp>
 #include <doppel/losses/detail/pool.hpp>
 #include <doppel/losses/detail/rows.hpp>
 #include <doppel/losses/tiles.hpp>
@@ -56,15 +58,23 @@ namespace doppel::losses {
 struct NtXent {
     double temperature = 0.5;  ///< τ > 0. Paper: 0.1 for ImageNet, 0.5 for CIFAR-10
     Tiles tiles{};             ///< from which size on the similarities are computed by tiles
+    Group group{};             ///< set by join()
+
+    void join(const Group& with) { group = with; }
 
     std::vector<double> host_numbers(const TrainingStep&) const { return {}; }  // of the tensors alone
 
     Tensor operator()(const Tensor& z0, const Tensor& z1) const {
         detail::require_temperature("NtXent", temperature);
         detail::require_pair("NtXent", z0, z1);
-        require(z0.size(0) >= 2, "NtXent: needs at least 2 images for a negative, got ", z0.size(0));
+        require(group.all_rows(z0.size(0)) >= 2, "NtXent: needs at least 2 images for a negative, got ", z0.size(0));
         const Autocast float32(z0.device().type(), Precision::fp32);
         const auto n = z0.size(0);
+        if (!group.alone()) {
+            const Tensor z = detail::unit_rows(at::cat({z0, z1}));                                    // [2N, D]
+            return detail::log_sum_exp_over_all(z, z, group, temperature, tiles, {0}, 1).mean() -
+                   (z.narrow(0, 0, n) * z.narrow(0, n, n)).sum(1).mean() / temperature;
+        }
         if (tiles.cut(2 * n, 2 * n)) return by_tiles({z0, z1});
         const Tensor z = detail::unit_rows(at::cat({z0, z1}));                                        // [2N, D]
         const Tensor similarity = z.mm(z.t()) / temperature;                                          // [2N, 2N]
@@ -91,16 +101,17 @@ struct NtXent {
             detail::require_pair("NtXent", online[0], target[v]);
         }
         const auto n = online[0].size(0);
-        require(n >= 2, "NtXent: needs at least 2 images for a negative, got ", n);
+        require(group.all_rows(n) >= 2, "NtXent: needs at least 2 images for a negative, got ", n);
         const Autocast float32(online[0].device().type(), Precision::fp32);
-        const bool cut = tiles.cut(views * n, views * n);
-        if (cut && same(online, target)) return by_tiles(online);
+        const bool cut = !group.alone() || tiles.cut(views * n, views * n);
+        if (group.alone() && cut && same(online, target)) return by_tiles(online);
         const Tensor rows = detail::unit_rows(at::cat(online));                                       // [VN, D]
         const Tensor columns = detail::unit_rows(at::cat(target));                                    // [VN, D]
         if (cut) {
             const Tensor each = columns.view({views, n, -1}), others = each.sum(0) - each;            // [V, N, D]
-            const auto log_sum = detail::cross_log_sum_exp(rows, columns, temperature, tiles, false, {0}, 1);
-            return log_sum[0].mean() -
+            const Tensor log_sum = group.alone() ? detail::cross_log_sum_exp(rows, columns, temperature, tiles, false, {0}, 1)[0]
+                                                 : detail::log_sum_exp_over_all(rows, columns, group, temperature, tiles, {0}, 1);
+            return log_sum.mean() -
                    (rows * others.flatten(0, 1)).sum() / (static_cast<double>(views * (views - 1) * n) * temperature);
         }
         const Tensor similarity = rows.mm(columns.t()) / temperature;                                 // [VN, VN]

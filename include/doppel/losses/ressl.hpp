@@ -29,6 +29,8 @@ namespace doppel::losses {
 ///
 ///     Recipe{..., .target = targets::Ema{...}, .queue = queues::Fifo{.capacity = 4096}, .loss = losses::Ressl{}}
 struct Ressl {
+    static constexpr bool per_image = true;
+
     double temperature = 0.1;          ///< τ > 0 of the online branch
     double target_temperature = 0.04;  ///< τ_t > 0 of the target
 

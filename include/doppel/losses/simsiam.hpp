@@ -22,6 +22,8 @@ namespace doppel::losses {
 ///
 ///     Recipe{..., .predictor = heads::Mlp{...}, .target = targets::StopGradient{}, .loss = losses::Simsiam{}}
 struct Simsiam {
+    static constexpr bool per_image = true;
+
     struct Pairing : pairings::Symmetric {
         Pairing() : pairings::Symmetric{.reduce = pairings::Reduce::mean} {}
     };

@@ -41,6 +41,7 @@ namespace doppel::losses {
 /// Source: Khosla et al., "Supervised Contrastive Learning", 2020, arXiv:2004.11362, equation 2.
 ///
 ///     Recipe{.encoder = ..., .projector = heads::Mlp{...}, .loss = losses::Supcon{.temperature = 0.1}}
+/// On several processes it is given the embeddings of all, since positives of a class are anywhere.
 struct Supcon {
     static constexpr bool uses_labels = true;
 

@@ -4,7 +4,9 @@
 
 #include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
+#include <doppel/core/collectives.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/training_step.hpp>
 #include <doppel/core/tensor.hpp>
@@ -63,6 +65,10 @@ struct Swav {
     std::vector<Tensor> queues{};                ///< state: [queue, D] each; do not set
     std::int64_t queue_rows = 0;                 ///< state: rows written so far to each queue; do not set
     Tensor assigned{}, predicted{};              ///< results of the last call for metrics(); do not set
+    Group group{};                               ///< set by join()
+
+    /// Sinkhorn's batch is that of all processes, and so are the rows of the queue, of which each process scores its part.
+    void join(const Group& with) { group = with; }
 
     void build(std::int64_t dim) {
         check();
@@ -113,6 +119,7 @@ struct Swav {
         const auto globals = static_cast<std::size_t>(out.globals);
         const std::int64_t rows = out.online[0].size(0);
         const bool queued = queue > 0 && queue_rows >= queue;
+        const RowRange part = rows_of(queue, group.rank(), group.size());  // of the queue
         const Tensor z = detail::unit_rows(at::cat(out.online));                                      // [V·B, D]
         Tensor loss, assigned_sum, predicted_sum;
         for (const Tensor& weight : weights) {
@@ -124,12 +131,13 @@ struct Swav {
                 const at::NoGradGuard no_grad;
                 const auto s = all.detach().split(rows);
                 for (std::size_t i = 0; i < globals; ++i)
-                    p[i] = queued ? sinkhorn(at::cat({queues[i].to(z.scalar_type()).mm(c.t()), s[i]}), assignment)
-                                        .narrow(0, queue, rows)
-                                  : sinkhorn(s[i], assignment);                                       // [B, K]
+                    p[i] = queued ? sinkhorn(at::cat({queues[i].narrow(0, part.first, part.count).to(z.scalar_type()).mm(c.t()), s[i]}),
+                                             assignment, {}, group)
+                                        .narrow(0, part.count, rows)
+                                  : sinkhorn(s[i], assignment, {}, group);                            // [B, K]
                 const std::vector<Tensor> used(p.begin(), p.begin() + out.globals);
-                add(assigned_sum, evenness(at::cat(used).mean(0)));
-                add(predicted_sum, evenness(log_q[0].exp().mean(0)));
+                add(assigned_sum, evenness(mean_of_all(at::cat(used).mean(0))));
+                add(predicted_sum, evenness(mean_of_all(log_q[0].exp().mean(0))));
             }
             add(loss, detail::cross_entropy_of_views("Swav", p, log_q));
         }
@@ -150,11 +158,11 @@ struct Swav {
             weight.copy_(bad.defined() ? at::where(bad.ne(0), weight, unit) : unit);
         }
         if (queue == 0 || out.at.epoch() < queue_from) return;
-        const std::int64_t rows = std::min(queue, out.online[0].size(0)), from = queue_rows % queue;
+        const std::int64_t rows = std::min(queue, group.all_rows(out.online[0].size(0))), from = queue_rows % queue;
         const std::int64_t first = std::min(rows, queue - from);  // up to the end, the rest from the beginning
         const auto put = [&](Tensor to, const Tensor& value) { to.copy_(bad.defined() ? at::where(bad.ne(0), to, value.to(to.scalar_type())) : value); };
         for (std::size_t i = 0; i < queues.size(); ++i) {
-            const Tensor z = detail::unit_rows(out.online[i]), last = z.narrow(0, z.size(0) - rows, rows);
+            const Tensor z = detail::unit_rows(gathered(out.online[i], group)), last = z.narrow(0, z.size(0) - rows, rows);
             put(queues[i].narrow(0, from, first), last.narrow(0, 0, first));
             if (first < rows) put(queues[i].narrow(0, 0, rows - first), last.narrow(0, first, rows - first));
         }
@@ -170,6 +178,10 @@ struct Swav {
 
 private:
     static void add(Tensor& sum, const Tensor& value) { sum = sum.defined() ? sum + value : value; }
+
+    Tensor mean_of_all(const Tensor& mean) const {
+        return group.alone() ? mean : summed(mean * (group.weight() / group.size()), group);
+    }
 
     static Tensor evenness(const Tensor& p) {
         return at::xlogy(p, p).sum() / -std::log(static_cast<double>(p.size(0)));

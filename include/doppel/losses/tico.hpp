@@ -4,7 +4,9 @@
 
 #include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
+#include <doppel/core/collectives.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/precision.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/core/training_step.hpp>
@@ -39,6 +41,9 @@ struct Tico {
     double beta = 0.9;    ///< β, weight of the old C, from 0 to 1
     double rho = 8;       ///< ρ ≥ 0, weight of the covariance term
     Tensor covariance{};  ///< state: C [D, D]; do not set
+    Group group{};        ///< set by join(): C is that of the images of all processes
+
+    void join(const Group& with) { group = with; }
 
     void build(std::int64_t dim) {
         check();
@@ -76,9 +81,9 @@ private:
         require(rho >= 0 && rho < std::numeric_limits<double>::infinity(),
                 "TiCo: rho must be at least 0 and finite, got ", rho);
     }
-    static Tensor moments(const Tensor& rows) {
+    Tensor moments(const Tensor& rows) const {
         const Tensor z = rows.detach();
-        return z.t().mm(z) / static_cast<double>(z.size(0));
+        return summed(z.t().mm(z), group) / static_cast<double>(group.all_rows(z.size(0)));
     }
 };
 

@@ -23,6 +23,10 @@ struct Tiles {
     std::int64_t above = std::int64_t{1} << 18;  ///< matrices of more values than this; tiles are faster from there on
     std::int64_t side = 0;                       ///< rows and columns of a tile; 0: 1,024, on a GPU 4,096
 
+    /// On several processes a contrastive loss compares its rows with the keys of all, always by tiles. Keys of more values than
+    /// this together travel around a ring, a process's block after the other; fewer are gathered, which takes fewer messages.
+    std::int64_t ring_above = std::int64_t{1} << 24;
+
     /// Whether a matrix is computed by tiles.
     bool cut(std::int64_t rows, std::int64_t columns) const { return columns > 0 && rows > above / columns; }
 

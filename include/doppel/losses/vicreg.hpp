@@ -34,6 +34,7 @@ namespace doppel::losses {
 ///
 ///     losses::Vicreg loss{};
 ///     loss(z0, z1).backward();
+/// On several processes it is given the embeddings of all, whose [D, D] sums would be larger than its rows.
 struct Vicreg {
     /// The combination of the two views' variance terms.
     enum class Convention {

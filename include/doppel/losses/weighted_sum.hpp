@@ -5,6 +5,7 @@
 #include <doppel/contracts/loss.hpp>
 #include <doppel/core/batch.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/training_step.hpp>
 #include <doppel/core/random.hpp>
 #include <doppel/core/tensor.hpp>
@@ -88,6 +89,16 @@ struct Sum : detail::FirstPairing<L...> {
                 part.loss.state([&](const char* name, Tensor&) { add(names, name, "tensor"); });
             if constexpr (contracts::HasCounters<decltype(part.loss)>)
                 for (const auto& counter : part.loss.counters()) add(numbers, counter.first, "counter");
+        });
+    }
+
+    /// Parts that ask the others themselves do; those that look at one image each need nothing. With any other part, a Sum is
+    /// given the outputs of all processes.
+    void join(const Group& group)
+        requires((contracts::Joins<L> || (contracts::PerImage<L> && !contracts::Commits<L>)) && ...)
+    {
+        each(parts, [&](auto& part) {
+            if constexpr (contracts::Joins<decltype(part.loss)>) part.loss.join(group);
         });
     }
 

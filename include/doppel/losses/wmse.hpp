@@ -40,6 +40,7 @@ namespace doppel::losses {
 ///
 ///     losses::Wmse loss{.w_size = 128};      // D = 64
 ///     loss(z0, z1).backward();
+/// On several processes it is given the embeddings of all, whose parts are drawn from all images.
 struct Wmse {
     std::int64_t w_size = 128;    ///< images whitened together, ≥ 2; 0: all of the batch. Authors: 2D, 128 and 256
     std::int64_t iterations = 1;  ///< partitions per step, ≥ 1. Authors: 1 for CIFAR-10, 4 for STL-10

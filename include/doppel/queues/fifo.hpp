@@ -4,7 +4,9 @@
 
 #include <doppel/contracts/queue.hpp>
 #include <doppel/core/batch.hpp>
+#include <doppel/core/collectives.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/training_step.hpp>
 #include <doppel/core/tensor.hpp>
 
@@ -50,10 +52,13 @@ struct Fifo {
         /// Returns the rows: [K, D], float32, unit length.
         const Tensor& read() const { return rows_; }
 
+        /// The rows of all processes are written, in their order.
+        void join(const Group& group) { group_ = group; }
+
         /// Writes the target outputs of all views that have one. No device sync. `bad` [] on the device: nothing if it is 1.
         void commit(const Outputs& outputs, const Tensor& bad = {}) {
             for (const Tensor& keys : outputs.target)
-                if (keys.defined()) push(keys, bad);
+                if (keys.defined()) push(gathered(keys, group_), bad);
         }
 
         /// Writes the rows of `keys` [N, D], normalized, over the oldest ones; nothing if `bad` is 1.
@@ -85,6 +90,7 @@ struct Fifo {
 
     private:
         Tensor rows_, pointer_, filled_;
+        Group group_;
     };
 
     State build(std::int64_t dim) const { return State(*this, dim); }

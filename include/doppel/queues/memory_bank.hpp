@@ -4,7 +4,9 @@
 
 #include <doppel/contracts/queue.hpp>
 #include <doppel/core/batch.hpp>
+#include <doppel/core/collectives.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/training_step.hpp>
 #include <doppel/core/tensor.hpp>
 
@@ -48,14 +50,18 @@ struct MemoryBank {
         /// Returns the rows: [size, D], float32, unit length.
         const Tensor& read() const { return rows_; }
 
+        /// The rows of the images of all processes are written.
+        void join(const Group& group) { group_ = group; }
+
         void commit(const Outputs& outputs, const Tensor& bad = {}) {
             const at::NoGradGuard no_grad;
-            const Tensor v = outputs.online.at(0).detach().to(at::kFloat);
+            const Tensor v = gathered(outputs.online.at(0).detach(), group_).to(at::kFloat);
             const Tensor unit = v / v.norm(2, 1, true).clamp_min(1e-12);
-            const Tensor before = rows_.index_select(0, outputs.index);
+            const Tensor index = gathered(outputs.index, group_);
+            const Tensor before = rows_.index_select(0, index);
             const Tensor mixed = before * momentum_ + unit * (1 - momentum_);
             const Tensor after = mixed / mixed.norm(2, 1, true).clamp_min(1e-12);
-            rows_.index_copy_(0, outputs.index, bad.defined() ? at::where(bad.ne(0), before, after) : after);
+            rows_.index_copy_(0, index, bad.defined() ? at::where(bad.ne(0), before, after) : after);
         }
 
         template <class Visitor>
@@ -66,6 +72,7 @@ struct MemoryBank {
     private:
         Tensor rows_;
         double momentum_;
+        Group group_;
     };
 
     State build(std::int64_t dim) const { return State(*this, dim); }

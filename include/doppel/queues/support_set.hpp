@@ -4,7 +4,9 @@
 
 #include <doppel/contracts/queue.hpp>
 #include <doppel/core/batch.hpp>
+#include <doppel/core/collectives.hpp>
 #include <doppel/core/error.hpp>
+#include <doppel/core/group.hpp>
 #include <doppel/core/tensor.hpp>
 #include <doppel/queues/fifo.hpp>
 
@@ -30,10 +32,13 @@ struct SupportSet {
         /// Returns the rows: [K, D], float32, unit length.
         const Tensor& read() const { return ring_.read(); }
 
+        /// The rows of all processes are written, in their order.
+        void join(const Group& group) { group_ = group; }
+
         /// Writes the target outputs of the first view that has one.
         void commit(const Outputs& outputs, const Tensor& bad = {}) {
             for (const Tensor& keys : outputs.target)
-                if (keys.defined()) return ring_.push(keys, bad);
+                if (keys.defined()) return ring_.push(gathered(keys, group_), bad);
         }
 
         /// Visits the tensors of a checkpoint by name.
@@ -44,6 +49,7 @@ struct SupportSet {
 
     private:
         Fifo::State ring_;
+        Group group_;
     };
 
     State build(std::int64_t dim) const {
