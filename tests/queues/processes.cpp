@@ -76,7 +76,7 @@ TEST_CASE("queues send what they write, and no more") {
                })
             .bytes;
     };
-    constexpr std::int64_t view = 6 * 4 * 4;
+    constexpr std::int64_t view = 6 * 4 * 8;  // float64
     CHECK(bytes(queues::Fifo{.capacity = 16}) == 2 * view);
     CHECK(bytes(queues::SupportSet{.capacity = 16}) == view);
     CHECK(bytes(queues::MemoryBank{.size = 10}) == view + 6 * 8);

@@ -31,6 +31,7 @@ inline Tensor standard_columns(const Tensor& x, double eps = 1e-5) {
 /// Numerics: float32, also under autocast. For N < D no [D, D] matrix is computed. Unrelated views yield about
 /// D + λ D²/N, equal views without redundancy 0, collapsed ones D with a finite gradient.
 /// Accumulated gradients: C is the micro-batch's, so n micro-batches are not one large batch.
+/// On several processes it is given the embeddings of all, whose [D, D] sums would be larger than its rows.
 /// Differs: the authors multiplied by 0.024 before they moved the factor to the learning rates, solo-learn still does
 /// (0.1 for CIFAR-10); lightly's name is BarlowTwinsLoss, with λ = 0.005.
 /// Throws Error for a negative or non-finite λ, a non-positive scale, fewer than 2 images, and for
@@ -40,7 +41,6 @@ inline Tensor standard_columns(const Tensor& x, double eps = 1e-5) {
 ///
 ///     losses::BarlowTwins loss{};
 ///     loss(z0, z1).backward();
-/// On several processes it is given the embeddings of all, whose [D, D] sums would be larger than its rows.
 struct BarlowTwins {
     double lambda = 0.0051;  ///< λ ≥ 0, weight of the off-diagonal elements
     double scale = 1;        ///< > 0, multiplies the loss

@@ -87,7 +87,7 @@ struct Dino {
         require(center.defined() && center.dim() == 2 && center.size(1) == k, "Dino: the center must be [1, ", k,
                 "], got ", center.defined() ? center.sizes() : at::IntArrayRef{}, "; call build(", k, ") first");
         const Autocast float32(t.device().type(), Precision::fp32);
-        const Tensor all = centered(t, center, target_temperature(out.at), centering, {}, group);                // [G · B, K]
+        const Tensor all = centered(t, center, target_temperature(out.at), centering, {}, group);   // [G · B, K]
         const auto parts = all.chunk(static_cast<std::int64_t>(globals.size()));
         std::vector<Tensor> p(out.online.size()), log_q(out.online.size());
         for (std::size_t i = 0; i < globals.size(); ++i) p.at(globals[i].view) = parts[i];

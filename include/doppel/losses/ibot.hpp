@@ -97,7 +97,7 @@ struct Ibot {
         require(c.defined() && c.dim() == 2 && c.size(1) == k, "Ibot: the center must be [1, ", k, "], got ",
                 c.defined() ? c.sizes() : at::IntArrayRef{}, "; call build(", k, ") first");
         const Autocast float32(s.device().type(), Precision::fp32);
-        const Tensor p = centered(t, c, target_temperature(out.at), centering, w.gt(0), group);               // [M, K]
+        const Tensor p = centered(t, c, target_temperature(out.at), centering, w.gt(0), group);      // [M, K]
         const Tensor log_q = (detail::at_least_float(s) / temperature).log_softmax(1);                // [M, K]
         return -((p * log_q).sum(1) * w.to(log_q.scalar_type())).sum();
     }

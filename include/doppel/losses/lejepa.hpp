@@ -29,6 +29,7 @@ namespace doppel::losses {
 /// float32 (float64 for float64 inputs). Needs no target, predictor or stop-gradient. Memory: as Sigreg.
 /// Numerics: float32, also under autocast. T is 0.40 N for embeddings that are all zero, about 1.05 for normal ones.
 /// Accumulated gradients: the statistic is that of the micro-batch.
+/// On several processes it is given the embeddings of all, so that all have the same directions and statistic.
 /// Differs: the paper's algorithm 1 has 17 points from −5 to 5; this is the authors' later code. lightly's name is
 /// LeJEPALoss.
 /// Throws Error for options out of range, and for mismatched shapes.

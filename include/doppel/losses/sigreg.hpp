@@ -33,6 +33,7 @@ namespace doppel::losses {
 /// float32 (float64 for float64 inputs). Memory: about V·(N + knots)·K values; the angles are made in portions, with
 /// first derivatives only.
 /// Numerics: float32, also under autocast. T is 0.40 N for embeddings that are all zero, about 1.05 for normal ones.
+/// On several processes it is given the embeddings of all, so that all have the same directions and statistic.
 /// Throws Error for options out of range, and for mismatched shapes.
 /// Source: Balestriero, LeCun, "LeJEPA", 2025, arXiv:2511.08544, algorithm 1.
 ///

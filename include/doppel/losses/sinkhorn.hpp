@@ -51,7 +51,8 @@ inline Tensor sinkhorn(const Tensor& scores, const Sinkhorn& options = {}, const
     const Tensor s = detail::at_least_float(scores) / options.epsilon;
     const auto columns = static_cast<double>(s.size(1));
     if (counted.defined() || !group.alone()) {
-        require(!counted.defined() || (counted.dim() == 1 && counted.size(0) == s.size(0)), "sinkhorn: counted must be [", s.size(0), "], got ", counted.sizes());
+        require(!counted.defined() || (counted.dim() == 1 && counted.size(0) == s.size(0)), "sinkhorn: counted must be [",
+                s.size(0), "], got ", counted.defined() ? counted.sizes() : at::IntArrayRef{});
         const Tensor ones = counted.defined() ? counted.to(s.scalar_type()).unsqueeze(1) : at::ones({s.size(0), 1}, s.options());
         const Tensor rows = summed(ones.sum(), group);                                               // []
         Tensor largest = s.size(0) == 0 ? at::full({}, std::numeric_limits<float>::lowest(), s.options())

@@ -36,12 +36,12 @@ namespace doppel::losses {
 /// Memory: the matrix of (VN)² similarities, some of them at once; above `tiles.above` of them, by tiles: some copies of the
 /// embeddings and two tiles, with first derivatives only (losses/tiles.hpp).
 /// Accumulated gradients: positives and negatives come from the micro-batch.
+/// On several processes it is given the embeddings of all, since positives of a class are anywhere.
 /// Differs: the paper sums over the projections, this is the mean; the authors' code multiplies it by τ/0.07.
 /// Throws Error for a non-positive temperature, a single view, a batch without labels, mismatched shapes.
 /// Source: Khosla et al., "Supervised Contrastive Learning", 2020, arXiv:2004.11362, equation 2.
 ///
 ///     Recipe{.encoder = ..., .projector = heads::Mlp{...}, .loss = losses::Supcon{.temperature = 0.1}}
-/// On several processes it is given the embeddings of all, since positives of a class are anywhere.
 struct Supcon {
     static constexpr bool uses_labels = true;
 

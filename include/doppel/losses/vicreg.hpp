@@ -25,6 +25,7 @@ namespace doppel::losses {
 /// Numerics: float32, also under autocast. For N < D no [D, D] matrix is computed. Collapsed embeddings yield 0.99 μ,
 /// 24.75 (Convention::paper 49.5), with a finite gradient.
 /// Accumulated gradients: covariances are the micro-batch's, so n micro-batches are not one large batch.
+/// On several processes it is given the embeddings of all, whose [D, D] sums would be larger than its rows.
 /// Differs: the paper's equation 5 has no 1/D in the invariance term; the authors' code has it, as here. solo-learn
 /// sums the variance terms as in the paper, lightly's VICRegLoss takes their mean.
 /// Throws Error for a negative or non-finite weight, fewer than 2 images, and for tensors that are not [N, D]
@@ -34,7 +35,6 @@ namespace doppel::losses {
 ///
 ///     losses::Vicreg loss{};
 ///     loss(z0, z1).backward();
-/// On several processes it is given the embeddings of all, whose [D, D] sums would be larger than its rows.
 struct Vicreg {
     /// The combination of the two views' variance terms.
     enum class Convention {

@@ -32,6 +32,7 @@ namespace doppel::losses {
 /// eps = 0 the value is invariant to shifts and to the scale of each dimension. Stable whitening needs a w_size of at
 /// least 2D; a singular covariance yields NaN, which eps > 0 prevents.
 /// Accumulated gradients: the same as one large batch with as many parts, except for the random partition.
+/// On several processes it is given the embeddings of all, whose parts are drawn from all images.
 /// Differs: lightly's WMSELoss also keeps running statistics, which no loss uses.
 /// Throws Error for options out of range, a w_size that does not divide N, or is not above D when eps is 0, and for
 /// tensors that are not [N, D] of equal shape.
@@ -40,7 +41,6 @@ namespace doppel::losses {
 ///
 ///     losses::Wmse loss{.w_size = 128};      // D = 64
 ///     loss(z0, z1).backward();
-/// On several processes it is given the embeddings of all, whose parts are drawn from all images.
 struct Wmse {
     std::int64_t w_size = 128;    ///< images whitened together, ≥ 2; 0: all of the batch. Authors: 2D, 128 and 256
     std::int64_t iterations = 1;  ///< partitions per step, ≥ 1. Authors: 1 for CIFAR-10, 4 for STL-10
