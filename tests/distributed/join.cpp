@@ -135,6 +135,18 @@ TEST_CASE("processes that make different calls are named, not waited for") {
         INFO(text);
         CHECK(mentions(text, {"different calls", "process 0 sums ["}));
     }
+    const auto backward = both(sum(3), [](Collectives& say) {  // in the exchange of gradients, which nothing can interrupt
+        const Tensor weight = at::ones({3}).requires_grad_();
+        const auto average = say.gradient_average({{"weight", weight}}, {});
+        const Tensor loss = weight.sum();
+        average->before_backward(loss, true);
+        loss.backward();
+        average->after_backward(true);
+        Tensor x = at::ones({3});
+        say.sum(x);
+    });
+    INFO(backward);
+    CHECK(mentions(backward, {"different calls", "averages gradients"}));
     const auto early = both(sum(2), [](Collectives&) {});
     INFO(early);
     CHECK(mentions(early, {"process 1 of 2", "ended"}));

@@ -44,6 +44,10 @@ inline Tensor sum_over(const Tensor& mine, const Group& group) {
     return sum;
 }
 
+inline void refuse_second_derivatives() {
+    require(!at::GradMode::is_enabled(), "what processes send each other has first derivatives only (create_graph)");
+}
+
 struct GatheredFunction : torch::autograd::Function<GatheredFunction> {
     static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& mine, const Group& group) {
         context->saved_data["first"] = group.rows_before(mine.size(0));
@@ -52,6 +56,7 @@ struct GatheredFunction : torch::autograd::Function<GatheredFunction> {
         return gather_rows(mine, group);
     }
     static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
+        refuse_second_derivatives();
         const auto& group = group_of(*context);
         return {sum_over(gradients[0], group)
                     .narrow(0, context->saved_data["first"].toInt(), context->saved_data["count"].toInt()),
@@ -73,6 +78,7 @@ struct SummedFunction : torch::autograd::Function<SummedFunction> {
         return sum_over(mine, group);
     }
     static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
+        refuse_second_derivatives();
         return {sum_over(gradients[0], GatheredFunction::group_of(*context)), Tensor{}};
     }
 };

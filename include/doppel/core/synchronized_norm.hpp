@@ -68,6 +68,7 @@ struct SynchronizedNormFunction : torch::autograd::Function<SynchronizedNormFunc
     }
 
     static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
+        refuse_second_derivatives();
         const auto saved = context->get_saved_variables();
         const Tensor &x = saved[0], &weight = saved[1], &mean = saved[2], &scale = saved[3], &count = saved[4];
         const Group& group = GatheredFunction::group_of(*context);

@@ -11,6 +11,8 @@
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <functional>
 #include <mutex>
@@ -23,7 +25,8 @@ namespace doppel::distributed {
 
 /// A thread that tells the store twice a second that this process lives, and looks there what the others say. What ends the run is
 /// told to all: the error of a process that gave up; processes that wait in different calls for longer than `patience`; one that
-/// has not answered for `silence`.
+/// has not answered for `silence`. A process that is still in a call eight seconds later (the exchange of gradients cannot be
+/// interrupted) is ended with the reason on stderr.
 class Monitor {
 public:
     using Seconds = std::chrono::duration<double>;
@@ -67,6 +70,7 @@ public:
         asked_ = true;
         wake_.notify_all();
         told_.wait_for(lock, std::chrono::seconds(6), [&] { return !problem_.empty(); });
+        waits_ = false;
         return problem_.empty() ? otherwise : problem_;
     }
     /// This process ends by an error of its own: the others are told.
@@ -133,6 +137,11 @@ private:
                 on_problem_();
                 lock.lock();
             }
+            if (problem_.empty()) known_ = Clock::now();
+            if (waits_ && Clock::now() - known_ > std::chrono::seconds(8)) {  // in a call that cannot be interrupted
+                std::fprintf(stderr, "%s\n", problem_.c_str());
+                std::_Exit(1);
+            }
             wake_.wait_for(lock, std::chrono::milliseconds(asked_ && problem_.empty() ? 250 : 500), [this] { return stop_; });
         }
         try {
@@ -178,7 +187,7 @@ private:
     std::int64_t number_ = 0;
     bool waits_ = false, asked_ = false, stop_ = false, left_ = false;
     int lost_ = 0;
-    Clock::time_point since_{};
+    Clock::time_point since_{}, known_{};
     std::vector<Seen> seen_;
     std::thread thread_;  // last: it uses all of them
 };

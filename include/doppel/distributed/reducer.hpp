@@ -12,7 +12,9 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -48,7 +50,8 @@ public:
 class Reducer : public GradientAverage {
 public:
     Reducer(c10::intrusive_ptr<c10d::ProcessGroup> processes, std::vector<std::pair<std::string, Tensor>> parameters,
-            const GradientAverageOptions& options) {
+            const GradientAverageOptions& options, std::function<void(bool)> waits = {})
+        : waits_(std::move(waits)) {
         std::vector<Tensor> tensors;
         std::unordered_map<std::size_t, std::string> names;
         for (auto it = parameters.rbegin(); it != parameters.rend(); ++it) {  // about the order in which gradients come
@@ -60,22 +63,39 @@ public:
         require(options.bucket_mb > 0, "gradient_average: bucket_mb must be above 0, got ", options.bucket_mb);
         const auto bytes = static_cast<std::size_t>(options.bucket_mb * 1024 * 1024);
         const std::vector<bool> sparse(tensors.size(), false);
-        auto buckets = std::get<0>(c10d::compute_bucket_assignment_by_size(tensors, {std::min<std::size_t>(c10d::kDefaultFirstBucketBytes, bytes), bytes}, sparse));
-        reducer_ = std::make_unique<c10d::Reducer>(tensors, std::move(buckets), processes, sparse, static_cast<std::int64_t>(bytes),
-                                                   /*find_unused_parameters=*/true, /*gradient_as_bucket_view=*/true, names,
-                                                   c10d::kDefaultFirstBucketBytes, /*skip_all_reduce_unused_params=*/false,
-                                                   /*use_python_reducer=*/false, std::vector<std::int64_t>{});
+        const auto buckets = std::get<0>(c10d::compute_bucket_assignment_by_size(tensors, {std::min<std::size_t>(c10d::kDefaultFirstBucketBytes, bytes), bytes}, sparse));
+        reducer_ = made<c10d::Reducer>(tensors, buckets, processes, sparse, static_cast<std::int64_t>(bytes), names);
         if (options.bf16) reducer_->register_comm_hook(std::make_unique<detail::Bf16Hook>(processes));
     }
 
     void before_backward(const Tensor& loss, bool last) override {
         if (!reducer_ || !last) return;
         quiet_.emplace(&without_advice_);
+        if (waits_) waits_(true);
         reducer_->prepare_for_backward({loss});
     }
-    void after_backward(bool) override { quiet_.reset(); }
+    void after_backward(bool last) override {
+        quiet_.reset();
+        if (reducer_ && last && waits_) waits_(false);
+    }
 
 private:
+    /// c10d's constructor has grown: which of these it is, the compiler finds out.
+    template <class R>
+    static std::unique_ptr<R> made(const std::vector<Tensor>& tensors, const std::vector<std::vector<std::size_t>>& buckets,
+                                   const c10::intrusive_ptr<c10d::ProcessGroup>& processes, const std::vector<bool>& sparse, std::int64_t bytes,
+                                   const std::unordered_map<std::size_t, std::string>& names) {
+        using Sizes = std::vector<std::int64_t>;
+        const auto first = std::min<std::int64_t>(c10d::kDefaultFirstBucketBytes, bytes);
+        const bool find_unused = true, as_view = true;
+        if constexpr (requires { R(tensors, buckets, processes, sparse, bytes, find_unused, as_view, names, first, false, false, Sizes{}); })
+            return std::make_unique<R>(tensors, buckets, processes, sparse, bytes, find_unused, as_view, names, first, false, false, Sizes{});
+        else if constexpr (requires { R(tensors, buckets, processes, sparse, bytes, find_unused, as_view, names, first, false, false); })
+            return std::make_unique<R>(tensors, buckets, processes, sparse, bytes, find_unused, as_view, names, first, false, false);
+        else
+            return std::make_unique<R>(tensors, buckets, processes, sparse, bytes, find_unused, as_view, names, first);
+    }
+
     /// Leaves out the engine's advice on find_unused_parameters: which parameters a loss reaches may change from step to step.
     struct WithoutAdvice : c10::WarningHandler {
         void process(const c10::Warning& warning) override {
@@ -83,6 +103,7 @@ private:
         }
     };
 
+    std::function<void(bool)> waits_;  // true: an exchange of gradients begins
     std::unique_ptr<c10d::Reducer> reducer_{};
     WithoutAdvice without_advice_{};
     std::optional<c10::WarningUtils::WarningHandlerGuard> quiet_{};

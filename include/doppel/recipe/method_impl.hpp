@@ -189,7 +189,7 @@ public:
         }
         forget_passes();
         norm_passes_.commit();
-        detail::average_statistics(*this, group_);
+        if (this->is_training()) detail::average_statistics(*this, group_);
         if (bad.defined()) buffers_.restore_if(bad);
         buffers_.drop();
         open_ = false;
@@ -269,7 +269,7 @@ private:
     /// Views → loss, with all draws made.
     Tensor forward_drawn(const Batch& batch, const auto& route) {
         norm_passes_.begin();
-        const Group group = detail::group_for(batch, group_);
+        const Group group = detail::group_for(batch, group_, recipe.layout.bn_groups);
         Outputs out{.index = batch.index, .label = batch.label, .globals = batch.globals, .at = at};
         run_online(batch, route, group, out);
         run_target(batch, route, group, out);

@@ -33,10 +33,12 @@ inline std::vector<std::int64_t> counted_rows(std::int64_t mine, const Group& gr
 }
 
 /// The group with the images that each process has of a batch: by Batch::all, or, if nobody said, by asking.
-inline Group group_for(const Batch& batch, const Group& group) {
+inline Group group_for(const Batch& batch, const Group& group, std::int64_t bn_groups = 1) {
     if (group.alone()) return group;
     const std::int64_t own = batch.views.front().size(0);
     if (batch.all == 0) return group.with_images(counted_rows(own, group, batch.views.front().device()));
+    require(bn_groups == 1 || batch.all % bn_groups == 0, "bn_groups (Recipe.layout, --bn-groups) = ", bn_groups, " must split the whole batch of ",
+            batch.all, " images into equal parts");
     std::vector<std::int64_t> images;
     for (int r = 0; r < group.size(); ++r) images.push_back(rows_of(batch.all, r, group.size()).count);
     require(images[static_cast<std::size_t>(group.rank())] == own, "Method: process ", group.rank(), " of ", group.size(), " has ",
@@ -139,7 +141,14 @@ void commit_on(P& part, const Outputs& out, const Group& group, const Tensor& ba
         part.join(group);
         contracts::commit(part, out, bad);
     } else {
-        contracts::commit(part, gathered(out, group, /*whole=*/true), bad);
+        Outputs all = gathered(out, group, /*whole=*/true);
+        if constexpr (contracts::MaskingLoss<P>)
+            for (const Tensor& z : out.online)
+                if (z.defined()) {
+                    all.patches = gathered(out.patches, group, z);
+                    break;
+                }
+        contracts::commit(part, all, bad);
     }
 }
 

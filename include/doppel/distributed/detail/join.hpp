@@ -86,6 +86,7 @@ public:
     void sum(Tensor& values) override { reduce("sums", values, c10d::ReduceOp::SUM); }
     void maximum(Tensor& values) override { reduce("looks for the maximum of", values, c10d::ReduceOp::MAX); }
     void broadcast(Tensor& values, int from) override {
+        const at::NoGradGuard no_grad;  // a parameter in channels-last is copied back
         if (values.numel() == 0) return;
         Tensor dense = values.contiguous();
         call("gets " + shape_of(values) + " from process " + std::to_string(from), [&] {
@@ -151,7 +152,10 @@ public:
 
     std::unique_ptr<GradientAverage> gradient_average(std::vector<std::pair<std::string, Tensor>> parameters,
                                                       const GradientAverageOptions& options) override {
-        return std::make_unique<Reducer>(gradients_, std::move(parameters), options);
+        return std::make_unique<Reducer>(gradients_, std::move(parameters), options, [this](bool begins) {
+            if (begins) monitor_->begins("averages gradients");
+            else monitor_->ends();
+        });
     }
 
     void give_up(const std::string& why) override { monitor_->give_up(why); }
@@ -240,9 +244,13 @@ private:
         for (;;) try {
                 work->wait(std::chrono::milliseconds(250));
                 return;
-            } catch (const std::exception& problem) {
-                if (const auto known = monitor_->problem(); !known.empty()) fail(known);
-                if (work->isCompleted()) lost(problem);  // else it takes longer
+            } catch (const std::exception&) {
+                if (const auto known = monitor_->problem(); !known.empty()) monitor_->ends(), fail(known);
+                if (!work->isCompleted()) continue;  // it takes longer
+                try {
+                    work->wait();  // throws its own error, if it has one: it may have come right after the time limit
+                    return;
+                } catch (const std::exception& own) { lost(own); }
             }
     }
     [[noreturn]] void lost(const std::exception& problem) {
