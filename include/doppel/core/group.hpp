@@ -112,9 +112,9 @@ public:
         const auto n = static_cast<std::size_t>(size());
         if (alone() || images_.empty()) return std::vector<std::int64_t>(n, mine);
         const std::int64_t own = images_[static_cast<std::size_t>(rank())];
-        require(own > 0 && mine % own == 0, "Group: ", mine, " rows are no multiple of the batch's ", own, " images");
+        require(own > 0 ? mine % own == 0 : mine == 0, "Group: ", mine, " rows are no multiple of the batch's ", own, " images");
         std::vector<std::int64_t> all = images_;
-        for (auto& count : all) count *= mine / own;
+        for (auto& count : all) count *= own > 0 ? mine / own : 1;
         return all;
     }
     /// Rows of all processes together.
