@@ -46,14 +46,18 @@ Tensor loss_of(R& recipe, const Outputs& out, const Route& route) {
     return {};
 }
 
-/// The loss of this process, whose mean over the processes is the loss of the whole batch. What a loss draws for the whole batch from
-/// torch's generator is the same in all: a function of seed and step.
+/// The loss of this process, whose mean over the processes is the loss of the whole batch. What a loss draws from torch's
+/// generator is the same in all: a function of seed and step.
 template <class R>
 Tensor loss_on(R& recipe, const Outputs& out, const Route& route, const Group& group, std::uint64_t seed) {
     using Loss = typename R::Loss;
     if (group.alone()) return loss_of(recipe, out, route);
+    random::Stream draw({.seed = seed, .purpose = random::Purpose::step, .epoch = static_cast<std::uint64_t>(out.at.step)});
+    const auto drawn = draw.below(std::uint64_t{1} << 53);
+    const auto device = one_of(out.online).device();
     if constexpr (contracts::Joins<Loss>) recipe.loss.join(group);
     if constexpr (contracts::Joins<Loss> || contracts::PerImage<Loss>) {
+        const SeedScope same(drawn, device);
         const Tensor loss = loss_of(recipe, out, route);
         return group.weight() == 1 ? loss : loss * group.weight();
     } else {
@@ -61,8 +65,7 @@ Tensor loss_on(R& recipe, const Outputs& out, const Route& route, const Group& g
         if constexpr (contracts::MaskingLoss<Loss>) {
             all.patches = gathered(out.patches, group, one_of(out.online));
         }
-        random::Stream draw({.seed = seed, .purpose = random::Purpose::step, .epoch = static_cast<std::uint64_t>(out.at.step)});
-        const SeedScope same(draw.below(std::uint64_t{1} << 53), one_of(out.online).device());
+        const SeedScope same(drawn, device);
         return loss_of(recipe, all, route);
     }
 }
