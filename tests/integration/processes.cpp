@@ -27,7 +27,8 @@ std::map<std::string, std::vector<float>> weights_of(const fs::path& file) {
     std::uint64_t size = 0;
     std::memcpy(&size, text.data(), 8);
     std::map<std::string, std::vector<float>> all;
-    for (const auto& [name, entry] : nlohmann::json::parse(text.substr(8, size)).items()) {
+    const auto header = nlohmann::json::parse(text.substr(8, size));
+    for (const auto& [name, entry] : header.items()) {
         if (name == "__metadata__" || entry["dtype"] != "F32") continue;
         const auto from = entry["data_offsets"][0].get<std::size_t>(), to = entry["data_offsets"][1].get<std::size_t>();
         all[name].resize((to - from) / 4);
@@ -53,8 +54,8 @@ void check_same_run(const fs::path& a, const fs::path& b) {
         INFO(name);
         const auto& theirs = other.at(name);
         REQUIRE(values.size() == theirs.size());
-        float most = 0;
-        for (std::size_t i = 0; i < values.size(); ++i) most = std::max(most, std::abs(values[i] - theirs[i]));
+        float most = 0;  // relative to large values: running variances
+        for (std::size_t i = 0; i < values.size(); ++i) most = std::max(most, std::abs(values[i] - theirs[i]) / std::max(1.0F, std::abs(values[i])));
         CHECK(most < 1e-4F);
     }
 }
@@ -81,6 +82,12 @@ fs::path last_checkpoint(const fs::path& out) {
     return 0;
 }
 
+/// With steps so small that rounding does not grow: at a usual learning rate six steps make 10⁻⁶ a tenth.
+std::vector<std::string> calm_run(const fs::path& out, std::vector<std::string> more = {}) {
+    more.insert(more.end(), {"--lr", "0.0001"});
+    return small_run(out, std::move(more));
+}
+
 bool works(const std::string& command) { return run({"/bin/sh", "-c", command + " >/dev/null 2>&1"}).status == 0; }
 
 /// Several processes by hand; their ends, by rank.
@@ -96,11 +103,11 @@ std::vector<Ended> started(const std::vector<std::vector<std::string>>& commands
 
 TEST_CASE("--processes 2 and 3 give the figures and the weights of one process") {
     TemporaryFolder folder;
-    const auto one = run(small_run(folder / "one", {"--knn-every", "1"}));
+    const auto one = run(calm_run(folder / "one", {"--knn-every", "1"}));
     INFO(one.text);
     REQUIRE(one.status == 0);
     for (const char* count : {"2", "3"}) {
-        const auto several = run(small_run(folder / count, {"--knn-every", "1", "--processes", count}));
+        const auto several = run(calm_run(folder / count, {"--knn-every", "1", "--processes", count}));
         INFO(several.text);
         REQUIRE(several.status == 0);
         check_same_run(folder / "one", folder / count);
@@ -135,16 +142,16 @@ TEST_CASE("kill -9 of a process ends the others, and --resume auto ends like an 
 
 TEST_CASE("a run goes on with another number of processes") {
     TemporaryFolder folder;
-    REQUIRE(run(small_run(folder / "whole", {"--epochs", "4"})).status == 0);
+    REQUIRE(run(calm_run(folder / "whole", {"--epochs", "4"})).status == 0);
     for (const auto& [first, then] : {std::pair("1", "2"), std::pair("3", "1")}) {
         const auto out = folder / (std::string(first) + then);
-        Child child(small_run(out, {"--epochs", "4", "--checkpoint-every", "1", "--processes", first, "--resume", "auto"}));
+        Child child(calm_run(out, {"--epochs", "4", "--checkpoint-every", "1", "--processes", first, "--resume", "auto"}));
         REQUIRE(child.until([&] { return !last_checkpoint(out).empty(); }));
         child.signal(SIGINT);
         const auto stopped = child.wait();
         INFO(stopped.text);
         CHECK(((stopped.status == 130 && mentions(stopped.text, {"stopped at step"})) || stopped.status == 0));
-        const auto resumed = run(small_run(out, {"--epochs", "4", "--checkpoint-every", "1", "--processes", then, "--resume", "auto"}));
+        const auto resumed = run(calm_run(out, {"--epochs", "4", "--checkpoint-every", "1", "--processes", then, "--resume", "auto"}));
         INFO(resumed.text);
         REQUIRE(resumed.status == 0);
         check_same_run(folder / "whole", out);
@@ -153,11 +160,11 @@ TEST_CASE("a run goes on with another number of processes") {
 
 TEST_CASE("srun's and torchrun's environment by hand; processes with other options are named") {
     TemporaryFolder folder;
-    REQUIRE(run(small_run(folder / "one")).status == 0);
+    REQUIRE(run(calm_run(folder / "one")).status == 0);
     const std::string port = "MASTER_PORT=" + std::to_string(distributed::detail::free_port());
     const auto slurm = [&](const char* rank) {
         return std::vector<std::string>{std::string("SLURM_PROCID=") + rank, std::string("SLURM_LOCALID=") + rank, "SLURM_STEP_ID=0", "SLURM_STEP_NUM_TASKS=2",
-                                        "SLURM_STEP_TASKS_PER_NODE=2", "MASTER_ADDR=127.0.0.1", port} + small_run(folder / "slurm");
+                                        "SLURM_STEP_TASKS_PER_NODE=2", "MASTER_ADDR=127.0.0.1", port} + calm_run(folder / "slurm");
     };
     const auto ends = started({slurm("0"), slurm("1")});
     INFO(ends[0].text << ends[1].text);
@@ -208,9 +215,9 @@ TEST_CASE("torchrun starts a run, and starts it anew when a process dies") {
 TEST_CASE("mpirun starts a run") {
     if (!works("command -v mpirun")) SKIP("there is no mpirun (openmpi-bin)");
     TemporaryFolder folder;
-    REQUIRE(run(small_run(folder / "one")).status == 0);
+    REQUIRE(run(calm_run(folder / "one")).status == 0);
     std::string command = "exec mpirun --allow-run-as-root --oversubscribe -np 2";
-    for (const auto& word : small_run(folder / "mpi")) command += " '" + word + "'";
+    for (const auto& word : calm_run(folder / "mpi")) command += " '" + word + "'";
     const auto ended = run({"/bin/sh", "-c", command});
     INFO(ended.text);
     REQUIRE(ended.status == 0);
