@@ -44,7 +44,7 @@ TEST_CASE("the first process learns which images the others skipped") {
 
 TEST_CASE("features that processes share are those of one process, bit for bit") {
     const auto set = images(), few = data::Dataset(data::Embedded({.size = 16, .count = 3}));
-    auto net = encoders::ResNet{.depth = 18, .stem = encoders::Stem::cifar, .width = 0.125}.build();
+    auto net = encoders::ResNet{.depth = 18, .stem = Stem::cifar, .width = 0.125}.build();
     const auto pipeline = views::simclr_small(16).eval;
     for (const auto& all : {data::Dataset(set), few}) {
         const auto one = eval::features(net, all, pipeline, {.batch_size = 5, .workers = 0});

@@ -224,7 +224,8 @@ inline int replay(std::vector<std::string> words, const std::string& program, co
     others.insert(others.begin(), {"--config", config.string(), "--resume", folder.string()});
     auto prepared = prepare(others, program, entry, custom);
     if (const auto* status = std::get_if<int>(&prepared)) return *status;
-    auto& [preset, data, options] = std::get<Prepared>(prepared);
+    auto& [preset, data, options, processes] = std::get<Prepared>(prepared);
+    require(processes == 1, "--processes: a step is shown by one process; leave it out");
     run::Context run{.preset = std::move(preset), .data = std::move(data), .options = std::move(options)};
     run.encoder = run.options.encoder;
     run::prepare_start(run);
