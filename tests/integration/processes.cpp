@@ -4,6 +4,7 @@
 #include <doppel/io/json_lines.hpp>
 
 #include "child.hpp"
+#include "support/images.hpp"
 
 #include <cmath>
 #include <cstring>
@@ -242,4 +243,26 @@ TEST_CASE("an error of one process is told by the first, and all end") {
     CHECK(ended.status == 2);
     CHECK(mentions(ended.text, {"/proc/doppel-cannot-write-here"}));
     CHECK(std::count(ended.text.begin(), ended.text.end(), '\n') == 1);
+}
+
+TEST_CASE("damaged images that any process meets are listed as by one; with --strict one ends all") {
+    TemporaryFolder folder;
+    const auto photos = folder / "photos";
+    save_images(photos / "a", 30);
+    save_images(photos / "b", 30, 90);
+    for (const char* name : {"a/103.png", "b/107.png", "b/120.png"}) {
+        const auto whole = read_text(photos / name);
+        write_bytes(photos / name, whole.substr(0, whole.size() / 2));
+    }
+    const std::vector<std::string> data{"--data", photos.string()};
+    REQUIRE(run(calm_run(folder / "one", data)).status == 0);
+    const auto two = run(calm_run(folder / "two", data + std::vector<std::string>{"--processes", "2"}));
+    INFO(two.text);
+    REQUIRE(two.status == 0);
+    CHECK(mentions(two.text, {"files that were skipped: 3 "}));
+    CHECK(same_bytes(folder / "one" / "skipped.jsonl", folder / "two" / "skipped.jsonl"));
+    const auto strict = run(calm_run(folder / "strict", data + std::vector<std::string>{"--processes", "2", "--strict"}));
+    INFO(strict.text);
+    CHECK(strict.status != 0);
+    CHECK(mentions(strict.text, {".png"}));
 }
