@@ -160,7 +160,7 @@ TEST_CASE("who does not come is named, and a port that is taken") {
     });
     CHECK(mentions(ends[0].said, {"process 1 has not come within 1 seconds"}));
     CHECK(mentions(message_of([] {
-                       distributed::join(distributed::Place{.rank = 1, .size = 2, .port = free_port()}, at::kCPU, {.wait_seconds = 1});
+                       distributed::join(distributed::Place{.rank = 1, .size = 2, .port = distributed::detail::free_port()}, at::kCPU, {.wait_seconds = 1});
                    }),
                    {"process 1 of 2", "cannot meet the others at 127.0.0.1"}));
 }

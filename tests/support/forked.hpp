@@ -2,11 +2,9 @@
 // Real processes of a run on this machine, made by fork().
 #pragma once
 
+#include <doppel/distributed/launch.hpp>
 #include <doppel/distributed/place.hpp>
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,20 +17,6 @@
 
 namespace doppel::test {
 
-/// A port that nobody listens to at the moment.
-inline int free_port() {
-    const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    int port = 0;
-    if (::bind(socket, reinterpret_cast<sockaddr*>(&address), size) == 0 && ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) == 0)
-        port = ntohs(address.sin_port);
-    ::close(socket);
-    return port;
-}
-
 /// How a process ended: what it said (returned, or threw), and its signal.
 struct ProcessEnd {
     std::string said{};
@@ -43,7 +27,7 @@ struct ProcessEnd {
 /// Runs body(place) → text in `size` processes.
 template <class Body>
 std::vector<ProcessEnd> forked(int size, Body&& body) {
-    const int port = free_port();
+    const int port = distributed::detail::free_port();
     std::vector<std::pair<pid_t, int>> children;
     for (int rank = 0; rank < size; ++rank) {
         int ends[2];

@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,23 @@ inline Tensor gather_rows(const Tensor& mine, const Group& group) {
     for (const auto count : counts) parts.push_back(all.narrow(0, std::exchange(at, at + count), count));
     group.collectives().gather(own, parts);
     return all;
+}
+
+/// Calls call(flat) with the values of all tensors of one type in one tensor, and puts back what it leaves there; for each type.
+template <class Call>
+void as_one(const std::vector<Tensor>& tensors, const Call& call) {
+    const at::NoGradGuard no_grad;
+    std::map<at::ScalarType, std::vector<Tensor>> by_type;
+    for (const Tensor& one : tensors)
+        if (one.defined()) by_type[one.scalar_type()].push_back(one);
+    for (const auto& [type, parts] : by_type) {
+        std::vector<Tensor> values;
+        for (const Tensor& one : parts) values.push_back(one.reshape({-1}));
+        Tensor flat = at::cat(values);
+        call(flat);
+        std::int64_t at = 0;
+        for (const Tensor& one : parts) one.copy_(flat.narrow(0, std::exchange(at, at + one.numel()), one.numel()).view(one.sizes()));
+    }
 }
 
 inline Tensor sum_over(const Tensor& mine, const Group& group) {

@@ -96,10 +96,13 @@ private:
             return std::make_unique<R>(tensors, buckets, processes, sparse, bytes, find_unused, as_view, names, first);
     }
 
-    /// Leaves out the engine's advice on find_unused_parameters: which parameters a loss reaches may change from step to step.
+    /// Leaves out the engine's advice on speed: find_unused_parameters (which parameters a loss reaches may change from step to step),
+    /// and strides (of a 1x1 kernel the channels-last format says nothing).
     struct WithoutAdvice : c10::WarningHandler {
         void process(const c10::Warning& warning) override {
-            if (warning.msg().find("find_unused_parameters") == std::string::npos) c10::WarningHandler::process(warning);
+            const std::string& text = warning.msg();
+            if (text.find("find_unused_parameters") == std::string::npos && text.find("bucket view strides") == std::string::npos)
+                c10::WarningHandler::process(warning);
         }
     };
 

@@ -173,7 +173,7 @@ struct Branch {
             std::vector<Tensor> parts;
             for (const auto v : members) parts.push_back(views[v]);
             Tensor x = parts.size() == 1 ? parts[0] : at::cat(parts);
-            const Tensor order = drawn.orders && !drawn.orders->empty() ? drawn.orders->at(members.front()) : Tensor{};
+            const Tensor order = layout.shuffle_target && drawn.orders && !drawn.orders->empty() ? drawn.orders->at(members.front()) : Tensor{};
             if (order.defined()) x = shuffled(x, order[0], group);
             Pass pass = pass_of(x, members, layout, drawn);  // [members · B, F], [members · B, D]
             if (order.defined()) pass = {shuffled(pass.features, order[1], group), shuffled(pass.projected, order[1], group)};

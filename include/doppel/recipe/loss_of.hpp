@@ -14,6 +14,7 @@
 #include <doppel/recipe/route.hpp>
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -47,12 +48,15 @@ Tensor loss_of(R& recipe, const Outputs& out, const Route& route) {
 }
 
 /// The loss of this process, whose mean over the processes is the loss of the whole batch. What a loss draws from torch's
-/// generator is the same in all: a function of seed and step.
+/// generator is the same in all: a function of seed, step and `pass`, the forward passes of the step before this one.
 template <class R>
-Tensor loss_on(R& recipe, const Outputs& out, const Route& route, const Group& group, std::uint64_t seed) {
+Tensor loss_on(R& recipe, const Outputs& out, const Route& route, const Group& group, std::uint64_t seed, std::size_t pass) {
     using Loss = typename R::Loss;
     if (group.alone()) return loss_of(recipe, out, route);
-    random::Stream draw({.seed = seed, .purpose = random::Purpose::step, .epoch = static_cast<std::uint64_t>(out.at.step)});
+    random::Stream draw({.seed = seed,
+                         .purpose = random::Purpose::step,
+                         .epoch = static_cast<std::uint64_t>(out.at.step),
+                         .view = 1 + pass});  // 0: what a process draws for itself
     const auto drawn = draw.below(std::uint64_t{1} << 53);
     const auto device = one_of(out.online).device();
     if constexpr (contracts::Joins<Loss>) recipe.loss.join(group);

@@ -107,7 +107,9 @@ public:
     void join(const Group& group, bool sync_batch_norm = true) {
         group_ = group;
         layout_ = detail::layout_for(recipe.layout, group);
-        detail::share_statistics(*this, sync_batch_norm && recipe.layout.bn_groups == 1 ? group : Group{});
+        const bool sync = sync_batch_norm && recipe.layout.bn_groups == 1 && !group.alone();
+        if (sync) layout_.shuffle_target = false;  // the statistics of the whole batch know no order
+        detail::share_statistics(*this, sync ? group : Group{});
     }
 
     /// Called before training: what needs the length of the run is checked here. Gives warnings, a line each.
@@ -277,7 +279,7 @@ private:
         if constexpr (has_queue) out.memory = memory_->read();
 
         const Autocast float32(batch.views.front().device().type(), Precision::fp32);
-        Tensor loss = detail::loss_on(recipe, out, route, group, seed_);
+        Tensor loss = detail::loss_on(recipe, out, route, group, seed_, last_.size());
         require(loss.defined() && loss.dim() == 0, "Recipe.loss must give a scalar, got shape ",
                 loss.defined() ? loss.sizes() : at::IntArrayRef{});
         last_.push_back(detail::without_gradients(std::move(out)));

@@ -13,7 +13,6 @@
 #include <doppel/core/tensor.hpp>
 #include <doppel/recipe/recipe.hpp>
 
-#include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
 
 #include <cstddef>
@@ -117,20 +116,17 @@ inline void share_statistics(torch::nn::Module& method, const Group& group) {
 /// process.
 inline void average_statistics(const torch::nn::Module& method, const Group& group) {
     if (group.alone()) return;
-    std::vector<Tensor> statistics, flat;
+    std::vector<Tensor> statistics;
     for (const auto& item : method.named_modules("", /*include_self=*/false)) {
         const auto* layer = dynamic_cast<const SplitsBatch*>(item.value().get());
         if (layer && !layer->group.alone()) continue;  // moved by all together
         for (const auto& buffer : item.value()->named_buffers(/*recurse=*/false))
             if (buffer.key() == "running_mean" || buffer.key() == "running_var") statistics.push_back(buffer.value());
     }
-    if (statistics.empty()) return;
-    for (const Tensor& one : statistics) flat.push_back(one.reshape({-1}));
-    Tensor all = at::cat(flat);
-    group.collectives().sum(all);
-    all.div_(group.size());
-    std::int64_t at = 0;
-    for (const Tensor& one : statistics) one.copy_(all.narrow(0, std::exchange(at, at + one.numel()), one.numel()).view(one.sizes()));
+    as_one(statistics, [&](Tensor& all) {
+        group.collectives().sum(all);
+        all.div_(group.size());
+    });
 }
 
 /// commit() of a part, with what it gets on several processes.

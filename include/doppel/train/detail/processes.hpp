@@ -11,7 +11,6 @@
 #include <doppel/train/identity.hpp>
 #include <doppel/train/options.hpp>
 
-#include <ATen/ops/cat.h>
 #include <ATen/ops/stack.h>
 #include <nlohmann/json.hpp>
 #include <torch/version.h>
@@ -78,19 +77,9 @@ inline void explain(const Group& group) {
 
 /// Parameters and buffers of the first process come to all.
 inline void send_state(const Group& group, const torch::nn::Module& module) {
-    const at::NoGradGuard no_grad;
-    std::map<at::ScalarType, std::vector<Tensor>> by_type;
-    for (const auto& item : module.named_parameters()) by_type[item.value().scalar_type()].push_back(item.value());
-    for (const auto& item : module.named_buffers())
-        if (item.value().defined()) by_type[item.value().scalar_type()].push_back(item.value());
-    for (const auto& [type, tensors] : by_type) {
-        std::vector<Tensor> flat;
-        for (const Tensor& one : tensors) flat.push_back(one.reshape({-1}));
-        Tensor all = at::cat(flat);
-        group.collectives().broadcast(all, 0);
-        std::int64_t at = 0;
-        for (const Tensor& one : tensors) one.copy_(all.narrow(0, std::exchange(at, at + one.numel()), one.numel()).view(one.sizes()));
-    }
+    auto all = module.parameters();
+    for (const Tensor& buffer : module.buffers()) all.push_back(buffer);
+    doppel::detail::as_one(all, [&](Tensor& values) { group.collectives().broadcast(values, 0); });
 }
 
 /// Throws Error, in every process, where a parameter does not have the bits that the first process has. Waits on the host.
