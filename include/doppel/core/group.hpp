@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -50,6 +51,11 @@ public:
     virtual int size() const = 0;  ///< processes
 
     virtual void sum(Tensor& values) = 0;      ///< in place: the sum over the processes; the same bits everywhere
+    /// Begins sum(), and returns what waits for it. `values` must not be used before, nor another call made.
+    virtual std::function<void()> begin_sum(Tensor& values) {
+        sum(values);
+        return [] {};
+    }
     virtual void maximum(Tensor& values) = 0;  ///< in place: the largest of the processes
     /// In place: what process `from` has.
     virtual void broadcast(Tensor& values, int from) = 0;

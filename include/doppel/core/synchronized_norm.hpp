@@ -6,25 +6,50 @@
 #include <doppel/core/group.hpp>
 #include <doppel/core/tensor.hpp>
 
+#include <ATen/ops/batch_norm_backward_elemt.h>
+#include <ATen/ops/batch_norm_backward_reduce.h>
+#include <ATen/ops/batch_norm_update_stats.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/native_batch_norm.h>
+#include <ATen/ops/native_batch_norm_backward.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <array>
 #include <cstdint>
 #include <optional>
+#include <tuple>
 #include <vector>
 
 namespace doppel {
 
 namespace detail {
 
-/// All dimensions but that of the channels.
-inline std::vector<std::int64_t> but_channels(const Tensor& x) {
-    std::vector<std::int64_t> all{0};
-    for (std::int64_t d = 2; d < x.dim(); ++d) all.push_back(d);
-    return all;
-}
+inline at::ScalarType statistics_type(const Tensor& x) { return x.scalar_type() == at::kDouble ? at::kDouble : at::kFloat; }
+
+/// Mean, biased variance and number of values [C], [C], [1] of each channel over all processes: theirs, joined by Chan, Golub and
+/// LeVeque's rule. One collective call; the same bits in every process.
+struct SharedStatistics {
+    Tensor mean, variance, count;
+
+    SharedStatistics(const Tensor& x, const Group& group) {
+        const auto channels = x.size(1);
+        const auto as = at::TensorOptions(x.device()).dtype(statistics_type(x));
+        Tensor mine = at::zeros({1, 2 * channels + 1}, as);
+        if (x.numel() > 0) {
+            const auto [own_mean, own_variance] = at::batch_norm_update_stats(x.to(statistics_type(x)), {}, {}, 0.0);
+            mine = at::cat({own_mean, own_variance, at::full({1}, static_cast<double>(x.numel() / channels), as)}).unsqueeze(0);
+        }
+        const Tensor all = gather_rows(mine, group.with_images({}));  // [W, 2C + 1]
+        const Tensor means = all.narrow(1, 0, channels), counts = all.narrow(1, 2 * channels, 1);
+        count = counts.sum(0);
+        const Tensor share = counts / count;
+        mean = (means * share).sum(0);
+        variance = ((all.narrow(1, channels, channels) + (means - mean).square()) * share).sum(0);
+    }
+};
 
 /// [C] as [1, C, 1, 1], to be added to x.
 inline Tensor like_channels(const Tensor& values, const Tensor& x) {
@@ -33,56 +58,63 @@ inline Tensor like_channels(const Tensor& values, const Tensor& x) {
     return values.view(shape);
 }
 
-/// Mean, biased variance [C] and number of values a channel [] of all processes: of each its mean, sum of squares about it and
-/// count, joined by Chan, Golub and LeVeque's rule. One collective call; the same bits in every process.
-struct SharedStatistics {
-    Tensor mean, variance, count;
-
-    SharedStatistics(const Tensor& x, const Group& group) {
-        const auto channels = x.size(1), values = channels > 0 ? x.numel() / channels : 0;
-        const Tensor wide = x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
-        const Tensor own_mean = values > 0 ? wide.mean(but_channels(x)) : at::zeros({channels}, wide.options());
-        const Tensor own_squares = values > 0 ? (wide - like_channels(own_mean, x)).square().sum(but_channels(x)) : at::zeros({channels}, wide.options());
-        const Tensor own_count = at::full({1}, static_cast<double>(values), wide.options());
-        const Tensor all = gather_rows(at::cat({own_mean, own_squares, own_count}).unsqueeze(0), group.with_images({}));  // [W, 2C + 1]
-        const Tensor counts = all.narrow(1, 2 * channels, 1), means = all.narrow(1, 0, channels);
-        count = counts.sum();
-        mean = (means * counts).sum(0) / count;
-        variance = (all.narrow(1, channels, channels).sum(0) + ((means - mean).square() * counts).sum(0)) / count;
-    }
-};
-
 struct SynchronizedNormFunction : torch::autograd::Function<SynchronizedNormFunction> {
     using Optional = std::optional<Tensor>;
 
     static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x, const Optional& weight, const Optional& bias, const Tensor& mean,
                           const Tensor& variance, const Tensor& count, double eps, const Group& group) {
-        const Tensor scale = (variance + eps).rsqrt();
-        context->save_for_backward({x, weight.value_or(Tensor{}), mean, scale, count});
+        context->save_for_backward({x, weight.value_or(Tensor{}), mean, variance, count});
+        context->saved_data["eps"] = eps;
         context->saved_data["group"] = c10::IValue::make_capsule(c10::make_intrusive<GatheredFunction::Holder>(group));
         context->saved_data["bias"] = bias.has_value();
-        const Tensor factor = weight ? scale * *weight : scale;
-        Tensor shift = -mean * factor;
-        if (bias) shift = shift + *bias;
-        return (x * like_channels(factor, x) + like_channels(shift, x)).to(x.scalar_type());
+        if (x.numel() == 0) return at::empty_like(x);
+        return std::get<0>(at::native_batch_norm(x, weight, bias, mean, variance, /*training=*/false, 0.0, eps));
     }
 
+    /// With x̂ = (x − mean)/σ, σ = √(variance + eps), and means over the values of all processes:
+    /// dx = (dy − mean(dy) − x̂ · mean(dy · x̂)) · weight/σ.
     static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
         refuse_second_derivatives();
         const auto saved = context->get_saved_variables();
-        const Tensor &x = saved[0], &weight = saved[1], &mean = saved[2], &scale = saved[3], &count = saved[4];
+        const Tensor &x = saved[0], &weight = saved[1], &mean = saved[2], &variance = saved[3], &count = saved[4];
         const Group& group = GatheredFunction::group_of(*context);
-        const Tensor dy = gradients[0].to(mean.scalar_type());
-        const Tensor normalized = (x.to(mean.scalar_type()) - like_channels(mean, x)) * like_channels(scale, x);
-        const Tensor own_sum = dy.sum(but_channels(x)), own_product = (dy * normalized).sum(but_channels(x));  // [C]
-        Tensor sums = at::cat({own_sum, own_product});
-        group.collectives().sum(sums);
+        const double eps = context->saved_data["eps"].toDouble();
         const auto channels = x.size(1);
-        const Tensor all_sum = sums.narrow(0, 0, channels) / count, all_product = sums.narrow(0, channels, channels) / count;
-        const Tensor factor = weight.defined() ? scale * weight : scale;
-        const Tensor dx = (dy - like_channels(all_sum, x) - normalized * like_channels(all_product, x)) * like_channels(factor, x);
-        return {dx.to(x.scalar_type()), weight.defined() ? own_product : Tensor{}, context->saved_data["bias"].toBool() ? own_sum : Tensor{},
-                Tensor{}, Tensor{}, Tensor{}, Tensor{}, Tensor{}};
+        const Tensor factor = (variance + eps).rsqrt();  // 1/σ
+        Tensor dx, dweight = at::zeros({channels}, mean.options()), dbias = dweight;
+        if (x.numel() == 0) {
+            Tensor sums = at::zeros({2 * channels}, mean.options());
+            group.collectives().sum(sums);
+            dx = at::empty_like(x);
+        } else if (x.is_cuda()) {
+            const auto format = x.suggest_memory_format();
+            const Tensor rows = x.contiguous(format), dy = gradients[0].contiguous(format);
+            Tensor sum, sum_apart;  // Σ dy, Σ dy·(x − mean)
+            std::tie(sum, sum_apart, dweight, dbias) = at::batch_norm_backward_reduce(dy, rows, mean, factor, weight, true, true, true);
+            Tensor sums = at::cat({sum, sum_apart});
+            group.collectives().sum(sums);
+            dx = at::batch_norm_backward_elemt(dy, rows, mean, factor, weight, sums.narrow(0, 0, channels), sums.narrow(0, channels, channels),
+                                               count.to(at::kInt));
+        } else {
+            // As if the statistics were constants, dy · weight/σ; then what comes through them, which is linear in x. In place: fresh
+            // memory costs more than the arithmetic.
+            const Tensor rows = x.to(mean.scalar_type()), dy = gradients[0].to(mean.scalar_type());
+            const auto as_constants = [&](std::array<bool, 3> wanted) {
+                return at::native_batch_norm_backward(dy, rows, weight, mean, variance, {}, {}, /*train=*/false, eps, wanted);
+            };
+            std::tie(dx, dweight, dbias) = as_constants({false, true, true});
+            Tensor sums = at::cat({dbias, dweight});
+            const auto wait = group.collectives().begin_sum(sums);
+            dx = std::get<0>(as_constants({true, false, false}));  // meanwhile
+            wait();
+            const Tensor means = sums / count, by_dy = weight.defined() ? factor * weight : factor;
+            const Tensor by_x = means.narrow(0, channels, channels) * by_dy * factor;
+            const Tensor rest = means.narrow(0, 0, channels) * by_dy - by_x * mean;
+            dx = dx.addcmul_(rows, like_channels(by_x, x), -1).sub_(like_channels(rest, x)).to(x.scalar_type());
+        }
+        if (!weight.defined()) dweight = Tensor{};
+        if (!context->saved_data["bias"].toBool()) dbias = Tensor{};
+        return {dx, dweight, dbias, Tensor{}, Tensor{}, Tensor{}, Tensor{}, Tensor{}};
     }
 };
 

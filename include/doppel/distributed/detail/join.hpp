@@ -84,6 +84,11 @@ public:
     int size() const override { return place_.size; }
 
     void sum(Tensor& values) override { reduce("sums", values, c10d::ReduceOp::SUM); }
+    std::function<void()> begin_sum(Tensor& values) override {
+        if (!values.is_contiguous()) return Collectives::begin_sum(values);
+        const auto work = begin_reduce("sums", values, c10d::ReduceOp::SUM);
+        return [this, work] { end(work); };
+    }
     void maximum(Tensor& values) override { reduce("looks for the maximum of", values, c10d::ReduceOp::MAX); }
     void broadcast(Tensor& values, int from) override {
         const at::NoGradGuard no_grad;  // a parameter in channels-last is copied back
@@ -197,28 +202,36 @@ private:
         const at::NoGradGuard no_grad;
         if (values.numel() == 0) return;
         Tensor dense = values.contiguous();
-        call(std::string(what) + " " + shape_of(values), [&] {
+        end(begin_reduce(what, dense, how));
+        if (!dense.is_same(values)) values.copy_(dense);
+    }
+    c10::intrusive_ptr<c10d::Work> begin_reduce(const char* what, Tensor& dense, c10d::ReduceOp how) {
+        return begin(std::string(what) + " " + shape_of(dense), [&] {
             std::vector<Tensor> list{dense};
             c10d::AllreduceOptions options;
             options.reduceOp = how;
             return processes_->allreduce(list, options);
         });
-        if (!dense.is_same(values)) values.copy_(dense);
     }
 
-    template <class Begin>
-    void call(const std::string& what, Begin&& begin) {
+    template <class Start>
+    c10::intrusive_ptr<c10d::Work> begin(const std::string& what, Start&& start) {
         monitor_->begins(what);
-        c10::intrusive_ptr<c10d::Work> work;
-        if (device_.is_cpu() && compared_ < 1000) compare(what);
+        if (device_.is_cpu() && compared_ < 200) compare(what);
         try {
-            work = begin();
+            return start();
         } catch (const std::exception& problem) { lost(problem); }
+    }
+    void end(const c10::intrusive_ptr<c10d::Work>& work) {
         finish(work);
         monitor_->ends();
     }
+    template <class Start>
+    void call(const std::string& what, Start&& start) {
+        end(begin(what, start));
+    }
 
-    /// Gloo ends the program where sizes differ: so the first thousand calls, which are some steps, are compared beforehand.
+    /// Gloo ends the program where sizes differ: so the first two hundred calls, which are some steps, are compared beforehand.
     void compare(const std::string& what) {
         Tensor mine = at::full({1}, static_cast<std::int64_t>(std::hash<std::string>{}(what) >> 1), at::kLong);
         std::vector<Tensor> sent{mine}, all;
