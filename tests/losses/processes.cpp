@@ -270,7 +270,7 @@ std::multimap<std::string, Check> every_loss() {
     add("ressl", Ressl{}, memory);
     add("sigreg", Sigreg{.directions = 8}, whole);
     add("simsiam", Simsiam{}, pair);
-    add("supcon", Supcon{}, whole);
+    for (const Tiles& how : {Tiles{}, tiles}) add("supcon", Supcon{.tiles = how}, whole, 3u);
     add("swav", Swav{.prototypes = {7, 4}}, whole, 3u);
     add("swav", Swav{.prototypes = {7}, .queue = 8, .queue_from = 0}, whole, 3u);
     add("swav", Swav{.prototypes = {7}, .queue = 3, .queue_from = 0}, whole, 3u);

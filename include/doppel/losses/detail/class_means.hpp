@@ -9,6 +9,7 @@
 #include <ATen/ops/searchsorted.h>
 #include <ATen/ops/sort.h>
 #include <ATen/ops/zeros.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
 #include <cstdint>
@@ -42,6 +43,20 @@ struct ClassMeans {
                 .copy_((running.index_select(0, last).sub_(running.index_select(0, first)).sub_(part)).div_(others));
         }
         return result;
+    }
+};
+
+/// ClassMeans::of_others of rows `first` … `first` + `count` − 1 alone, with gradient into all rows: the mean is linear and symmetric.
+struct MeansOfOthers : torch::autograd::Function<MeansOfOthers> {
+    static Tensor forward(torch::autograd::AutogradContext* context, const Tensor& x, const Tensor& label, std::int64_t first, std::int64_t count) {
+        context->save_for_backward({label});
+        context->saved_data["first"] = first;
+        return ClassMeans(label).of_others(x).narrow(0, first, count);
+    }
+    static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
+        const Tensor label = context->get_saved_variables()[0], all = at::zeros({label.size(0), gradients[0].size(1)}, gradients[0].options());
+        all.narrow(0, context->saved_data["first"].toInt(), gradients[0].size(0)).copy_(gradients[0]);
+        return {ClassMeans(label).of_others(all), {}, {}, {}};
     }
 };
 
