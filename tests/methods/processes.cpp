@@ -116,6 +116,10 @@ void compare(const methods::MethodEntry& entry, std::int64_t batch, int size, st
     const AnyPreset preset = tiny_preset(entry, batch, own_groups > 0 ? own_groups : groups);
     as_processes(size, [&](const Group& group) {
         const End part = five_steps(preset, group, sync);
+        for (const auto& [name, value] : part.end) {  // the same bits in all processes
+            INFO(name);
+            CHECK(at::equal(gathered(value.reshape({1, -1}), group)[(group.rank() + 1) % group.size()], value.reshape({-1})));
+        }
         if (group.first()) {
             const auto [apart, which] = distance(one, part);
             INFO(which << " is " << apart << " of its way apart");
