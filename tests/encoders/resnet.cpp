@@ -198,6 +198,34 @@ TEST_CASE("ResNet gives the same features for channels-last images and weights")
     CHECK(at::allclose(net->forward(images.contiguous(at::MemoryFormat::ChannelsLast)), plain, 1e-4, 1e-5));
 }
 
+TEST_CASE("the shortcut of a narrow ResNet is a convolution with stride, and stays within its memory") {
+    doppel::encoders::detail::Shortcut shortcut(torch::nn::Conv2dOptions(8, 16, 1).stride(2).bias(false));
+    for (const std::int64_t size : {7, 8}) {
+        const Tensor x = noise({3, 8, size, size}, 1).to(at::kFloat).requires_grad_();
+        const Tensor y = shortcut(x), expected = at::conv2d(x, shortcut->weight, {}, 2);
+        CHECK(at::allclose(y, expected, 1e-5, 1e-6));
+        const Tensor dy = noise(y.sizes(), 2).to(at::kFloat);
+        const auto gradients = [&](const Tensor& of) {
+            of.backward(dy);
+            return std::pair{std::exchange(x.mutable_grad(), Tensor{}), std::exchange(shortcut->weight.mutable_grad(), Tensor{})};
+        };
+        const auto [dx, dweight] = gradients(y);
+        const auto [expected_dx, expected_dweight] = gradients(expected);
+        CHECK(at::allclose(dx, expected_dx, 1e-4, 1e-5));
+        CHECK(at::allclose(dweight, expected_dweight, 1e-4, 1e-5));
+    }
+    const int threads = at::get_num_threads();
+    at::set_num_threads(2);
+    shortcut->weight.set_data(shortcut->weight.contiguous(at::MemoryFormat::ChannelsLast));
+    std::vector<Tensor> others;  // heap that a write past the end would damage
+    for (int i = 0; i < 300; ++i) {
+        shortcut(at::ones({3, 8, 16, 16}).contiguous(at::MemoryFormat::ChannelsLast)).sum().backward();
+        others.push_back(at::empty({1 + i % 77}));
+    }
+    CHECK(at::allclose(shortcut->weight.grad(), at::full({16, 8, 1, 1}, 300.0 * 3 * 64)));
+    at::set_num_threads(threads);
+}
+
 TEST_CASE("ResNet's name is torchvision's, with the width where it is not 1") {
     CHECK(ResNet{.depth = 18}.name() == "resnet18");
     CHECK(ResNet{.depth = 50, .width = 2}.name() == "resnet50x2");

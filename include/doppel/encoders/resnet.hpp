@@ -8,11 +8,14 @@
 #include <doppel/core/module.hpp>
 #include <doppel/encoders/module.hpp>
 
+#include <ATen/ops/conv2d.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -36,11 +39,26 @@ namespace doppel::encoders {
 
 namespace detail {
 
-inline torch::nn::Conv2d convolution(std::int64_t in, std::int64_t out, std::int64_t size, std::int64_t stride = 1) {
-    torch::nn::Conv2d layer(torch::nn::Conv2dOptions(in, out, size).stride(stride).padding(size / 2).bias(false));
+template <class Layer = torch::nn::Conv2d>
+Layer convolution(std::int64_t in, std::int64_t out, std::int64_t size, std::int64_t stride = 1) {
+    Layer layer(torch::nn::Conv2dOptions(in, out, size).stride(stride).padding(size / 2).bias(false));
     torch::nn::init::kaiming_normal_(layer->weight, 0, torch::kFanOut, torch::kReLU);
     return layer;
 }
+
+/// The 1×1 convolution of a shortcut. With a stride and few channels it takes every stride-th row and column first, which is the
+/// same: oneDNN's backward pass writes past its memory there (uxlfoundation/oneDNN#6035: fewer than 16 channels, channels-last).
+class ShortcutImpl : public torch::nn::Conv2dImpl {
+public:
+    using torch::nn::Conv2dImpl::Conv2dImpl;
+
+    Tensor forward(const Tensor& x) {
+        const auto stride = (*options.stride())[0];
+        if (stride == 1 || options.in_channels() >= 16) return torch::nn::Conv2dImpl::forward(x);
+        return at::conv2d(x.slice(2, 0, std::nullopt, stride).slice(3, 0, std::nullopt, stride), weight);
+    }
+};
+TORCH_MODULE(Shortcut);
 
 /// y = relu(f(x) + shortcut(x)); f is two 3×3 convolutions, or 1×1, 3×3, 1×1 in a bottleneck (stride in the 3×3).
 class ResidualImpl : public torch::nn::Module {
@@ -56,7 +74,7 @@ public:
             bn3_ = register_module("bn3", BatchNorm2d(out));
         }
         if (stride != 1 || in != out) {
-            downsample_ = torch::nn::Sequential(convolution(in, out, 1, stride), BatchNorm2d(out));
+            downsample_ = torch::nn::Sequential(convolution<Shortcut>(in, out, 1, stride), BatchNorm2d(out));
             register_module("downsample", downsample_);
         }
     }
