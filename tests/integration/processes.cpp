@@ -46,7 +46,7 @@ void check_same_run(const fs::path& a, const fs::path& b) {
         for (const char* name : {"loss", "knn_top1", "knn_top1_random", "knn_top1_pixels"})
             if (lines[i].contains(name)) {
                 INFO(name << " in line " << i);
-                CHECK(std::abs(lines[i][name].get<double>() - others[i][name].get<double>()) < 1e-3);
+                CHECK(std::abs(lines[i][name].get<double>() - others[i][name].get<double>()) < 2e-5);
             }
     const auto own = weights_of(a / "encoder.safetensors"), other = weights_of(b / "encoder.safetensors");
     REQUIRE(!own.empty());
@@ -57,7 +57,7 @@ void check_same_run(const fs::path& a, const fs::path& b) {
         REQUIRE(values.size() == theirs.size());
         float most = 0;  // relative to large values: running variances
         for (std::size_t i = 0; i < values.size(); ++i) most = std::max(most, std::abs(values[i] - theirs[i]) / std::max(1.0F, std::abs(values[i])));
-        CHECK(most < 1e-4F);
+        CHECK(most < 2e-5F);
     }
 }
 
@@ -83,10 +83,12 @@ fs::path last_checkpoint(const fs::path& out) {
     return 0;
 }
 
-/// With steps so small that rounding does not grow: at a usual learning rate six steps make 10⁻⁶ a tenth.
+/// Of a transformer, in which rounding does not grow: in a ResNet of few pixels, whose layers are normalized by a handful of values,
+/// six steps make 10⁻⁶ a hundredth.
 std::vector<std::string> calm_run(const fs::path& out, std::vector<std::string> more = {}) {
-    more.insert(more.end(), {"--lr", "0.0001"});
-    return small_run(out, std::move(more));
+    const auto all = small_run(out, {"--size", "16", "--arch", "vit_ti8d2"});
+    more.insert(more.begin(), all.begin(), all.end());
+    return more;
 }
 
 bool works(const std::string& command) { return run({"/bin/sh", "-c", command + " >/dev/null 2>&1"}).status == 0; }
@@ -223,6 +225,30 @@ TEST_CASE("mpirun starts a run") {
     INFO(ended.text);
     REQUIRE(ended.status == 0);
     check_same_run(folder / "one", folder / "mpi");
+}
+
+TEST_CASE("two machines: network namespaces with a cable between them") {
+    TemporaryFolder folder;
+    const std::string number = std::to_string(::getpid() % 10000), a = "doppel-a" + number, b = "doppel-b" + number, cable = "dop" + number;
+    struct Removed {
+        std::string a, b;
+        ~Removed() { works("ip netns del " + a + "; ip netns del " + b); }
+    } removed{a, b};
+    if (!works("ip netns add " + a + " && ip netns add " + b + " && ip link add " + cable + "a netns " + a + " type veth peer name " + cable +
+               "b netns " + b + " && ip -n " + a + " addr add 10.77.0.1/24 dev " + cable + "a && ip -n " + b + " addr add 10.77.0.2/24 dev " + cable +
+               "b && ip -n " + a + " link set " + cable + "a up && ip -n " + b + " link set " + cable + "b up && ip -n " + a +
+               " link set lo up && ip -n " + b + " link set lo up"))
+        SKIP("network namespaces are not permitted, or there is no ip (iproute2)");
+    REQUIRE(run(calm_run(folder / "one")).status == 0);
+    const auto machine = [&](const std::string& name, const char* rank) {
+        return std::vector<std::string>{"ip", "netns", "exec", name, "env", std::string("RANK=") + rank, "WORLD_SIZE=2", "LOCAL_RANK=0", "LOCAL_WORLD_SIZE=1",
+                                        "MASTER_ADDR=10.77.0.1", "MASTER_PORT=29500"} + calm_run(folder / "two");
+    };
+    const auto ends = started({machine(a, "0"), machine(b, "1")});
+    INFO(ends[0].text << ends[1].text);
+    REQUIRE(ends[0].status == 0);
+    REQUIRE(ends[1].status == 0);
+    check_same_run(folder / "one", folder / "two");
 }
 
 TEST_CASE("wrong numbers of processes are rejected before any is started") {

@@ -13,12 +13,12 @@
 namespace doppel::distributed::detail {
 
 inline const bool nccl_is_here = [] {
-    nccl = [](const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, int device,
+    nccl = [](const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, int gpu, const std::string&,
               std::chrono::milliseconds timeout) -> c10::intrusive_ptr<c10d::Backend> {
         auto options = c10d::ProcessGroupNCCL::Options::create();
         options->timeout = timeout;
         auto backend = c10::make_intrusive<c10d::ProcessGroupNCCL>(store, rank, size, options);
-        backend->setBoundDeviceId(at::Device(at::kCUDA, static_cast<at::DeviceIndex>(device)));
+        backend->setBoundDeviceId(at::Device(at::kCUDA, static_cast<at::DeviceIndex>(gpu)));
         return backend;
     };
     return true;

@@ -19,24 +19,22 @@
 
 namespace doppel::distributed::detail {
 
-using MakeBackend = c10::intrusive_ptr<c10d::Backend> (*)(const c10::intrusive_ptr<c10d::Store>&, int rank, int size, int device,
-                                                          std::chrono::milliseconds timeout);
+/// `gpu`: its number, for NCCL. `address`: under which this process is reached, for Gloo; empty: that of the machine's name.
+using MakeBackend = c10::intrusive_ptr<c10d::Backend> (*)(const c10::intrusive_ptr<c10d::Store>&, int rank, int size, int gpu,
+                                                          const std::string& address, std::chrono::milliseconds timeout);
 
 /// Makes NCCL's; null in a program without distributed/nccl.hpp.
 inline MakeBackend nccl = nullptr;
 
 #if __has_include(<gloo/transport/device.h>)
-inline c10::intrusive_ptr<c10d::Backend> make_gloo(const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, bool one_machine,
-                                                   std::chrono::milliseconds timeout) {
+inline MakeBackend gloo_here = [](const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, int, const std::string& address,
+                                  std::chrono::milliseconds timeout) -> c10::intrusive_ptr<c10d::Backend> {
     auto options = c10d::ProcessGroupGloo::Options::create(timeout);
     const char* interface = std::getenv("GLOO_SOCKET_IFNAME");
-    options->devices.push_back(interface     ? c10d::ProcessGroupGloo::createDeviceForInterface(interface)
-                               : one_machine ? c10d::ProcessGroupGloo::createDeviceForHostname("127.0.0.1")
-                                             : c10d::ProcessGroupGloo::createDefaultDevice());
+    options->devices.push_back(interface           ? c10d::ProcessGroupGloo::createDeviceForInterface(interface)
+                               : !address.empty() ? c10d::ProcessGroupGloo::createDeviceForHostname(address)
+                                                  : c10d::ProcessGroupGloo::createDefaultDevice());
     return c10::make_intrusive<c10d::ProcessGroupGloo>(store, rank, size, options);
-}
-inline MakeBackend gloo_here = [](const c10::intrusive_ptr<c10d::Store>& store, int rank, int size, int one_machine, std::chrono::milliseconds timeout) {
-    return make_gloo(store, rank, size, one_machine != 0, timeout);
 };
 #else
 inline MakeBackend gloo_here = nullptr;

@@ -5,6 +5,7 @@
 #include <doppel/core/compiled.hpp>
 #include <doppel/core/error.hpp>
 #include <doppel/distributed/detail/backend.hpp>
+#include <doppel/distributed/detail/own_address.hpp>
 #include <doppel/distributed/join.hpp>
 #include <doppel/distributed/monitor.hpp>
 #include <doppel/distributed/reducer.hpp>
@@ -180,7 +181,8 @@ private:
         auto group = c10::make_intrusive<c10d::ProcessGroup>(own, place_.rank, place_.size);
         const auto kind = gpu ? c10d::ProcessGroup::BackendType::NCCL : c10d::ProcessGroup::BackendType::GLOO;
         group->setBackend(device_.type(), kind,
-                          (gpu ? nccl : gloo_here)(own, place_.rank, place_.size, gpu ? device_.index() : one_machine, limit));
+                          (gpu ? nccl : gloo_here)(own, place_.rank, place_.size, device_.index(),
+                                                   one_machine ? "127.0.0.1" : own_address_towards(place_.address, place_.port), limit));
         group->setDefaultBackend(kind);
         return group;
     }
