@@ -9,6 +9,8 @@
 #include "support/processes.hpp"
 #include "support/run_support.hpp"
 
+#include <cmath>
+
 using namespace doppel;
 using namespace doppel::test;
 
@@ -17,9 +19,10 @@ TEST_CASE("the first process finds out, and all get its value or its error") {
     as_processes(3, [&](const Group& group) {
         const auto figures = run::told(group, [&] {
             ++calls;
-            return train::Metrics{{"knn_top1", 0.1 + 0.2}};
+            return train::Metrics{{"knn_top1", 0.1 + 0.2}, {"alignment", std::nan("")}};
         });
         CHECK(figures.at("knn_top1") == 0.1 + 0.2);  // every bit
+        CHECK(std::isnan(figures.at("alignment")));
         says([&] { run::told(group, []() -> std::string { fail("a full disk"); }); }, {"a full disk"});
         CHECK(run::told(group, [] { return std::string("a path"); }) == "a path");
     });

@@ -43,7 +43,7 @@ inline Tensor shuffled(const Tensor& x, const Tensor& order, const Group& group)
     const auto mine = x.size(0);
     require(order.size(0) == group.all_rows(mine), "Method: the order of ", order.size(0), " rows does not fit the whole batch of ",
             group.all_rows(mine), "; a batch that is shared with shuffle_target must say how many images it has in all (Batch::all)");
-    return gather_rows(x, group).index_select(0, order.narrow(0, group.rows_before(mine), mine));
+    return gather_rows(x, group).index_select(0, order.narrow(0, group.rows_before(mine), mine)).contiguous(x.suggest_memory_format());
 }
 
 /// The running statistics of some modules while a batch passes in parts: each part starts from the same values, and the

@@ -25,7 +25,9 @@ auto told(const Group& group, Find&& find) -> decltype(find()) {
             said["value"] = find();
         } catch (...) { said["problem"] = train::error_text(); }
     }
-    said = nlohmann::json::parse(group.collectives().texts(said.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)).front());
+    std::string bytes;  // CBOR keeps numbers that are not finite
+    nlohmann::json::to_cbor(said, bytes);
+    said = nlohmann::json::from_cbor(group.collectives().texts(bytes).front());
     if (said.contains("problem")) fail(said["problem"].get<std::string>());
     return said["value"].get<decltype(find())>();
 }
