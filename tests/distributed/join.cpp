@@ -163,4 +163,6 @@ TEST_CASE("who does not come is named, and a port that is taken") {
                        distributed::join(distributed::Place{.rank = 1, .size = 2, .port = distributed::detail::free_port()}, at::kCPU, {.wait_seconds = 1});
                    }),
                    {"process 1 of 2", "cannot meet the others at 127.0.0.1"}));
+    CHECK(mentions(message_of([] { distributed::join(distributed::Place{.size = 2, .address = "nowhere.invalid"}, at::kCPU, {.wait_seconds = 0.1}); }),
+                   {"process 0 of 2", "there is no machine nowhere.invalid (MASTER_ADDR)"}));
 }

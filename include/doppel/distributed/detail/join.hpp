@@ -17,6 +17,7 @@
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -50,6 +51,11 @@ public:
                 "or link doppel::compiled built where NCCL's headers are (pip's nvidia-nccl, beside LibTorch)");
         const auto wait = std::chrono::milliseconds(static_cast<std::int64_t>(options.wait_seconds * 1000));
         const std::chrono::milliseconds forever = std::chrono::hours(24 * 7);
+        const auto until = std::chrono::steady_clock::now() + std::min<std::chrono::milliseconds>(wait, std::chrono::seconds(30));
+        while (!is_known(place.address)) {  // c10d would write a warning a second for as long as it waits
+            require(std::chrono::steady_clock::now() < until, who(), ": there is no machine ", place.address, " (MASTER_ADDR)");
+            std::this_thread::sleep_for(std::chrono::milliseconds(200));
+        }
         try {
             c10d::TCPStoreOptions how;
             how.port = static_cast<std::uint16_t>(place.port);

@@ -13,6 +13,14 @@
 
 namespace doppel::distributed::detail {
 
+/// Whether there is a machine of this name or address.
+inline bool is_known(const std::string& name) {
+    addrinfo* found = nullptr;
+    const bool known = ::getaddrinfo(name.c_str(), nullptr, nullptr, &found) == 0;
+    if (found) ::freeaddrinfo(found);
+    return known;
+}
+
 /// The address of this machine from which the machine `to` is reached, as numbers: that of the network between them. Nothing is
 /// sent. Empty where `to` is not known, or is reached within this machine alone (127.0.0.1).
 inline std::string own_address_towards(const std::string& to, int port) {
