@@ -45,7 +45,6 @@ const std::map<std::string, std::string> tested_elsewhere{
     {"recipe/build_options", "tests/recipe/method.cpp"},
     {"distributed/monitor", "tests/distributed/join.cpp"},
     {"distributed/nccl", "compiled with doppel::compiled; needs a GPU to run"},
-    {"recipe/processes", "tests/methods/processes.cpp, tests/train/processes.cpp"},
     {"recipe/branch", "tests/recipe/method.cpp, tests/targets/ema.cpp"},
     {"recipe/check", "tests/compile_fail"},
     {"recipe/draws", "tests/methods/moco_v2.cpp, tests/recipe/masked_patches.cpp"},

@@ -105,7 +105,7 @@ struct SynchronizedNormFunction : torch::autograd::Function<SynchronizedNormFunc
             std::tie(dx, dweight, dbias) = as_constants({false, true, true});
             Tensor sums = at::cat({dbias, dweight});
             const auto wait = group.collectives().begin_sum(sums);
-            dx = std::get<0>(as_constants({true, false, false}));  // meanwhile
+            dx = std::get<0>(as_constants({true, false, false}));  // at the same time
             wait();
             const Tensor means = sums / count, by_dy = weight.defined() ? factor * weight : factor;
             const Tensor by_x = means.narrow(0, channels, channels) * by_dy * factor;
