@@ -46,15 +46,15 @@ Layer convolution(std::int64_t in, std::int64_t out, std::int64_t size, std::int
     return layer;
 }
 
-/// The 1×1 convolution of a shortcut. With a stride and few channels it takes every stride-th row and column first, which is the
-/// same: oneDNN's backward pass writes past its memory there (uxlfoundation/oneDNN#6035: fewer than 16 channels, channels-last).
+/// The 1×1 convolution of a shortcut. On a CPU, with a stride and few channels, it takes every stride-th row and column first, which is
+/// the same: oneDNN's backward pass writes past its memory there (uxlfoundation/oneDNN#6035: fewer than 16 channels, channels-last).
 class ShortcutImpl : public torch::nn::Conv2dImpl {
 public:
     using torch::nn::Conv2dImpl::Conv2dImpl;
 
     Tensor forward(const Tensor& x) {
         const auto stride = (*options.stride())[0];
-        if (stride == 1 || options.in_channels() >= 16) return torch::nn::Conv2dImpl::forward(x);
+        if (stride == 1 || options.in_channels() >= 16 || !x.is_cpu()) return torch::nn::Conv2dImpl::forward(x);
         return at::conv2d(x.slice(2, 0, std::nullopt, stride).slice(3, 0, std::nullopt, stride), weight);
     }
 };
