@@ -301,7 +301,7 @@ def begins(key, what):
 def percent(values):
     """Mean and, for several, standard deviation in percent."""
     mean = f"{100 * statistics.mean(values):.1f}"
-    return f"{mean} ± {100 * statistics.stdev(values):.1f}" if len(values) > 1 else mean
+    return f"{mean} ± {100 * statistics.stdev(values):.1f}" if len(set(values)) > 1 else mean
 
 
 class Cell:
@@ -337,7 +337,7 @@ def size_section(store, size):
     first = cells[0][1].good[0]
     plan = SIZES[size]
     random = [value for method, cell in cells if method not in TRANSFORMER for value in cell.all("knn_top1_random")]
-    text = [f"## Each method on {plan['title']} of CIFAR-10 (JPEG q75)", "",
+    text = [f"## Each method on CIFAR-10 (JPEG q75): {plan['title']}", "",
             f"{10 * plan['train']:,} images to train on, {first['validation_images']:,} test images; {first['size']} px, "
             f"`{' '.join(plan['options'])}`, resnet18x0.125 with the strided stem (iBOT: {TRANSFORMER['ibot']}), "
             f"{first['device']} {first['precision']}, one core ({first['machine']}), torch {first['torch']}. Raw pixels: "
