@@ -35,8 +35,10 @@ def sent():
 def gradient_bytes(program, folder, options):
     """Of the trained parameters, as a short run's checkpoint has them."""
     out = os.path.join(folder, "short")
-    subprocess.run([program, "simclr", "--device", "cpu", "--precision", "fp32", "--progress", "off", "--out", out, *options], check=True,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    ended = subprocess.run([program, "simclr", "--device", "cpu", "--precision", "fp32", "--progress", "off", "--out", out, *options],
+                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if ended.returncode != 0:
+        sys.exit(f"scaling: a short run failed: {(ended.stderr.strip().splitlines() or [ended.returncode])[-1]}")
     checkpoints = os.path.join(out, "checkpoints")
     with open(os.path.join(checkpoints, os.listdir(checkpoints)[0]), "rb") as file:
         size = int.from_bytes(file.read(8), "little")
@@ -59,6 +61,8 @@ class Run:
             self.started.append(subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL,
                                                  stderr=subprocess.PIPE, text=True, start_new_session=True))
             self.outs.append(os.path.join(out, "run"))
+
+    def warm_up(self):
         self.wait_for(5)  # the first calls of processes are compared, which takes longer
         self.signal(signal.SIGSTOP)
 
@@ -126,17 +130,16 @@ def main():
         return ["--arch", given.arch, "--size", str(given.size), "--images", str(batch * 16), "--epochs", "100000", "--batch-size",
                 str(batch * processes), *(["--processes", str(processes)] if processes > 1 else []), *more]
 
-    model = gradient_bytes(given.program, folder, ["--arch", given.arch, "--size", str(given.size), "--images", "16", "--epochs", "1",
-                                                   "--batch-size", "16", "--no-linear"])
-
     runs = []
     try:
+        model = gradient_bytes(given.program, folder, ["--arch", given.arch, "--size", str(given.size), "--images", "16", "--epochs", "1",
+                                                       "--batch-size", "16", "--no-linear"])
         alone, beside = "one process on one core", "two runs side by side"
         two = {"two processes": [], "two processes, own statistics": ["--no-sync-batch-norm"], "two processes, bf16 gradients": ["--compress-gradients"]}
-        runs.append(Run(alone, given.program, folder, ["0"], options(1)))
-        runs.append(Run(beside, given.program, folder, ["0", "1"], options(1)))
-        for name, more in two.items():
-            runs.append(Run(name, given.program, folder, ["0,1"], options(2, *more)))
+        for name, cores, given_options in [(alone, ["0"], options(1)), (beside, ["0", "1"], options(1)),
+                                           *((name, ["0,1"], options(2, *more)) for name, more in two.items())]:
+            runs.append(Run(name, given.program, folder, cores, given_options))
+            runs[-1].warm_up()
         seconds, bytes_sent = {run.name: [] for run in runs}, {run.name: [] for run in runs}
         for turn in range(given.rounds):
             for run in runs:
