@@ -42,6 +42,27 @@ TEST_CASE("patches that are alike have one color, in all pictures") {
     CHECK(std::min({left[0], right[0], third[0]}) == 0);
 }
 
+TEST_CASE("red, green and blue are the first three principal components, each from its 1st percentile to its 99th") {
+    // 200 patches of one pixel each; directions of different length, far from the origin
+    const Tensor rows = (normal_rows({200, 6}, 3) * at::tensor({1., 5., 2., 0.1, 0.2, 3.}) + 40).to(at::kDouble);
+    const auto pictures = feature_pictures(rows.view({2, 5, 20, 6}), 5, 20);
+    const auto [left, sizes, right] = at::linalg_svd(rows - rows.mean(0), false);
+    CHECK(pictures.share == Approx((sizes.narrow(0, 0, 3).square().sum() / sizes.square().sum()).item<double>()).epsilon(1e-5));
+    for (int channel = 0; channel < 3; ++channel) {
+        const Tensor values = left.select(1, channel), sorted = std::get<0>(values.sort());
+        const double low = sorted[2].item<double>(), high = sorted[197].item<double>();  // 0.01 · 199 and 0.99 · 199, rounded
+        const Tensor expected = ((values - low) / (high - low)).clamp(0, 1) * 255;
+        int same = 0, turned = 0;  // a component has no sign
+        for (int i = 0; i < 200; ++i) {
+            const int shown = pictures.images[static_cast<std::size_t>(i / 100)].at(i % 20, i % 100 / 20)[channel];
+            same += std::abs(shown - expected[i].item<double>()) < 1.01;
+            turned += std::abs(shown - (255 - expected[i].item<double>())) < 1.01;
+        }
+        INFO("channel " << channel);
+        CHECK(std::max(same, turned) == 200);
+    }
+}
+
 TEST_CASE("a single outlier does not take the colors from the rest") {
     Tensor patches = normal_rows({4, 10, 10, 8}, 2);
     patches[0][0][0] *= 1000;

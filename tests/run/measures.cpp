@@ -43,6 +43,21 @@ TEST_CASE("k-NN and the linear probe score separable features, and every figure 
     CHECK(found.knn->neighbors.indices.size(1) == 5);
 }
 
+TEST_CASE("the figures of several k and temperatures are those of a search for each") {
+    const auto rows = two_sides(200, 200, 0.5);
+    const auto found = run::measure(rows, 2, {.k = {20, 3, 20}, .temperatures = {0.1, 1}, .linear = false});
+    CHECK(keys_of(found) == std::vector<std::string>{"knn", "knn_k3_t0.1", "knn_k3_t1", "knn_k20_t1"});
+    const auto alone = [&](std::int64_t k, double temperature) {
+        return eval::knn(rows.queries.rows, rows.bank.rows, rows.bank.labels, rows.queries.labels, 2, {.k = k, .temperature = temperature}).top1;
+    };
+    CHECK(found.figures.at("knn_top1") == alone(20, 0.1));
+    CHECK(found.figures.at("knn_k3_t0.1_top1") == alone(3, 0.1));
+    CHECK(found.figures.at("knn_k3_t1_top1") == alone(3, 1));
+    CHECK(found.figures.at("knn_k20_t1_top1") == alone(20, 1));
+    CHECK(alone(20, 0.1) != alone(3, 0.1));
+    CHECK(found.nearest->indices.size(1) == 20);
+}
+
 TEST_CASE("a k above the bank is left out of the defaults, and an error where it was typed") {
     const auto rows = two_sides(12, 6);
     const auto found = run::measure(rows, 2, {.k = {5, 200}});

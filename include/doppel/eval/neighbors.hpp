@@ -43,6 +43,9 @@ struct NearestOptions {
 struct Neighbors {
     Tensor indices;       ///< [Q, k] int64, rows of the bank
     Tensor similarities;  ///< [Q, k] float32, cosines; with Metric::l2, distances times −1
+
+    /// Returns the nearest k of them, 1 ≤ k ≤ those that there are.
+    Neighbors first(std::int64_t k) const { return {indices.narrow(1, 0, k), similarities.narrow(1, 0, k)}; }
 };
 
 namespace detail {

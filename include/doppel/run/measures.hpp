@@ -87,16 +87,21 @@ inline void measure_knn(Measures& found, const Compared& rows, std::int64_t clas
         found.nearest = eval::nearest(queries.rows, known.rows, {.k = ks.front()});
         return;
     }
+    const auto k = ks.front();
     const double temperature = o.temperatures.front();
-    const auto text = [](std::int64_t k, double t) { return fmt::format("k-NN, k = {}, T = {}", k, t); };
-    found.knn = eval::knn(queries.rows, known.rows, known.labels, queries.labels, classes, {.k = ks.front(), .temperature = temperature});
+    std::sort(ks.begin(), ks.end());
+    const auto most = eval::nearest(queries.rows, known.rows, {.k = ks.back()});  // one search for every k
+    const auto score = [&](std::string key, std::int64_t voters, double t) {
+        auto result = eval::vote(most.first(voters), known.labels, queries.labels, classes, {.k = voters, .temperature = t});
+        found.add({std::move(key), fmt::format("k-NN, k = {}, T = {}", voters, t), result.accuracy});
+        return result;
+    };
+    found.knn = score("knn", k, temperature);
     found.nearest = found.knn->neighbors;
-    found.add({"knn", text(ks.front(), temperature), found.knn->accuracy});
-    if (ks.size() == 1 && o.temperatures.size() == 1) return;
-    for (auto& row : eval::knn_sweep(queries.rows, known.rows, known.labels, queries.labels, classes,
-                                     {.k = ks, .temperatures = o.temperatures, .plain = false}))
-        if (row.k != ks.front() || row.temperature != temperature)
-            found.add({fmt::format("knn_k{}_t{}", row.k, row.temperature), text(row.k, row.temperature), std::move(row.accuracy)});
+    for (const auto other : ks)
+        for (const double t : o.temperatures)
+            if (auto key = fmt::format("knn_k{}_t{}", other, t); (other != k || t != temperature) && !found.figures.contains(key + "_top1"))
+                score(std::move(key), other, t);
 }
 
 inline void measure_linear(Measures& found, const Compared& rows, std::int64_t classes, const MeasureOptions& o) {
