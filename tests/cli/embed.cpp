@@ -7,7 +7,7 @@
 #include <doppel/weights/encoder_file.hpp>
 #include <doppel/weights/encoder_info.hpp>
 
-#include "support/capture.hpp"
+#include "support/ended.hpp"
 #include "support/torch_support.hpp"
 
 #include <fstream>
@@ -19,19 +19,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct Ended {
-    int status;
-    std::string out, err;
-};
-
-Ended embed(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), "embed");
-    std::vector<char*> argv;
-    for (auto& argument : arguments) argv.push_back(argument.data());
-    Capture out(1), err(2);
-    const int status = cli::embed(static_cast<int>(argv.size()), argv.data());
-    return {status, out.text(), err.text()};
-}
+Ended embed(std::vector<std::string> arguments) { return ended(cli::embed, "embed", std::move(arguments)); }
 
 /// Weights of an encoder, and a folder of twelve photographs of which one is damaged.
 struct Place {
@@ -84,9 +72,17 @@ TEST_CASE("patches of a transformer are [N, P, F]") {
     const auto out = (place.folder / "patches.npy").string();
     REQUIRE(embed({place.file, "--data", place.photos, "--unlabeled", "--patches", "--out", out, "--device", "cpu"}).status == 0);
     std::ifstream in(out, std::ios::binary);
-    std::string start(128, '\0');
-    in.read(start.data(), 128);
+    std::string start(256, '\0');
+    in.read(start.data(), 256);
     CHECK(mentions(start, {"(11, 4, 192, )"}));
+    // written batch by batch, the same as together
+    const std::string values{std::istreambuf_iterator<char>(in), {}};
+    const auto together = (place.folder / "patches.safetensors").string();
+    REQUIRE(embed({place.file, "--data", place.photos, "--unlabeled", "--patches", "--out", together, "--batch-size", "4", "--device", "cpu"}).status == 0);
+    REQUIRE(embed({place.file, "--data", place.photos, "--unlabeled", "--patches", "--out", out, "--batch-size", "4", "--device", "cpu"}).status == 0);
+    const Tensor rows = io::load_safetensors(together).tensors.at("features");
+    CHECK(read_text(out).substr(256) == std::string(static_cast<const char*>(rows.const_data_ptr()), rows.nbytes()));
+    CHECK(values.size() == rows.nbytes());
 }
 
 TEST_CASE("wrong arguments of embed are one line, before anything is computed") {

@@ -8,7 +8,7 @@
 #include <doppel/methods/registry.hpp>
 #include <doppel/weights/encoder_file.hpp>
 
-#include "support/capture.hpp"
+#include "support/ended.hpp"
 #include "support/torch_support.hpp"
 
 #include <fstream>
@@ -19,21 +19,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct Ended {
-    int status;
-    std::string out, err;
-};
-
-template <class Program>
-Ended ended(Program&& program, std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), "evaluate");
-    std::vector<char*> argv;
-    for (auto& argument : arguments) argv.push_back(argument.data());
-    Capture out(1), err(2);
-    const int status = program(static_cast<int>(argv.size()), argv.data());
-    return {status, out.text(), err.text()};
-}
-Ended evaluate(std::vector<std::string> arguments) { return ended(cli::evaluate, std::move(arguments)); }
+Ended evaluate(std::vector<std::string> arguments) { return ended(cli::evaluate, "evaluate", std::move(arguments)); }
 
 nlohmann::json json_of(const fs::path& path) {
     std::ifstream in(path);
@@ -85,7 +71,7 @@ TEST_CASE("a file of weights is judged on a folder of photographs") {
 TEST_CASE("a run is judged on its own images, and gives the k-NN figure that the run gave") {
     const TemporaryFolder folder;
     const auto run = (folder / "run").string();
-    const auto trained = ended([](int argc, char** argv) { return cli::train(argc, argv, methods::all()); },
+    const auto trained = ended([](int argc, char** argv) { return cli::train(argc, argv, methods::all()); }, "train",
                                {"simclr", "--images", "48", "--size", "12", "--arch", "resnet18x0.125", "--hidden", "16", "--out-dim", "8", "--epochs", "1",
                                 "--batch-size", "16", "--device", "cpu", "--out", run});
     REQUIRE(trained.status == 0);

@@ -8,7 +8,7 @@
 #include <doppel/run/options.hpp>
 
 #include "support/torch_support.hpp"
-#include "support/capture.hpp"
+#include "support/ended.hpp"
 #include "support/images.hpp"
 #include "support/tiffs.hpp"
 
@@ -18,19 +18,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct Ended {
-    int status;
-    std::string out, err;
-};
-
 /// The training program with these arguments.
 Ended program(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), "train");
-    std::vector<char*> argv;
-    for (auto& argument : arguments) argv.push_back(argument.data());
-    Capture out(1), err(2);
-    const int status = cli::train(static_cast<int>(argv.size()), argv.data(), methods::all());
-    return {status, out.text(), err.text()};
+    return ended([](int argc, char** argv) { return cli::train(argc, argv, methods::all()); }, "train", std::move(arguments));
 }
 Ended simclr(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(), "simclr");

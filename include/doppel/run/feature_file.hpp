@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <ostream>
@@ -84,6 +85,27 @@ inline void check_feature_file(const std::filesystem::path& path, bool patches) 
     require(folder.empty() || std::filesystem::is_directory(folder), "--out: ", path.string(), ": there is no folder ", folder.string());
 }
 
+/// Calls what it is given with the features of each batch of images, as eval::each_feature_batch does.
+using FeatureBatches = std::function<void(const std::function<void(const eval::Features&)>&)>;
+
+/// Writes features of images as .npy while they come, with NAME.files.csv beside it: one batch is in memory. Otherwise as
+/// save_features(). Returns the files that were written.
+///
+///     run::save_npy("rows.npy", images, [&](const auto& use) { eval::each_feature_batch(net, images, pipeline, {}, use); });
+inline std::vector<std::filesystem::path> save_npy(const std::filesystem::path& path, const data::Dataset& images, const FeatureBatches& batches) {
+    std::vector<std::int64_t> rows;
+    io::save_npy(path, [&](const auto& add) {
+        batches([&](const eval::Features& part) {
+            add(part.rows);
+            for (const auto i : detail::numbers_of(part.index)) rows.push_back(i);
+        });
+    });
+    auto names = path;
+    names.replace_extension(".files.csv");
+    io::write_atomically(names, [&](std::ostream& out) { detail::write_names(out, rows, images); });
+    return {path, names};
+}
+
 /// Writes features of images, rows [N, F] or, of patches, [N, P, F], with the names of their files:
 /// .npy, beside NAME.files.csv with row, file, class; .csv with file, class, f0 …; .safetensors with `features`, `labels` where
 /// the images have them, and the metadata `files` and `classes` (JSON lists) and what is given. Each whole or not at all.
@@ -96,13 +118,7 @@ inline std::vector<std::filesystem::path> save_features(const std::filesystem::p
         io::write_atomically(path, [&](std::ostream& out) { detail::write_csv(out, features.rows, rows, images); });
         return {path};
     }
-    if (path.extension() == ".npy") {
-        io::save_npy(path, features.rows);
-        auto names = path;
-        names.replace_extension(".files.csv");
-        io::write_atomically(names, [&](std::ostream& out) { detail::write_names(out, rows, images); });
-        return {path, names};
-    }
+    if (path.extension() == ".npy") return save_npy(path, images, [&](const auto& use) { use(features); });
     io::TensorFile file{.tensors = {{"features", features.rows.cpu().contiguous()}}, .metadata = std::move(metadata)};
     if (features.labels.defined()) file.tensors["labels"] = features.labels.cpu().contiguous();
     nlohmann::json files = nlohmann::json::array();

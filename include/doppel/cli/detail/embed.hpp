@@ -46,7 +46,7 @@ struct EmbedOptions {
             field(&O::data, "data", "images: a folder, a list of files, tar files, binaries as for training, or 'embedded'; those of all splits"),
             field(&O::folders, "folders", "what the subfolders are; auto: splits if they have the names of splits, else classes"),
             field(&O::unlabeled, "unlabeled", "subfolders are no classes: every image at any depth"),
-            field(&O::out, "out", "file to write: .npy (with the names in NAME.files.csv), .csv or .safetensors; empty: features.npy, or nothing "
+            field(&O::out, "out", "file to write: .npy (with the names in NAME.files.csv; written batch by batch, so of any length), .csv or .safetensors; empty: features.npy, or nothing "
                   "with --nearest"),
             field(&O::patches, "patches", "features of every patch [N, P, F] in place of one row an image"),
             field(&O::nearest, "nearest", "an image file: print and draw the images that are most like it"),
@@ -123,6 +123,11 @@ inline int embed(std::vector<std::string> words, const std::string& program) {
     if (!o.nearest.empty()) query = eval::features(opened.module, data::Dataset(OneImage{o.nearest}), opened.pipeline, {});  // first: it may be no image
     run::say("{}: {} images, {}", o.data, found.images.size(), found.format);
     if (o.patches) how.feature = {.kind = eval::Feature::Kind::patches};
+    if (!query && std::filesystem::path(o.out).extension() == ".npy") {  // which may have more rows than fit into memory
+        const auto batches = [&](const auto& use) { eval::each_feature_batch(opened.module, found.images, opened.pipeline, how, use); };
+        for (const auto& file : run::save_npy(o.out, found.images, batches)) run::say("{}", file.string());
+        return 0;
+    }
     const auto features = eval::features(opened.module, found.images, opened.pipeline, how);
     if (!o.out.empty()) {
         auto metadata = opened.metadata;

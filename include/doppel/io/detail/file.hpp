@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <filesystem>
+#include <ios>
 #include <optional>
 #include <streambuf>
 #include <string>
@@ -72,6 +73,12 @@ protected:
         const bool written = write(pbase(), static_cast<std::size_t>(pptr() - pbase()));
         reset();
         return written ? 0 : -1;
+    }
+
+    /// Only from the start of the file.
+    pos_type seekpos(pos_type position, std::ios_base::openmode) override {
+        const bool there = sync() == 0 && ::lseek(fd_, position, SEEK_SET) == position;
+        return there ? position : pos_type(off_type(-1));
     }
 
 private:
