@@ -39,6 +39,7 @@ struct Subject {
                                                {"w-size", "0"}};
         if (method == "wmse") all["out-dim"] = "8";
         if (method != "swav") all["queue"] = "40";
+        if (method.starts_with("mmcr")) all["lr"] = "0.005";  // what a device computes in another way grows with the learning rate
         for (const auto& [option, value] : values) all[option] = value;
         for (const auto& row : options.rows)
             if (const auto found = all.find(row.name); found != all.end()) require(row.set(found->second), name, ": --", row.name, " ", found->second);

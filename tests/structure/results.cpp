@@ -32,13 +32,39 @@ TEST_CASE("the results script measures every method, by one delicate option each
     CHECK(found(document("docs/make_results.py"), "\n    \"([a-z_0-9]+)\": \\(\"") == methods);
 }
 
+TEST_CASE("one of the three values of a delicate option is its default, and the last choice is the default") {
+    const auto options = document("docs/options.md"), script = document("docs/make_results.py");
+    // The default below 64 px: the second column of the option's row in the method's section.
+    const auto expect = [&](const std::string& method, const std::string& option, const std::set<double>& values) {
+        INFO(method << " --" << option);
+        const auto at = options.find("`./run train " + method + "`:");
+        REQUIRE(at != std::string::npos);
+        const std::string section = options.substr(at, options.find("\n## ", at) - at);
+        std::smatch row;
+        REQUIRE(std::regex_search(section, row, std::regex("\\| `--" + option + "` \\| \\S+ \\| (\\S+) \\|")));
+        CHECK(values.contains(std::stod(row[1])));
+    };
+    int methods = 0, choices = 0;
+    const std::regex line("    \"(\\w+)\": \\(\"[^\"]+\", \"([a-z-]+)\", \\(([^,]+), ([^,]+), ([^)]+)\\)\\)");
+    for (std::sregex_iterator m(script.begin(), script.end(), line), end; m != end; ++m, ++methods)
+        expect((*m)[1], (*m)[2], {std::stod((*m)[3]), std::stod((*m)[4]), std::stod((*m)[5])});
+    CHECK(methods >= 24);
+    const std::regex choice("    \"(\\w+)\": \\[[^\\]]*\"([^\"\\]]+)\"\\]");
+    const std::regex setting("--([a-z-]+) (\\S+)");
+    for (std::sregex_iterator m(script.begin(), script.end(), choice), end; m != end; ++m) {
+        const std::string method = (*m)[1], last = (*m)[2];
+        for (std::sregex_iterator one(last.begin(), last.end(), setting); one != end; ++one, ++choices) expect(method, (*one)[1], {std::stod((*one)[2])});
+    }
+    CHECK(choices >= 4);
+}
+
 TEST_CASE("each measured run has its command, and figures or the reason why it has none") {
     const auto store = nlohmann::json::parse(document("docs/results.json"));
     for (const auto& [key, figures] : store.at("runs").items()) {
         INFO(key);
         CHECK(figures.at("command").get<std::string>().starts_with("./run train "));
         CHECK(figures.contains("knn_top1") != figures.contains("failed"));
-        if (key.starts_with("sensitivity/")) CHECK(figures.at("command").get<std::string>().find("/judge ") != std::string::npos);
+        if (key.starts_with("sensitivity/") || key.starts_with("choices/")) CHECK(figures.at("command").get<std::string>().find("/judge ") != std::string::npos);
         else CHECK(figures.at("command").get<std::string>().find("/test ") != std::string::npos);
     }
 }

@@ -48,7 +48,7 @@ struct MmcrOptions {
 
 /// For images of about 32 px: the authors' CIFAR-10 head and optimizer, with fewer views of more images, for short runs on
 /// small sets.
-inline constexpr MmcrOptions mmcr_small{.train = {.batch_size = 64, .lr = 5e-3},
+inline constexpr MmcrOptions mmcr_small{.train = {.batch_size = 64, .lr = 1.5e-2},
                                         .crops = {.size = 32, .min_scale = 0.2},
                                         .warmup = 0.1,
                                         .optimizer = Optimizer::adam,

@@ -18,8 +18,8 @@ struct MmcrMomentumOptions {
     }
 };
 
-/// For images of about 32 px.
-inline constexpr MmcrMomentumOptions mmcr_momentum_small{.mmcr = mmcr_small};
+/// For images of about 32 px: MMCR's, and a target that follows quickly.
+inline constexpr MmcrMomentumOptions mmcr_momentum_small{.mmcr = mmcr_small, .momentum = 0.9};
 
 /// MMCR with an EMA target that sees the same views: a centroid is the mean of both branches. The authors' choice for
 /// ImageNet, at the price of a second forward pass.

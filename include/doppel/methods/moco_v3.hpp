@@ -47,11 +47,13 @@ inline constexpr MocoV3Options moco_v3_vit{.train = {.epochs = 300, .base_lr = 1
                                            .crops = {.min_scale = 0.08},
                                            .warmup = 40,
                                            .temperature = 0.2};
-/// For images of about 32 px: smaller heads and batches, higher learning rates, for short runs on small sets.
+/// For images of about 32 px: smaller heads and batches, higher learning rates, and for a ResNet a target that follows
+/// quickly, for short runs on small sets.
 inline constexpr MocoV3Options moco_v3_small{.train = {.batch_size = 64, .base_lr = 12},
                                              .crops = {.size = 32},
                                              .warmup = 0.1,
                                              .temperature = 0.2,
+                                             .momentum = 0.9,
                                              .hidden = 512,
                                              .out = 128,
                                              .zero_init = false};

@@ -42,7 +42,7 @@ struct WmseOptions {
 };
 
 /// For images of about 32 px: a small batch, few dimensions, a higher learning rate, larger crops.
-inline constexpr WmseOptions wmse_small{.train = {.batch_size = 64, .lr = 5e-3},
+inline constexpr WmseOptions wmse_small{.train = {.batch_size = 64, .lr = 1.5e-2},
                                         .crops = {.size = 32, .min_scale = 0.7},
                                         .warmup = 0.05,
                                         .w_size = 64,
