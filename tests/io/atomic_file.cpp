@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/io/atomic_file.hpp>
 
+#include "support/small_disk.hpp"
 #include "support/support.hpp"
 
-#include <sys/resource.h>
-
-#include <csignal>
 #include <stdexcept>
 
 using namespace doppel;
@@ -16,24 +14,6 @@ namespace {
 std::size_t files_in(const std::filesystem::path& folder) {
     return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder), {}));
 }
-
-/// While it lives, no file of this process can grow beyond `bytes`: a full disk, as far as a writer can tell.
-class SmallDisk {
-public:
-    explicit SmallDisk(rlim_t bytes) : signal_(std::signal(SIGXFSZ, SIG_IGN)) {
-        ::getrlimit(RLIMIT_FSIZE, &before_);
-        const rlimit limit{bytes, before_.rlim_max};
-        ::setrlimit(RLIMIT_FSIZE, &limit);
-    }
-    ~SmallDisk() {
-        ::setrlimit(RLIMIT_FSIZE, &before_);
-        std::signal(SIGXFSZ, signal_);
-    }
-
-private:
-    rlimit before_{};
-    void (*signal_)(int);
-};
 
 }  // namespace
 

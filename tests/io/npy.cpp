@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <doppel/io/npy.hpp>
 
+#include "support/small_disk.hpp"
 #include "support/torch_support.hpp"
 
 #include <cstring>
@@ -75,5 +76,22 @@ TEST_CASE("parts that differ, none, and an error between them leave no file") {
                   throw Error("no more images");
               });
           }) == "no more images");
+    CHECK(std::filesystem::is_empty(folder.path()));
+}
+
+TEST_CASE("a full disk ends the writing at the part that did not fit, with the system's reason") {
+    const TemporaryFolder folder;
+    int parts = 0;
+    std::string message;
+    {
+        const SmallDisk disk(1 << 20);
+        message = message_of([&] {
+            io::save_npy(folder / "a.npy", [&](const auto& add) {
+                for (; parts < 100; ++parts) add(at::zeros({100000}));  // 400,000 bytes
+            });
+        });
+    }
+    CHECK(parts == 2);
+    CHECK(mentions(message, {"a.npy", "File too large"}));
     CHECK(std::filesystem::is_empty(folder.path()));
 }

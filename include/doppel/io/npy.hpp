@@ -8,12 +8,14 @@
 #include <ATen/core/Tensor.h>
 
 #include <bit>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <ostream>
 #include <string>
+#include <system_error>
 #include <vector>
 
 namespace doppel::io {
@@ -65,6 +67,8 @@ inline void save_npy(const std::filesystem::path& path, const std::function<void
             }
             const at::Tensor values = part.detach().cpu().contiguous();
             out.write(static_cast<const char*>(values.const_data_ptr()), static_cast<std::streamsize>(values.nbytes()));
+            // at once, before the next part is computed; buffered bytes are told by write_atomically()
+            require(out.good(), "save_npy: cannot write ", path.string(), ": ", std::generic_category().message(errno));
         });
         require(!shape.empty(), "save_npy: ", path.string(), ": there is nothing to write");
         out.seekp(0);
